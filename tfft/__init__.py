@@ -1,0 +1,1 @@
+"""Fine-tuning in Keras on TensorFlow."""

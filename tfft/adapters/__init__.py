@@ -1,0 +1,1 @@
+"""Methods: which weights may change, and how. One file a method."""

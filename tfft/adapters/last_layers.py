@@ -1,0 +1,54 @@
+"""Partial fine-tuning: the last layers and what stands above them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfft.adapters.method import METHODS, Adapter, Method, train_only
+from tfft.core.config import configuration, require
+from tfft.core.errors import ConfigError
+from tfft.models.architecture import Architecture
+from tfft.models.layers import variables_by_path
+
+
+@METHODS.register("last_layers")
+@configuration(aliases={"freeze_trainable_layers": "count"})
+class LastLayers(Method):
+    """Trains the last layers of the stack, the pooler above them, and the head.
+
+    Args:
+        count: How many layers, at least 1. Defaults to 2.
+    """
+
+    learning_rate = 1e-4
+
+    count: int = 2
+
+    def __post_init__(self) -> None:
+        """Refuses a count below 1."""
+        require(self.count >= 1, self, "count", "1 or more")
+
+    def apply(self, backbone: Any, architecture: Architecture, seed: int) -> Adapter:
+        """Makes the variables of the last layers trainable.
+
+        Raises:
+            ConfigError: When the backbone has fewer layers.
+        """
+        if self.count > backbone.num_layers:
+            raise ConfigError(
+                f"count={self.count}",
+                where="LastLayers",
+                expected=f"at most the model's {backbone.num_layers} layers",
+                fix='lower it, or use method="full"',
+            )
+        first = backbone.num_layers - self.count
+        last = tuple(f"layers.{i}." for i in range(first, backbone.num_layers))
+        variables = variables_by_path(backbone)
+        chosen = [
+            variables[path]
+            for place in architecture.places(backbone.num_layers)
+            if place.name.startswith(last) or place.name in architecture.top
+            for path, _ in place.weights()
+        ]
+        train_only(backbone, chosen)
+        return Adapter(self, backbone, architecture)

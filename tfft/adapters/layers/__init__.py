@@ -1,0 +1,1 @@
+"""Keras layers of the methods; importing them imports TensorFlow."""

@@ -1,0 +1,50 @@
+"""What this run runs on: versions, and settings that would break it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+
+from tfft.core.errors import ConfigError
+from tfft.version import __version__
+
+_PACKAGES = (
+    "tensorflow",
+    "keras",
+    "keras-hub",
+    "tokenizers",
+    "safetensors",
+    "numpy",
+)
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of tfft, Python and the packages that decide results."""
+    found = {"tfft": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        found[package] = importlib.metadata.version(package)
+    return found
+
+
+def check_environment() -> None:
+    """Refuses settings under which Keras would not run on TensorFlow.
+
+    Raises:
+        ConfigError: Naming the variable, before Keras fails with less to say.
+    """
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if backend != "tensorflow":
+        raise ConfigError(
+            f"KERAS_BACKEND={backend}",
+            where="environment",
+            expected="tensorflow",
+            fix="set KERAS_BACKEND=tensorflow",
+        )
+    if os.environ.get("TF_USE_LEGACY_KERAS", "0") not in ("", "0", "false", "False"):
+        raise ConfigError(
+            "TF_USE_LEGACY_KERAS is set",
+            where="environment",
+            expected="Keras 3",
+            fix="unset TF_USE_LEGACY_KERAS",
+        )

@@ -1,0 +1,117 @@
+"""YAML as people mean it: safe, `1e-5` a number, `no` a word, no key twice."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tfft.core.errors import ConfigError, MissingInputError
+
+_MAX_BYTES = 1_000_000
+_FLOAT = re.compile(
+    r"^[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$"
+    r"|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$"
+)
+_BOOL = re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$")
+_INT = re.compile(r"^[-+]?[0-9]+$")
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader with YAML 1.2's words and without aliases."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        # A few hundred bytes of nested aliases expand to gigabytes.
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise yaml.constructor.ConstructorError(
+                None, None, "aliases are not allowed", event.start_mark
+            )
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict:
+        seen: set = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} is there twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _resolvers() -> dict[str, list]:
+    """Returns YAML 1.2's core rules: PyYAML's say that `no` is False."""
+    rules = [
+        ("tag:yaml.org,2002:int", _INT, "-+0123456789"),
+        ("tag:yaml.org,2002:float", _FLOAT, "-+0123456789."),
+        ("tag:yaml.org,2002:bool", _BOOL, "tTfF"),
+        ("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), "~nN\0"),
+    ]
+    table: dict[str, list] = {}
+    for tag, expression, first_letters in rules:
+        for letter in first_letters:
+            table.setdefault("" if letter == "\0" else letter, []).append(
+                (tag, expression)
+            )
+    return table
+
+
+_Loader.yaml_implicit_resolvers = _resolvers()
+
+
+def load(text: str, where: str = "YAML") -> Any:
+    """Returns the value of a YAML text.
+
+    Args:
+        text: At most 1 MB.
+        where: What the error calls the text.
+
+    Raises:
+        ConfigError: With line and column.
+
+    >>> load("{learning_rate: 1e-5, label: no}")
+    {'learning_rate': 1e-05, 'label': 'no'}
+    """
+    if len(text) > _MAX_BYTES:
+        raise ConfigError(
+            f"{len(text):,} characters", where=where, expected="at most 1 MB of YAML"
+        )
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 (a safe loader, see above)
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{where}:{mark.line + 1}:{mark.column + 1}" if mark else where
+        problem = getattr(error, "problem", None) or "nested too deeply"
+        raise ConfigError(
+            f"not valid YAML: {problem}", where=place, fix="mend that line"
+        ) from error
+
+
+def load_mapping(path: Path) -> dict[str, Any]:
+    """Returns the options in a YAML file.
+
+    Raises:
+        MissingInputError: When there is no such file.
+        ConfigError: When it holds anything but options.
+    """
+    if not path.is_file():
+        raise MissingInputError(f"no such file: {path}", fix="check the path")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"byte {error.start} is not UTF-8", where=str(path), fix="save it as UTF-8"
+        ) from error
+    options = load(text, where=str(path))
+    if not isinstance(options, dict) or not all(isinstance(key, str) for key in options):
+        raise ConfigError(
+            f"holds a {type(options).__name__}",
+            where=str(path),
+            expected="options, one `name: value` a line",
+            fix="see docs/cli.md for an example",
+        )
+    return options

@@ -1,0 +1,149 @@
+"""Batches of similar length, in an order that the seed and the epoch decide."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tfft.core.seeds import stream
+
+_SMALLEST = 16
+_CHUNK = 32
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Encoded rows, before they are padded.
+
+    Attributes:
+        sequences: Per-token features of unequal length by their batch name:
+            `token_ids`, and `segment_ids` where the model has them.
+        values: Per-row features by their batch name: `labels`, `weights`.
+        padding: What fills each sequence feature up.
+    """
+
+    sequences: Mapping[str, Sequence[Sequence[int]]]
+    values: Mapping[str, np.ndarray]
+    padding: Mapping[str, int]
+
+    def __len__(self) -> int:
+        return len(self.sequences["token_ids"])
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """The number of tokens of each row."""
+        return np.array([len(ids) for ids in self.sequences["token_ids"]], "int64")
+
+
+def bucket_length(length: int) -> int:
+    """Returns the padded length for a batch whose longest row has `length` tokens.
+
+    Four lengths to each doubling, none below 16: at most a quarter of a batch is
+    padding of this kind, and up to 512 tokens there are 16 shapes to compile.
+
+    >>> [bucket_length(n) for n in (1, 17, 65, 128, 129, 300)]
+    [16, 32, 80, 128, 160, 320]
+    """
+    step = _SMALLEST
+    while step * 8 < length:
+        step *= 2
+    return -(-length // step) * step
+
+
+class Batches:
+    """The batches of some examples, the same shapes for the same lengths.
+
+    Each epoch shuffles the rows, sorts stretches of 32 batches by length, cuts them
+    and shuffles the batches. The last batch is filled up with rows of weight 0, so
+    every batch has `batch_size` rows.
+
+    Args:
+        examples: The encoded rows.
+        batch_size: Rows in a batch.
+        seed: For the order. None keeps the longest rows first, for inference: what
+            does not fit into memory then fails at once.
+    """
+
+    def __init__(
+        self, examples: Examples, batch_size: int, seed: int | None = None
+    ) -> None:
+        self.examples, self.batch_size, self.seed = examples, batch_size, seed
+
+    def __len__(self) -> int:
+        return -(-len(self.examples) // self.batch_size)
+
+    def rows(self, epoch: int = 0) -> list[np.ndarray]:
+        """Returns the row indices of each batch of an epoch."""
+        lengths = self.examples.lengths
+        if self.seed is None:
+            return self._cut(np.argsort(-lengths, kind="stable"))
+        random = stream(self.seed, "order", epoch)
+        order = random.permutation(len(self.examples))
+        stretch = self.batch_size * _CHUNK
+        batches: list[np.ndarray] = []
+        for start in range(0, len(order), stretch):
+            part = order[start : start + stretch]
+            batches.extend(self._cut(part[np.argsort(-lengths[part], kind="stable")]))
+        return [batches[index] for index in random.permutation(len(batches))]
+
+    def _cut(self, order: np.ndarray) -> list[np.ndarray]:
+        starts = range(0, len(order), self.batch_size)
+        return [order[start : start + self.batch_size] for start in starts]
+
+    def epoch(self, epoch: int = 0) -> Iterator[dict[str, np.ndarray]]:
+        """Yields the batch dicts of an epoch."""
+        for rows in self.rows(epoch):
+            yield self.batch(rows)
+
+    def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns the batch dict of some rows, filled up to `batch_size`."""
+        missing = self.batch_size - len(rows)
+        filled = np.concatenate([rows, np.repeat(rows[:1], missing)])
+        length = bucket_length(int(self.examples.lengths[filled].max()))
+        batch: dict[str, np.ndarray] = {}
+        for name, sequences in self.examples.sequences.items():
+            padded = np.full(
+                (self.batch_size, length), self.examples.padding[name], "int32"
+            )
+            for index, row in enumerate(filled):
+                padded[index, : len(sequences[row])] = sequences[row]
+            batch[name] = padded
+        real = self.examples.lengths[filled]
+        batch["padding_mask"] = (np.arange(length) < real[:, None]).astype("int32")
+        for name, values in self.examples.values.items():
+            batch[name] = values[filled]
+        weights = batch.get("weights", np.ones(self.batch_size, "float32")).copy()
+        weights[len(rows) :] = 0
+        batch["weights"] = weights
+        return batch
+
+    def tokens(self, epoch: int = 0) -> tuple[int, int]:
+        """Returns the real and the padded number of tokens of an epoch."""
+        lengths = self.examples.lengths
+        padded = sum(
+            bucket_length(int(lengths[rows].max())) * self.batch_size
+            for rows in self.rows(epoch)
+        )
+        return int(lengths.sum()), padded
+
+    def dataset(self, first_epoch: int = 0) -> Any:
+        """Returns an endless `tf.data.Dataset` of the epochs from the first on."""
+        import tensorflow as tf
+
+        def generate() -> Iterator[dict[str, np.ndarray]]:
+            for epoch in itertools.count(first_epoch):
+                yield from self.epoch(epoch)
+
+        sample = self.batch(np.array([0]))
+        signature = {
+            name: tf.TensorSpec(
+                (self.batch_size, *[None] * (value.ndim - 1)), value.dtype
+            )
+            for name, value in sample.items()
+        }
+        dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
+        return dataset.prefetch(2)

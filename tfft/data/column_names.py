@@ -1,0 +1,87 @@
+"""What column names must be, and what to say when they are not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from tfft.core.errors import DataError, nearest, one_of, shorten
+
+_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+_SHOWN_COLUMNS = 20
+
+
+def check_column_names(names: Sequence[object], where: str) -> None:
+    """Raises for names that cannot tell columns apart.
+
+    Raises:
+        DataError: For a name that is not text, is empty or appears twice.
+    """
+    for position, name in enumerate(names, start=1):
+        problem = ""
+        if not isinstance(name, str):
+            problem = f"column name {shorten(name)} is not text"
+        elif not name.strip():
+            problem = f"column {position} has no name"
+        elif name in names[: position - 1]:
+            problem = f"column {shorten(name)} appears twice"
+        if problem:
+            raise DataError(
+                problem, where=where, fix="give each column a name of its own"
+            )
+
+
+def missing_column(
+    name: str, names: Collection[str], where: str, option: str = ""
+) -> DataError:
+    """Returns the error for a column that a table does not have.
+
+    Args:
+        name: Name of the column.
+        names: The columns that are there.
+        where: Where they are named.
+        option: The option by which a user chooses the column.
+    """
+    choose = f"name the column with {option}" if option else "use one of the names"
+    return DataError(
+        f'column "{name}" is missing',
+        where=where,
+        expected=one_of(_shown(names)),
+        fix=_fix_delimiter(names) or nearest(name, names) or choose,
+    )
+
+
+def other_keys(row: Mapping, columns: Mapping, where: str) -> DataError:
+    """Returns the error for a row whose keys are not those of the first row."""
+    missing = [f'"{name}" is missing' for name in _shown(_without(columns, row))]
+    extra = [f'"{name}" is extra' for name in _shown(_without(row, columns))]
+    return DataError(
+        f"keys differ from those of the first row: {', '.join(missing + extra)}",
+        where=where,
+        expected=", ".join(_shown(columns)),
+        fix="give every row the same keys, null or None where a value is missing",
+    )
+
+
+def _without(names: Iterable[object], others: Mapping) -> list[object]:
+    return [name for name in names if name not in others]
+
+
+def _shown(names: Iterable[object]) -> list[str]:
+    shown = [
+        name
+        if isinstance(name, str) and name.isprintable() and len(name) <= 40
+        else shorten(name)
+        for name in names
+    ]
+    rest = len(shown) - _SHOWN_COLUMNS
+    return shown[:_SHOWN_COLUMNS] + ([f"and {rest} more"] if rest > 0 else [])
+
+
+def _fix_delimiter(names: Collection[str]) -> str:
+    for delimiter, noun in _DELIMITERS.items():
+        if len(names) == 1 and delimiter in next(iter(names)):
+            return (
+                f"the file seems to be delimited by {noun} ({delimiter!r}): "
+                "save it with commas, or with tabs as .tsv"
+            )
+    return ""

@@ -1,0 +1,45 @@
+"""Reads Parquet files."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from tfft.core.errors import DataError
+from tfft.data.column_names import check_column_names
+from tfft.data.table import Table
+from tfft.data.values import converted, plain
+
+
+def read_parquet(path: Path) -> Table:
+    """Reads a Parquet file; nulls and NaN become None, lists stay lists.
+
+    Args:
+        path: The file. Folder names such as `label=1` add no columns.
+
+    Raises:
+        DataError: For a file that is no Parquet, is damaged or holds no rows.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    source = str(path)
+    with path.open("rb") as file:
+        try:
+            arrow = pyarrow.parquet.ParquetFile(file).read()
+        except (pyarrow.ArrowException, OSError) as error:
+            raise DataError(
+                f"cannot be read as Parquet: {str(error).splitlines()[0]}",
+                where=source,
+                fix="write the file again",
+            ) from error
+    check_column_names(arrow.column_names, source)
+    if not arrow.num_rows or not arrow.num_columns:
+        raise DataError("file holds no rows", where=source, fix="add at least one row")
+    convert = partial(converted, convert=plain, source=source)
+    names = arrow.column_names
+    columns = zip(names, arrow.columns, strict=True)
+    return Table(
+        {name: convert(values.to_pylist(), column=name) for name, values in columns},
+        source,
+    )

@@ -1,0 +1,60 @@
+"""What people call the three splits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from tfft.core.errors import DataError, TfftError, one_of
+from tfft.data.splits import SPLITS
+
+_ALIASES = {"valid": "validation", "val": "validation", "dev": "validation"}
+SPLIT_NAMES = (*SPLITS, *_ALIASES)
+
+
+def split_of(name: object) -> str | None:
+    """Returns the split that a name or a file name means, or None.
+
+    >>> split_of("dev.csv"), split_of("Train"), split_of("extra")
+    ('validation', 'train', None)
+    """
+    stem = str(name).partition(".")[0].lower()
+    stem = _ALIASES.get(stem, stem)
+    return stem if stem in SPLITS else None
+
+
+def pick_splits(
+    names: Collection[str], where: str, error: type[TfftError] = DataError
+) -> dict[str, str]:
+    """Returns the name that stands for each split; other names are passed over.
+
+    Args:
+        names: The names that are there.
+        where: Where they are.
+        error: What to raise.
+
+    Raises:
+        TfftError: Of the class given, for a split named twice and for no train.
+
+    >>> pick_splits(["test", "train", "unsupervised"], "tfds:imdb_reviews")
+    {'train': 'train', 'test': 'test'}
+    """
+    chosen: dict[str, str] = {}
+    for name in names:
+        split = split_of(name)
+        if split in chosen:
+            raise error(
+                f'"{chosen[split]}" and "{name}" are both the {split} split',
+                where=where,
+                expected="one of each split",
+                fix="remove or rename one of them",
+            )
+        if split:
+            chosen[split] = name
+    if "train" not in chosen:
+        raise error(
+            f"no split is called train; found: {', '.join(map(str, names)) or 'none'}",
+            where=where,
+            expected=one_of(SPLIT_NAMES),
+            fix="name the rows to learn from train",
+        )
+    return {split: chosen[split] for split in SPLITS if split in chosen}

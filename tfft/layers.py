@@ -1,0 +1,5 @@
+"""The Keras layers of tfft, for models built by hand."""
+
+from tfft.adapters.layers.lora import LoRADense, LoRAEinsumDense
+
+__all__ = ["LoRADense", "LoRAEinsumDense"]

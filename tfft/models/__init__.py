@@ -1,0 +1,1 @@
+"""Backbones and tokenizers from anywhere, and the named places inside them."""

@@ -1,0 +1,116 @@
+"""Reading the `config.json` of a Hugging Face model, trusting none of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tfft.core.errors import DataError, MissingInputError, nearest, one_of, shorten
+
+_MAX_BYTES = 1_000_000
+_LARGEST = 2**24
+
+
+def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
+    """Returns the content of a config file of a model folder.
+
+    Raises:
+        MissingInputError: When the folder has none.
+        DataError: When it is no JSON object.
+    """
+    path = folder / name
+    if not path.is_file():
+        raise MissingInputError(
+            f"model folder without {name}",
+            where=str(folder),
+            expected="config.json, model.safetensors and tokenizer.json",
+            fix="give the folder that save_pretrained or save_to_preset wrote",
+        )
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ValueError("larger than 1 MB")
+        config = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(config, dict):
+            raise ValueError(f"holds a {type(config).__name__}")
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"{name} is not usable: {error}",
+            where=str(path),
+            expected="a JSON object",
+            fix="download the model again",
+        ) from error
+    return config
+
+
+def read(config: Mapping[str, Any], key: str) -> int:
+    """Returns a size from the config.
+
+    Raises:
+        DataError: When it is missing, not a whole number, or out of range.
+    """
+    value = config.get(key)
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or not 0 < value < _LARGEST:
+        raise DataError(
+            f"{key}={shorten(value)}",
+            where="config.json",
+            expected=f"a whole number from 1 to {_LARGEST - 1}",
+            fix=nearest(key, config) or "download the model again",
+        )
+    return value
+
+
+def refuse_unless(config: Mapping[str, Any], key: str, allowed: Sequence) -> None:
+    """Raises when the config asks for something that would be computed wrongly.
+
+    Raises:
+        DataError: For a value that is there and not allowed.
+    """
+    value = config.get(key, allowed[0])
+    if value not in allowed:
+        raise DataError(
+            f"{key}={shorten(value)} is not supported",
+            where="config.json",
+            expected=one_of(str(item) for item in allowed),
+            fix="choose another model",
+        )
+
+
+def activation(name: str) -> Callable[[Any], Any]:
+    """Returns the activation function of a Hugging Face name.
+
+    Raises:
+        DataError: For a name that is not in the table.
+    """
+    import keras
+
+    table = {
+        "gelu": _erf_gelu,
+        "gelu_new": _tanh_gelu,
+        "gelu_pytorch_tanh": _tanh_gelu,
+        "relu": keras.ops.relu,
+        "silu": keras.ops.silu,
+        "swish": keras.ops.silu,
+    }
+    if name not in table:
+        raise DataError(
+            f"hidden_act={shorten(name)} is not supported",
+            where="config.json",
+            expected=one_of(table),
+            fix="choose another model",
+        )
+    return table[name]
+
+
+def _erf_gelu(x: Any) -> Any:
+    import keras
+
+    return keras.ops.gelu(x, approximate=False)
+
+
+def _tanh_gelu(x: Any) -> Any:
+    import keras
+
+    return keras.ops.gelu(x, approximate=True)

@@ -1,0 +1,58 @@
+"""Finding layers inside a backbone by public means alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+
+class Spot(NamedTuple):
+    """A layer, the layer that holds it, and under which attribute.
+
+    Attributes:
+        parent: The holder; a model holds its layers under no attribute.
+        attribute: The attribute's name, or None.
+        layer: The layer itself.
+    """
+
+    parent: Any
+    attribute: str | None
+    layer: Any
+
+
+def spots(layer: Any) -> Iterator[Spot]:
+    """Yields every layer below a layer or model, once, parents first."""
+    seen: set[int] = set()
+    stack = [layer]
+    while stack:
+        parent = stack.pop()
+        for spot in _children(parent):
+            if id(spot.layer) not in seen:
+                seen.add(id(spot.layer))
+                stack.append(spot.layer)
+                yield spot
+
+
+def _children(parent: Any) -> Iterator[Spot]:
+    import keras
+
+    if isinstance(parent, keras.Model):
+        for child in parent.layers:
+            yield Spot(parent, None, child)
+        return
+    for attribute, value in vars(parent).items():
+        if isinstance(value, keras.Layer):
+            yield Spot(parent, attribute, value)
+
+
+def layers_by_path(backbone: Any) -> dict[str, Any]:
+    """Returns the layers below a backbone by their Keras path.
+
+    Layers that were never built, such as dropout, have no path and are left out.
+    """
+    return {spot.layer.path: spot.layer for spot in spots(backbone) if spot.layer.path}
+
+
+def variables_by_path(model: Any) -> dict[str, Any]:
+    """Returns the weights of a model by their Keras path, random states left out."""
+    return {variable.path: variable for variable in model.weights}

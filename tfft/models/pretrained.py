@@ -1,0 +1,228 @@
+"""A backbone with its tokenizer, from a folder, a preset name or an object."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfft.core.errors import (
+    ConfigError,
+    DataError,
+    MissingInputError,
+    TfftError,
+    nearest,
+    shorten,
+)
+from tfft.core.files import sha256
+from tfft.models.architecture import ARCHITECTURES, Architecture, architecture_of
+from tfft.models.configuration import read_config
+from tfft.models.tokenizer import Tokenizer, from_keras_hub, read_tokenizer
+from tfft.models.weights import (
+    assign_checkpoint,
+    read_tensors,
+    weight_files,
+)
+
+_REMOTE = ("hf://", "kaggle://", "modelscope://")
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A backbone, its tokenizer, and where they came from.
+
+    Attributes:
+        backbone: A KerasHub backbone.
+        tokenizer: Its tokenizer.
+        architecture: Its named places.
+        source: The folder or preset name; None for an object.
+        fingerprint: SHA-256 of the weight files, empty when there are none.
+        notes: What the checkpoint did not fit exactly, a sentence each.
+        fresh: Names of the places with random weights, which always train.
+    """
+
+    backbone: Any
+    tokenizer: Tokenizer
+    architecture: Architecture
+    source: str | None
+    fingerprint: str = ""
+    notes: tuple[str, ...] = ()
+    fresh: tuple[str, ...] = ()
+
+
+def load_pretrained(model: Any, tokenizer: Any = None) -> Pretrained:
+    """Returns the backbone and tokenizer that `model` stands for.
+
+    Args:
+        model: A Hugging Face folder, a KerasHub preset name or folder, a KerasHub
+            backbone, or a KerasHub task with a preprocessor.
+        tokenizer: The tokenizer, when `model` is a bare backbone.
+
+    Raises:
+        MissingInputError: When a folder or preset is not there or not whole.
+        DataError: When its files cannot be used.
+        ConfigError: For anything else, or a backbone without tokenizer.
+    """
+    if isinstance(model, str | Path):
+        loaded = _from_name(str(model))
+    else:
+        loaded = _from_object(model, tokenizer)
+    vocabulary = loaded.backbone.vocabulary_size
+    if loaded.tokenizer.vocabulary_size > vocabulary:
+        raise DataError(
+            f"the tokenizer has {loaded.tokenizer.vocabulary_size:,} ids",
+            where=loaded.source or type(loaded.backbone).__name__,
+            expected=f"at most the model's {vocabulary:,}",
+            fix="use the tokenizer that belongs to the model",
+        )
+    return loaded
+
+
+def _from_name(name: str) -> Pretrained:
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        config = read_config(folder)
+        reader = _keras_hub_folder if "registered_name" in config else _hugging_face
+        return reader(folder, config)
+    if folder.is_file():
+        raise ConfigError(
+            f"model {shorten(name)} is a file",
+            expected="a folder or the name of a preset",
+            fix=f"give the folder {folder.parent}",
+        )
+    return _preset(name)
+
+
+def _hugging_face(folder: Path, config: dict[str, Any]) -> Pretrained:
+    family = config.get("model_type")
+    if family not in ARCHITECTURES.names():
+        raise ConfigError(
+            f"model_type {shorten(family)} is not supported",
+            where=str(folder / "config.json"),
+            expected="one of: " + ", ".join(ARCHITECTURES.names()),
+            fix="choose a model of one of these families",
+        )
+    architecture = ARCHITECTURES.get(family)()
+    files = weight_files(folder)
+    tokenizer = read_tokenizer(folder)
+    tensors = {}
+    for file in files:
+        tensors.update(read_tensors(file))
+    with _located(folder):
+        backbone = architecture.build(config)
+        report = assign_checkpoint(backbone, architecture, tensors)
+    notes = []
+    if report.unused:
+        notes.append(f"left aside in the checkpoint: {', '.join(report.unused)}")
+    if report.fresh:
+        notes.append(
+            f"not in the checkpoint, starts at random: {', '.join(report.fresh)}"
+        )
+    return Pretrained(
+        backbone,
+        tokenizer,
+        architecture,
+        str(folder.absolute()),
+        "+".join(sha256(file) for file in files),
+        tuple(notes),
+        report.fresh,
+    )
+
+
+class _located:
+    """Puts the model folder before the place of an error raised inside."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        if isinstance(error, TfftError):
+            where = str(self._folder / error.where) if error.where else str(self._folder)
+            raise type(error)(
+                error.what, where=where, expected=error.expected, fix=error.fix
+            ) from error
+
+
+def _keras_hub_folder(folder: Path, config: dict[str, Any]) -> Pretrained:
+    weights = sorted(folder.glob("model*.weights.h5")) + sorted(
+        folder.glob("model.weights.json")
+    )
+    if not weights:
+        raise MissingInputError(
+            "model folder without model.weights.h5",
+            where=str(folder),
+            fix="write it with save_to_preset",
+        )
+    loaded = _preset(str(folder))
+    return Pretrained(
+        loaded.backbone,
+        loaded.tokenizer,
+        loaded.architecture,
+        str(folder.absolute()),
+        "+".join(sha256(file) for file in weights),
+    )
+
+
+def _preset(name: str) -> Pretrained:
+    import keras_hub
+
+    local = Path(name).is_dir()
+    known = [] if local else list(keras_hub.models.Backbone.presets)
+    if not local and name not in known and not name.startswith(_REMOTE):
+        raise MissingInputError(
+            f"no such model folder or preset: {shorten(name)}",
+            expected="a folder with config.json, or a KerasHub preset name",
+            fix=nearest(name, known) or "check the path",
+        )
+    try:
+        backbone = keras_hub.models.Backbone.from_preset(name)
+        architecture = architecture_of(backbone)
+        tokenizer = _preset_tokenizer(name)
+    except TfftError:
+        raise
+    except Exception as error:  # the hubs raise whatever their HTTP client raises
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        kind = DataError if local else MissingInputError
+        raise kind(
+            f"preset {shorten(name)} could not be loaded: {reason[0]}",
+            fix="write it anew with save_to_preset"
+            if local
+            else "on a machine with network, save it with save_to_preset, "
+            "and give that folder",
+        ) from error
+    return Pretrained(backbone, tokenizer, architecture, name)
+
+
+def _preset_tokenizer(name: str) -> Tokenizer:
+    import keras_hub
+
+    folder = Path(name)
+    if (folder / "tokenizer.json").is_file() and not _is_keras_json(folder):
+        return read_tokenizer(folder)
+    return from_keras_hub(keras_hub.tokenizers.Tokenizer.from_preset(name))
+
+
+def _is_keras_json(folder: Path) -> bool:
+    """Tells KerasHub's `tokenizer.json` from the one of Hugging Face."""
+    content = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    return "registered_name" in content
+
+
+def _from_object(model: Any, tokenizer: Any) -> Pretrained:
+    backbone = getattr(model, "backbone", model)
+    preprocessor = getattr(model, "preprocessor", None)
+    architecture = architecture_of(backbone)
+    tokenizer = tokenizer or getattr(preprocessor, "tokenizer", None)
+    if tokenizer is None:
+        raise ConfigError(
+            f"model is a {type(model).__name__} without a tokenizer",
+            expected="a tokenizer beside a bare backbone",
+            fix="give tokenizer=, or a KerasHub task that has a preprocessor",
+        )
+    if isinstance(tokenizer, str | Path):
+        tokenizer = read_tokenizer(Path(tokenizer))
+    return Pretrained(backbone, from_keras_hub(tokenizer), architecture, None)

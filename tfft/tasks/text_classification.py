@@ -1,0 +1,241 @@
+"""Text classification: one text or a pair of texts, one label."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tfft.core.config import configuration, require
+from tfft.core.errors import DataError, nearest, one_of, shorten
+from tfft.data.batching import Examples
+from tfft.data.rows import BadRow
+from tfft.data.table import Table
+from tfft.models.pretrained import Pretrained
+from tfft.models.tokenizer import Tokenizer
+from tfft.tasks.task import TASKS, Labels, Task
+
+
+@TASKS.register("text_classification")
+@configuration(aliases={"text_column": "text", "label_column": "label"})
+class TextClassification(Task):
+    """One label for a text or a pair of texts.
+
+    Args:
+        text: The column with the text, or two of them for pairs. Defaults to
+            `text`.
+        label: The column with the label, text or whole numbers. Defaults to
+            `label`.
+        max_length: The most tokens of a row, special tokens included; longer rows
+            are cut and counted. Defaults to 256.
+        dropout: Share of the summary dropped before the head in training.
+            Defaults to 0.1.
+
+    >>> TextClassification(text="premise,hypothesis").text
+    ('premise', 'hypothesis')
+    """
+
+    evaluation = "classification"
+
+    text: tuple[str, ...] = ("text",)
+    label: str = "label"
+    max_length: int = 256
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Refuses values that make no sense."""
+        require(len(self.text) in (1, 2), self, "text", "one or two columns")
+        require(self.label not in self.text, self, "label", "another column than text")
+        require(self.max_length >= 8, self, "max_length", "8 or more tokens")
+        require(0 <= self.dropout < 1, self, "dropout", "from 0 up to but not 1")
+
+    def bad_rows(self, table: Table, *, labelled: bool = True) -> list[BadRow]:
+        """Returns the rows with an empty text or label, or one of another type.
+
+        Raises:
+            DataError: When a column is missing.
+        """
+        bad: list[BadRow] = []
+        for name in self.text:
+            column = table.column(name, "task.text")
+            for row, value in enumerate(column):
+                reason = _text_problem(value)
+                if reason:
+                    bad.append(BadRow(row, name, reason))
+        if labelled:
+            for row, value in enumerate(table.column(self.label, "task.label")):
+                reason = _label_problem(value)
+                if reason:
+                    bad.append(BadRow(row, self.label, reason))
+        return sorted(bad)
+
+    def learn_labels(self, table: Table) -> Labels:
+        """Returns the labels of the rows, sorted.
+
+        Raises:
+            DataError: When there is one class only, or text and numbers are mixed.
+        """
+        counts = Counter(self.strata(table))
+        if len({type(label) for label in counts}) > 1:
+            kinds = sorted({type(label).__name__ for label in counts})
+            raise DataError(
+                f'labels of types {" and ".join(kinds)} in column "{self.label}"',
+                where=table.source,
+                expected="all text or all whole numbers",
+                fix="write them in one way",
+            )
+        if len(counts) < 2:
+            only = next(iter(counts))
+            raise DataError(
+                f"one class only: all {len(table):,} rows are {shorten(only)}",
+                where=f'{table.source}, column "{self.label}"',
+                expected="two labels or more",
+                fix="add rows of another class, or name another label column",
+            )
+        return tuple(sorted(counts))
+
+    def check_labels(self, table: Table, labels: Labels, split: str) -> None:
+        """Raises for a label that no training row has.
+
+        Raises:
+            DataError: With the label, the row and the labels of training.
+        """
+        known = set(labels)
+        for row, label in enumerate(self.strata(table)):
+            if label not in known:
+                raise DataError(
+                    f"class {shorten(label)} of the {split} rows is absent from train",
+                    where=f'{table.where(row)}, column "{self.label}"',
+                    expected=one_of(str(label) for label in labels[:20]),
+                    fix=nearest(label, [str(label) for label in labels])
+                    or "add training rows of that class, or remove these",
+                )
+
+    def strata(self, table: Table) -> Sequence[Hashable]:
+        """Returns the labels, whole numbers as int whatever type held them."""
+        return [_label(value) for value in table.column(self.label, "task.label")]
+
+    def keys(self, table: Table) -> Sequence[Hashable]:
+        """Returns the texts: copies of one stay together."""
+        columns = (table.column(name, "task.text") for name in self.text)
+        return list(zip(*columns, strict=True))
+
+    def encode(
+        self, table: Table, tokenizer: Tokenizer, labels: Labels | None
+    ) -> tuple[Examples, int]:
+        """Returns the rows as ids, and how many lost tokens to `max_length`."""
+        columns = [table.column(name, "task.text") for name in self.text]
+        pairs = columns[1] if len(columns) == 2 else None
+        encodings = tokenizer.encode(columns[0], pairs, self.max_length)
+        values = {}
+        if labels is not None:
+            ids = {label: index for index, label in enumerate(labels)}
+            values["labels"] = np.array(
+                [ids[label] for label in self.strata(table)], "int32"
+            )
+        examples = Examples(
+            sequences={
+                "token_ids": [one.token_ids for one in encodings],
+                "segment_ids": [one.segment_ids for one in encodings],
+            },
+            values=values,
+            padding={"token_ids": tokenizer.id_of("[PAD]"), "segment_ids": 0},
+        )
+        return examples, sum(one.truncated for one in encodings)
+
+    def build(self, pretrained: Pretrained, labels: Labels, seed: int) -> Any:
+        """Returns a `TextClassifier` on the backbone."""
+        from tfft.tasks.networks.text_classifier import TextClassifier
+
+        return TextClassifier(
+            pretrained.backbone, num_classes=len(labels), dropout=self.dropout, seed=seed
+        )
+
+    def loss(self, outputs: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Returns the sums of -log p(label) and of the weights.
+
+        Args:
+            outputs: Logits, shape (batch, classes).
+            batch: `labels` and `weights`, shape (batch,).
+        """
+        from keras import ops
+
+        losses = ops.sparse_categorical_crossentropy(
+            batch["labels"], outputs, from_logits=True
+        )
+        return ops.sum(losses * batch["weights"]), ops.sum(batch["weights"])
+
+    def probabilities(self, outputs: np.ndarray) -> np.ndarray:
+        """Returns the softmax of the logits, shape (rows, classes)."""
+        shifted = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
+        return shifted / shifted.sum(axis=-1, keepdims=True)
+
+    def answers(self, probabilities: np.ndarray, labels: Labels) -> list[dict[str, Any]]:
+        """Returns the likeliest label, its score, and every label's probability."""
+        return [
+            {
+                "label": labels[int(row.argmax())],
+                "score": float(row.max()),
+                "probabilities": {
+                    str(label): float(p) for label, p in zip(labels, row, strict=True)
+                },
+            }
+            for row in probabilities
+        ]
+
+    def rows(self, inputs: Sequence[Any]) -> Table:
+        """Returns a table from texts, pairs of texts, or rows with the text columns.
+
+        Raises:
+            DataError: For anything else.
+        """
+        if isinstance(inputs, str):
+            raise DataError(
+                f"predict got one text {shorten(inputs)}",
+                expected="a list of texts",
+                fix="put it into a list",
+            )
+        return Table.from_rows(
+            (self._row(value, index) for index, value in enumerate(inputs)), "inputs"
+        )
+
+    def _row(self, value: Any, index: int) -> dict[str, Any]:
+        if isinstance(value, Mapping):
+            missing = [name for name in self.text if name not in value]
+            if not missing:
+                return {name: value[name] for name in self.text}
+        elif isinstance(value, str) and len(self.text) == 1:
+            return {self.text[0]: value}
+        elif isinstance(value, list | tuple) and len(value) == len(self.text):
+            return dict(zip(self.text, value, strict=True))
+        raise DataError(
+            f"input {index + 1} is {shorten(value)}",
+            expected="a text" if len(self.text) == 1 else "a pair of texts",
+            fix=f"give the column{'s' * (len(self.text) - 1)} {', '.join(self.text)}",
+        )
+
+
+def _text_problem(value: Any) -> str:
+    if value is None:
+        return "empty text"
+    if not isinstance(value, str):
+        return f"{type(value).__name__} instead of text"
+    return "" if value.strip() else "empty text"
+
+
+def _label_problem(value: Any) -> str:
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return "empty label"
+    if isinstance(value, str):
+        return "" if value.strip() else "empty label"
+    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
+        return ""
+    return f"{type(value).__name__} as label"
+
+
+def _label(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value)
+    return int(value) if isinstance(value, float) else value
