@@ -8,14 +8,10 @@ import sys
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-import tensorflow as tf
 
 from tfft.core.errors import ConfigError, DataError
 from tfft.data.objects import read_object
-from tfft.data.parquet import read_parquet
 from tfft.data.table import Table
 
 
@@ -37,12 +33,6 @@ def hugging_face(columns, features=None):
     dataset.features = features
     dataset.to_dict = lambda: columns
     return dataset
-
-
-def tensors(*rows):
-    return tf.data.Dataset.from_tensor_slices(
-        {name: [row[name] for row in rows] for name in rows[0]}
-    )
 
 
 @pytest.mark.parametrize(
@@ -147,82 +137,6 @@ def test_endless_nesting_is_refused():
         read_object([{"a": endless}])
 
 
-@pytest.mark.parametrize(
-    ("dataset", "columns"),
-    [
-        (
-            tensors({"t": "café", "l": 1}, {"t": "", "l": 0}),
-            {"t": ["café", ""], "l": [1, 0]},
-        ),
-        (tensors({"t": "a"}, {"t": "b"}).batch(2).unbatch(), {"t": ["a", "b"]}),
-        (tensors({"t": "a"}).prefetch(1).cache().shuffle(1), {"t": ["a"]}),
-        (
-            tensors({"w": ["a", "b"]}, {"w": ["c", "d"]}),
-            {"w": [["a", "b"], ["c", "d"]]},
-        ),
-        (tensors({"t": "a"}, {"t": "b"}).repeat(2).take(3), {"t": ["a", "b", "a"]}),
-        (tensors({"n": float("nan")}), {"n": [None]}),
-        (
-            tf.data.Dataset.from_tensor_slices({"w": tf.ragged.constant([["a"], []])}),
-            {"w": [["a"], []]},
-        ),
-        (
-            tf.data.Dataset.from_generator(
-                lambda: iter([{"w": ["a"]}, {"w": ["b", "c"]}]),
-                output_signature={"w": tf.TensorSpec([None], tf.string)},
-            ),
-            {"w": [["a"], ["b", "c"]]},
-        ),
-    ],
-)
-def test_tf_datasets(dataset, columns):
-    table = read_object(dataset)
-    assert table.columns == columns
-    assert table.where(0) == "tf.data.Dataset row 1"
-
-
-def failing():
-    yield {"t": "a"}
-    raise ValueError("the well is dry")
-
-
-@pytest.mark.parametrize(
-    ("dataset", "parts"),
-    [
-        (tensors({"t": "a"}).batch(2), ["dataset is batched", "fix: add unbatch()"]),
-        (tensors({"t": "a"}).batch(2, True).prefetch(1), ["dataset is batched"]),
-        (tensors({"t": ["a"]}).padded_batch(2), ["dataset is batched"]),
-        (tensors({"t": "a"}).ragged_batch(2), ["dataset is batched"]),
-        (tensors({"t": "a"}).batch(2).map(lambda row: row), ["dataset is batched"]),
-        (
-            tensors({"t": "a"}).repeat(),
-            ["dataset has no end", "fix: leave out repeat()"],
-        ),
-        (tensors({"t": "a"}).map(lambda row: row["t"]), ["elements are no dicts"]),
-        (tensors({"t": "a"}).map(lambda row: (row, 1)), ["elements are no dicts"]),
-        (tf.data.Dataset.from_tensor_slices({1: ["a"]}), ["column name 1 is not text"]),
-        (
-            tensors({"t": [1, 0]}).map(
-                lambda row: {"t": tf.sparse.from_dense(row["t"])}
-            ),
-            ["hold a SparseTensorSpec", "fix: map it"],
-        ),
-        (tensors({"t": b"\xff"}), ["holds b'\\xff'", "row 1", "fix: give UTF-8 text"]),
-        (
-            tf.data.Dataset.from_generator(
-                failing, output_signature={"t": tf.TensorSpec([], tf.string)}
-            ),
-            ["reading failed: ", "the well is dry", "row 2", "fix: "],
-        ),
-    ],
-)
-def test_tf_datasets_that_cannot_be_read(dataset, parts):
-    with pytest.raises(DataError) as caught:
-        read_object(dataset)
-    wanted = [*parts, "tf.data.Dataset"]
-    assert all(part in str(caught.value) for part in wanted), str(caught.value)
-
-
 def test_hugging_face_class_numbers_become_names():
     features = {
         "label": ClassLabel("bad", "good"),
@@ -254,67 +168,6 @@ def test_a_class_number_without_a_name_is_refused():
     dataset = hugging_face({"label": [0, 2]}, {"label": ClassLabel("bad", "good")})
     with pytest.raises(DataError, match=r'"label" holds 2: class 2 of 2 · .* row 2'):
         read_object(dataset)
-
-
-def parquet(path, columns, names=None):
-    arrays = [pa.array(values) for values in columns.values()]
-    pq.write_table(pa.table(arrays, names=names or list(columns)), path)
-    return path
-
-
-def test_parquet(tmp_path):
-    columns = {
-        "text": ["NA", None, "👩‍🚀"],
-        "label": [1, None, 3],
-        "score": [0.5, float("nan"), None],
-        "words": [["a", None], [], None],
-        "answers": [{"text": ["x"], "start": [1]}, None, {"text": [], "start": []}],
-        "bytes": [b"caf\xc3\xa9", None, b""],
-    }
-    folder = tmp_path / "split=7"
-    folder.mkdir()
-    path = parquet(folder / "news.parquet", columns)
-    table = read_parquet(path)
-    columns["score"][1], columns["bytes"] = None, ["café", None, ""]
-    assert table.columns == columns
-    assert table.where(2) == f"{path} row 3"
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"text,label\n", b"PAR1" + b"x" * 40 + b"PAR1"]
-)
-def test_damaged_parquet_is_refused(tmp_path, content):
-    path = tmp_path / "news.parquet"
-    path.write_bytes(content)
-    with pytest.raises(
-        DataError, match=r"cannot be read as Parquet: .* fix: "
-    ) as caught:
-        read_parquet(path)
-    assert caught.value.where == str(path)
-
-
-def test_truncated_parquet_is_refused(tmp_path):
-    path = parquet(tmp_path / "news.parquet", {"text": ["a" * 500] * 50})
-    path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(DataError, match="cannot be read as Parquet"):
-        read_parquet(path)
-
-
-@pytest.mark.parametrize(
-    ("columns", "names", "part"),
-    [
-        ({"a": pa.array([], pa.string())}, None, "file holds no rows"),
-        ({}, None, "file holds no rows"),
-        ({"a": [1], "b": [2]}, ["a", "a"], "column 'a' appears twice"),
-        ({"a": [b"\xff"]}, None, "holds b'\\xff'"),
-    ],
-)
-def test_parquet_without_usable_rows_is_refused(tmp_path, columns, names, part):
-    path = parquet(tmp_path / "news.parquet", columns, names)
-    with pytest.raises(DataError) as caught:
-        read_parquet(path)
-    assert part in str(caught.value)
-    assert caught.value.where.startswith(str(path))
 
 
 def test_reading_rows_imports_nothing_heavy(tmp_path):

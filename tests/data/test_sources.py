@@ -171,9 +171,9 @@ def test_a_dict_of_splits_takes_every_form(tmp_path):
 
 
 def test_a_dict_of_columns_is_one_table():
-    tables = read({"text": ["a", "b"], "label": [0, 1]})
+    tables = read({"text": ["a", "b"], "test.score": [0, 1]})
     assert list(tables) == ["train"]
-    assert tables["train"].columns == {"text": ["a", "b"], "label": [0, 1]}
+    assert tables["train"].columns == {"text": ["a", "b"], "test.score": [0, 1]}
 
 
 def test_a_dict_of_splits_of_columns():

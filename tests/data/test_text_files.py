@@ -65,6 +65,7 @@ def written(folder, content, name="data.txt"):
             {"a": ["x\u2028y\x7f\x85z"]},
             (1,),
         ),
+        (read_jsonl, '{"a": 1}\r{"a": 2}\r', {"a": [1, 2]}, (1, 2)),
         (read_jsonl, '{"a": "\\ud83d\\ude00"}\n', {"a": ["😀"]}, (1,)),
     ],
 )
@@ -121,6 +122,7 @@ def test_rows_are_read_as_written(tmp_path, read, content, columns, lines):
             3,
             ["byte 0xe9 is not UTF-8 (byte 4 of the line): b'caf\\xe9,2", "as UTF-8"],
         ),
+        (read_csv, b"t\ra\r\xe9\r", 3, ["byte 0xe9"]),
         (read_csv, b"t,l\na,\xf0\x9f\x98", 2, ["byte 0xf0 is not UTF-8"]),
         (read_csv, b"t\n" + b"a\n" * 50_000 + b"\xff", 50_002, ["byte 0xff"]),
         (read_jsonl, "", 1, ["file is empty", "fix: add at least one row"]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from tfft.core.errors import DataError, TfftError, one_of
 from tfft.data.splits import SPLITS
@@ -12,18 +12,30 @@ SPLIT_NAMES = (*SPLITS, *_ALIASES)
 
 
 def split_of(name: object) -> str | None:
-    """Returns the split that a name or a file name means, or None.
+    """Returns the split that a name means, or None.
 
-    >>> split_of("dev.csv"), split_of("Train"), split_of("extra")
+    >>> split_of("dev"), split_of("Train"), split_of("test.score")
     ('validation', 'train', None)
     """
-    stem = str(name).partition(".")[0].lower()
-    stem = _ALIASES.get(stem, stem)
-    return stem if stem in SPLITS else None
+    lower = str(name).lower()
+    split = _ALIASES.get(lower, lower)
+    return split if split in SPLITS else None
+
+
+def split_of_file(name: str) -> str | None:
+    """Returns the split that a file name means, or None.
+
+    >>> split_of_file("dev.csv"), split_of_file("extra.csv")
+    ('validation', None)
+    """
+    return split_of(name.partition(".")[0])
 
 
 def pick_splits(
-    names: Collection[str], where: str, error: type[TfftError] = DataError
+    names: Collection[str],
+    where: str,
+    error: type[TfftError] = DataError,
+    means: Callable[[str], str | None] = split_of,
 ) -> dict[str, str]:
     """Returns the name that stands for each split; other names are passed over.
 
@@ -31,6 +43,7 @@ def pick_splits(
         names: The names that are there.
         where: Where they are.
         error: What to raise.
+        means: Tells which split a name means.
 
     Raises:
         TfftError: Of the class given, for a split named twice and for no train.
@@ -40,7 +53,7 @@ def pick_splits(
     """
     chosen: dict[str, str] = {}
     for name in names:
-        split = split_of(name)
+        split = means(name)
         if split in chosen:
             raise error(
                 f'"{chosen[split]}" and "{name}" are both the {split} split',

@@ -31,7 +31,7 @@ def read_csv(path: Path, delimiter: str = ",") -> Table:
         DataError: For anything but one value a column and row, with the line.
     """
     lines: list[int] = []
-    with _open(path, newline="") as file, _large_fields():
+    with _open(path) as file, _large_fields():
         text = _without_nul(file, str(path))
         records = _records(csv.reader(text, delimiter=delimiter, strict=True), path)
         start, header = next(records, (1, []))
@@ -59,7 +59,7 @@ def read_jsonl(path: Path) -> Table:
         DataError: For a line that is not an object with the first one's keys.
     """
     rows, lines = [], []
-    with _open(path, newline="\n") as file:
+    with _open(path) as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
                 rows.append(parse_object(line, f"{path}:{number}"))
@@ -70,9 +70,9 @@ def read_jsonl(path: Path) -> Table:
 
 
 @contextlib.contextmanager
-def _open(path: Path, newline: str) -> Iterator[Iterable[str]]:
+def _open(path: Path) -> Iterator[Iterable[str]]:
     try:
-        with path.open(encoding="utf-8-sig", newline=newline) as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             yield file
     except UnicodeDecodeError as error:
         raise _undecodable(path) from error
@@ -80,20 +80,17 @@ def _open(path: Path, newline: str) -> Iterator[Iterable[str]]:
 
 def _undecodable(path: Path) -> DataError:
     """Finds the line, which Python's decoder does not know: it reads in blocks."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                what = "file looks like UTF-16"
-                return DataError(what, where=f"{path}:{number}", fix=_UTF_8)
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                at = error.start
-                shown = shorten(line[max(0, at - 20) : at + 20])
-                what = f"byte 0x{line[at]:02x} is not UTF-8 (byte {at + 1} of the line)"
-                return DataError(
-                    f"{what}: {shown}", where=f"{path}:{number}", fix=_UTF_8
-                )
+    content = path.read_bytes()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return DataError("file looks like UTF-16", where=f"{path}:1", fix=_UTF_8)
+    for number, line in enumerate(content.splitlines(), start=1):
+        try:
+            line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            at = error.start
+            shown = shorten(line[max(0, at - 20) : at + 20])
+            what = f"byte 0x{line[at]:02x} is not UTF-8 (byte {at + 1} of the line)"
+            return DataError(f"{what}: {shown}", where=f"{path}:{number}", fix=_UTF_8)
     return DataError("file is not UTF-8", where=str(path), fix=_UTF_8)
 
 

@@ -1,0 +1,117 @@
+"""Reads files by their extension, and folders of one file a split."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tfft.core.errors import DataError, MissingInputError, nearest, one_of, shorten
+from tfft.data import tfds
+from tfft.data.parquet import read_parquet
+from tfft.data.split_names import pick_splits, split_of_file
+from tfft.data.table import Table
+from tfft.data.text_files import read_csv, read_jsonl
+
+_FILE_READERS: dict[str, Callable[[Path], Table]] = {
+    ".csv": read_csv,
+    ".tsv": partial(read_csv, delimiter="\t"),
+    ".jsonl": read_jsonl,
+    ".ndjson": read_jsonl,
+    ".parquet": read_parquet,
+}
+_CONVERSIONS = {
+    ".json": "write one object a line and name the file .jsonl",
+    ".xls": "save the sheet as CSV in UTF-8",
+    ".xlsx": "save the sheet as CSV in UTF-8",
+    ".ods": "save the sheet as CSV in UTF-8",
+    ".gz": "unpack it",
+    ".zip": "unpack it",
+}
+
+
+def read_path(given: str | os.PathLike[str], option: str = "data") -> dict[str, Table]:
+    """Reads a file by its extension, or a folder of splits.
+
+    Args:
+        given: The path; `~` is the home folder.
+        option: The option that holds the path, for messages.
+
+    Returns:
+        Tables under "train" and, where a folder has them, "validation" and "test".
+
+    Raises:
+        MissingInputError: For a path that is not there or may not be read.
+        DataError: For another extension, and rows that cannot be used.
+    """
+    path = Path(given).expanduser()
+    if not str(given) or not _exists(path):
+        raise _missing_path(given, path, option)
+    try:
+        if not path.is_dir():
+            return {"train": _read_file(path)}
+        if tfds.is_prepared_directory(path):
+            return tfds.read_tfds_directory(path)
+        return _read_directory(path)
+    except OSError as error:
+        raise MissingInputError(
+            f"cannot be read: {error.strerror or error}",
+            where=str(error.filename or path),
+            fix="check that file and folder may be read",
+        ) from error
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # too long for a name, or with a NUL in it
+        return False
+
+
+def _read_file(path: Path) -> Table:
+    extension = path.suffix.lower()
+    if extension not in _FILE_READERS:
+        raise DataError(
+            f"cannot read files ending in {extension or 'no extension'}",
+            where=str(path),
+            expected=one_of(_FILE_READERS),
+            fix=_CONVERSIONS.get(extension, "convert the file to one of these"),
+        )
+    return _FILE_READERS[extension](path)
+
+
+def _read_directory(path: Path) -> dict[str, Table]:
+    found = sorted(entry.name for entry in path.iterdir() if entry.is_file())
+    names = [name for name in found if Path(name).suffix.lower() in _FILE_READERS]
+    if not any(split_of_file(name) == "train" for name in names):
+        raise MissingInputError(
+            f"folder has no train file; it holds {shorten(found)}",
+            where=str(path),
+            expected=f"train.* with {one_of(_FILE_READERS)}, and perhaps "
+            "validation.* and test.*",
+            fix="name the file with the rows to learn from train.csv, or name a file",
+        )
+    splits = pick_splits(names, str(path), means=split_of_file)
+    return {split: _read_file(path / name) for split, name in splits.items()}
+
+
+def _missing_path(given: Any, path: Path, option: str) -> MissingInputError:
+    folder = path.parent
+    fix = nearest(path.name, _names_in(folder))
+    if not fix and not _exists(folder):
+        fix = f"there is no folder {shorten(str(folder))} either: correct the path"
+    return MissingInputError(
+        f"{shorten(str(given))} is not there",
+        where=option,
+        expected='a file, a folder, or "tfds:NAME"',
+        fix=fix or "correct the path",
+    )
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return [entry.name for entry in folder.iterdir()]
+    except (OSError, ValueError):
+        return []

@@ -1,0 +1,157 @@
+"""Callbacks: validation, early stopping, the metrics file, divergence."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfft.core.errors import DivergedError
+from tfft.core.files import storage_errors
+
+
+class Validate(keras.callbacks.Callback):
+    """Adds validation metrics to the logs of an epoch, for the callbacks after it.
+
+    Args:
+        evaluate: Returns the metrics of the model as it is.
+    """
+
+    def __init__(self, evaluate: Callable[[], dict[str, float]]) -> None:
+        super().__init__()
+        self._evaluate = evaluate
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Adds each metric as `val_` and its name."""
+        if logs is not None:
+            logs.update({f"val_{k}": v for k, v in self._evaluate().items()})
+
+
+class KeepBest(keras.callbacks.Callback):
+    """Stops when validation gets no better, and always ends with the best weights.
+
+    Only the trainable variables are kept, in host memory: Keras' own callback
+    copies the frozen backbone too, and leaves the last weights when no stop came.
+
+    Args:
+        monitor: The metric, such as `val_loss`.
+        higher_is_better: Its direction.
+        patience: Epochs without improvement before stopping; 0 never stops.
+    """
+
+    def __init__(self, monitor: str, higher_is_better: bool, patience: int) -> None:
+        super().__init__()
+        self.monitor, self.patience = monitor, patience
+        self._sign = 1.0 if higher_is_better else -1.0
+        self.best, self.best_epoch, self._waited = -math.inf, 0, 0
+        self._weights: list[np.ndarray] = []
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Keeps the weights when the metric is the best so far."""
+        value = self._sign * float((logs or {})[self.monitor])
+        if value > self.best:
+            self.best, self.best_epoch, self._waited = value, epoch + 1, 0
+            self._weights = [
+                np.array(variable) for variable in self.model.trainable_variables
+            ]
+            return
+        self._waited += 1
+        if self.patience and self._waited >= self.patience:
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Puts the best weights back."""
+        self.restore()
+
+    def restore(self) -> None:
+        """Puts the best weights back, if an epoch has ended."""
+        variables = self.model.trainable_variables
+        for variable, value in zip(variables, self._weights, strict=False):
+            variable.assign(value)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Returns what a resumed training needs to go on deciding alike."""
+        numbers = np.array([self.best, self.best_epoch, self._waited], "float64")
+        weights = {f"best.{i}": value for i, value in enumerate(self._weights)}
+        return {"best": numbers, **weights}
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Takes what `state` returned."""
+        self.best, epoch, waited = (float(number) for number in state["best"])
+        self.best_epoch, self._waited = int(epoch), int(waited)
+        self._weights = [state[f"best.{i}"] for i in range(len(state) - 1)]
+
+
+class StopOnDivergence(keras.callbacks.Callback):
+    """Raises as soon as a loss is not finite; that step has changed nothing."""
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Looks at the running mean, which stays not finite once it is.
+
+        Raises:
+            DivergedError: Naming the step.
+        """
+        if not math.isfinite(float((logs or {})["loss"])):
+            raise DivergedError(
+                "the loss is not a finite number",
+                where=f"step {int(self.model.optimizer.iterations.numpy()) + 1}",
+                fix="lower learning_rate, or look for damaged rows; the weights before "
+                "that step are in the run folder",
+            )
+
+
+class MetricsFile(keras.callbacks.Callback):
+    """Appends one JSON line an epoch to `metrics.jsonl`.
+
+    Args:
+        path: The file.
+        extra: Returns further values for each line.
+    """
+
+    def __init__(self, path: Path, extra: Callable[[], dict[str, float]]) -> None:
+        super().__init__()
+        self._path, self._extra = path, extra
+        self._started = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Starts the clock."""
+        self._started = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Writes the epoch's metrics."""
+        line = {
+            "epoch": epoch + 1,
+            "step": int(self.model.optimizer.iterations.numpy()),
+            "seconds": round(time.monotonic() - self._started, 3),
+            **{name: float(value) for name, value in (logs or {}).items()},
+            **self._extra(),
+        }
+        with storage_errors(self._path), self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+class AtEpochEnd(keras.callbacks.Callback):
+    """Calls a function with the number of epochs that have ended.
+
+    Args:
+        act: The function.
+    """
+
+    def __init__(self, act: Callable[[int], None]) -> None:
+        super().__init__()
+        self._act = act
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Calls it."""
+        self._act(epoch + 1)
+
+
+def by_class(callbacks: Sequence[Any], kind: type) -> Any:
+    """Returns the callback of a class, or None."""
+    return next((one for one in callbacks if isinstance(one, kind)), None)
