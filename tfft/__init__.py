@@ -1,1 +1,73 @@
-"""Fine-tuning in Keras on TensorFlow."""
+"""Fine-tunes BERT- and GPT-2-class language models in Keras on TensorFlow.
+
+Importing tfft imports no TensorFlow; the first use of a name does.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from tfft.version import __version__
+
+if TYPE_CHECKING:
+    from tfft import layers
+    from tfft.adapters.full import Full
+    from tfft.adapters.head import Head
+    from tfft.adapters.last_layers import LastLayers
+    from tfft.adapters.lora import LoRA
+    from tfft.core.errors import TfftError
+    from tfft.models.pretrained import load_pretrained
+    from tfft.models.tokenizer import read_tokenizer
+    from tfft.recipes.apply import apply
+    from tfft.recipes.finetune import finetune
+    from tfft.recipes.inspect import inspect_data
+    from tfft.recipes.run import Run, load
+    from tfft.tasks.networks.text_classifier import TextClassifier
+    from tfft.tasks.text_classification import TextClassification
+
+_HOMES = {
+    "Full": "tfft.adapters.full",
+    "Head": "tfft.adapters.head",
+    "LastLayers": "tfft.adapters.last_layers",
+    "LoRA": "tfft.adapters.lora",
+    "Run": "tfft.recipes.run",
+    "TextClassification": "tfft.tasks.text_classification",
+    "TextClassifier": "tfft.tasks.networks.text_classifier",
+    "TfftError": "tfft.core.errors",
+    "apply": "tfft.recipes.apply",
+    "finetune": "tfft.recipes.finetune",
+    "inspect_data": "tfft.recipes.inspect",
+    "load": "tfft.recipes.run",
+    "load_pretrained": "tfft.models.pretrained",
+    "read_tokenizer": "tfft.models.tokenizer",
+}
+
+__all__ = [
+    "Full",
+    "Head",
+    "LastLayers",
+    "LoRA",
+    "Run",
+    "TextClassification",
+    "TextClassifier",
+    "TfftError",
+    "__version__",
+    "apply",
+    "finetune",
+    "inspect_data",
+    "layers",
+    "load",
+    "load_pretrained",
+    "read_tokenizer",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "layers":
+        return importlib.import_module("tfft.layers")
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'tfft' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -52,7 +52,9 @@ class Adapter:
     def variables(self) -> list[Any]:
         """The variables that the method added."""
         return [
-            variable for one in self.injected for variable in one.layer.adapter_variables
+            variable
+            for one in self.injected
+            for variable in one.layer.adapter_variables
         ]
 
     @property

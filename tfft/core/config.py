@@ -40,11 +40,10 @@ def configuration(aliases: Mapping[str, str] | None = None) -> Callable[[type], 
         cls = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
         assign = cls.__init__
 
-        def __init__(self: object, **options: Any) -> None:
+        def construct(self: object, **options: Any) -> None:
             assign(self, **_convert_all(cls, options, aliases or {}))
 
-        __init__.__doc__ = cls.__doc__
-        cls.__init__ = __init__
+        cls.__init__ = construct
         return cls
 
     return decorate
@@ -117,7 +116,9 @@ def _check_required(cls: type, converted: dict[str, Any]) -> dict[str, Any]:
         )
         if missing:
             raise ConfigError(
-                f"{field.name} is not given", where=cls.__name__, fix=f"add {field.name}"
+                f"{field.name} is not given",
+                where=cls.__name__,
+                fix=f"add {field.name}",
             )
     return converted
 

@@ -81,7 +81,7 @@ def load(text: str, where: str = "YAML") -> Any:
             f"{len(text):,} characters", where=where, expected="at most 1 MB of YAML"
         )
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 (a safe loader, see above)
+        return yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{where}:{mark.line + 1}:{mark.column + 1}" if mark else where
@@ -107,7 +107,9 @@ def load_mapping(path: Path) -> dict[str, Any]:
             f"byte {error.start} is not UTF-8", where=str(path), fix="save it as UTF-8"
         ) from error
     options = load(text, where=str(path))
-    if not isinstance(options, dict) or not all(isinstance(key, str) for key in options):
+    if not isinstance(options, dict) or not all(
+        isinstance(key, str) for key in options
+    ):
         raise ConfigError(
             f"holds a {type(options).__name__}",
             where=str(path),

@@ -56,3 +56,17 @@ def layers_by_path(backbone: Any) -> dict[str, Any]:
 def variables_by_path(model: Any) -> dict[str, Any]:
     """Returns the weights of a model by their Keras path, random states left out."""
     return {variable.path: variable for variable in model.weights}
+
+
+def set_dropout(backbone: Any, rate: float) -> None:
+    """Sets the rate of every dropout layer below a backbone.
+
+    Args:
+        backbone: A built backbone.
+        rate: From 0 up to but not including 1.
+    """
+    import keras
+
+    for spot in spots(backbone):
+        if isinstance(spot.layer, keras.layers.Dropout):
+            spot.layer.rate = rate

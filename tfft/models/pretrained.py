@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from tfft.core.errors import (
 from tfft.core.files import sha256
 from tfft.models.architecture import ARCHITECTURES, Architecture, architecture_of
 from tfft.models.configuration import read_config
+from tfft.models.layers import set_dropout, variables_by_path
 from tfft.models.tokenizer import Tokenizer, from_keras_hub, read_tokenizer
 from tfft.models.weights import (
     assign_checkpoint,
@@ -50,14 +53,28 @@ class Pretrained:
     notes: tuple[str, ...] = ()
     fresh: tuple[str, ...] = ()
 
+    @property
+    def fresh_variables(self) -> list[Any]:
+        """The variables that the checkpoint had no weights for."""
+        variables = variables_by_path(self.backbone)
+        return [
+            variables[path]
+            for place in self.architecture.places(self.backbone.num_layers)
+            if place.name in self.fresh
+            for path, _ in place.weights()
+        ]
 
-def load_pretrained(model: Any, tokenizer: Any = None) -> Pretrained:
+
+def load_pretrained(
+    model: Any, tokenizer: Any = None, dropout: float | None = None
+) -> Pretrained:
     """Returns the backbone and tokenizer that `model` stands for.
 
     Args:
         model: A Hugging Face folder, a KerasHub preset name or folder, a KerasHub
             backbone, or a KerasHub task with a preprocessor.
         tokenizer: The tokenizer, when `model` is a bare backbone.
+        dropout: Dropout inside the backbone; None leaves the model's own.
 
     Raises:
         MissingInputError: When a folder or preset is not there or not whole.
@@ -68,6 +85,8 @@ def load_pretrained(model: Any, tokenizer: Any = None) -> Pretrained:
         loaded = _from_name(str(model))
     else:
         loaded = _from_object(model, tokenizer)
+    if dropout is not None:
+        set_dropout(loaded.backbone, dropout)
     vocabulary = loaded.backbone.vocabulary_size
     if loaded.tokenizer.vocabulary_size > vocabulary:
         raise DataError(
@@ -130,21 +149,16 @@ def _hugging_face(folder: Path, config: dict[str, Any]) -> Pretrained:
     )
 
 
-class _located:
+@contextlib.contextmanager
+def _located(folder: Path) -> Iterator[None]:
     """Puts the model folder before the place of an error raised inside."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        if isinstance(error, TfftError):
-            where = str(self._folder / error.where) if error.where else str(self._folder)
-            raise type(error)(
-                error.what, where=where, expected=error.expected, fix=error.fix
-            ) from error
+    try:
+        yield
+    except TfftError as error:
+        where = str(folder / error.where)
+        raise type(error)(
+            error.what, where=where, expected=error.expected, fix=error.fix
+        ) from error
 
 
 def _keras_hub_folder(folder: Path, config: dict[str, Any]) -> Pretrained:

@@ -36,7 +36,10 @@ def weight_files(folder: Path) -> list[Path]:
         MissingInputError: When there are none; says how to convert others.
         DataError: When the index names a file outside the folder.
     """
-    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    single, index = (
+        folder / "model.safetensors",
+        folder / "model.safetensors.index.json",
+    )
     if single.is_file():
         return [single]
     if index.is_file():
@@ -85,7 +88,7 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
 
     try:
         with safe_open(path, framework="np") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, TypeError, ValueError) as error:
         raise DataError(
             f"not a whole safetensors file: {error}",
@@ -150,7 +153,9 @@ def assign_checkpoint(
         )
     for variable, value in planned:
         variable.assign(value.reshape(variable.shape))
-    unused = [name for name in tensors if name not in used and "position_ids" not in name]
+    unused = [
+        name for name in tensors if name not in used and "position_ids" not in name
+    ]
     return LoadReport(tuple(sorted(unused)), tuple(fresh))
 
 

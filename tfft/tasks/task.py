@@ -26,11 +26,15 @@ class Task(abc.ABC):
     Attributes:
         name: What users call it.
         evaluation: Name of the report that suits its outputs.
+        peft_task_type: What PEFT calls it.
+        text: The columns it reads.
         max_length: The most tokens of a row.
     """
 
     name: ClassVar[str]
     evaluation: ClassVar[str]
+    peft_task_type: ClassVar[str]
+    text: tuple[str, ...]
     max_length: int
 
     @abc.abstractmethod
@@ -84,7 +88,9 @@ class Task(abc.ABC):
         """Returns outputs of the model as probabilities."""
 
     @abc.abstractmethod
-    def answers(self, probabilities: np.ndarray, labels: Labels) -> list[dict[str, Any]]:
+    def answers(
+        self, probabilities: np.ndarray, labels: Labels
+    ) -> list[dict[str, Any]]:
         """Returns what users read, one for each row."""
 
     @abc.abstractmethod

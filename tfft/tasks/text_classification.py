@@ -38,6 +38,7 @@ class TextClassification(Task):
     """
 
     evaluation = "classification"
+    peft_task_type = "SEQ_CLS"
 
     text: tuple[str, ...] = ("text",)
     label: str = "label"
@@ -150,7 +151,10 @@ class TextClassification(Task):
         from tfft.tasks.networks.text_classifier import TextClassifier
 
         return TextClassifier(
-            pretrained.backbone, num_classes=len(labels), dropout=self.dropout, seed=seed
+            pretrained.backbone,
+            num_classes=len(labels),
+            dropout=self.dropout,
+            seed=seed,
         )
 
     def loss(self, outputs: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -172,7 +176,9 @@ class TextClassification(Task):
         shifted = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
         return shifted / shifted.sum(axis=-1, keepdims=True)
 
-    def answers(self, probabilities: np.ndarray, labels: Labels) -> list[dict[str, Any]]:
+    def answers(
+        self, probabilities: np.ndarray, labels: Labels
+    ) -> list[dict[str, Any]]:
         """Returns the likeliest label, its score, and every label's probability."""
         return [
             {

@@ -91,7 +91,9 @@ class KeepBest(keras.callbacks.Callback):
 class StopOnDivergence(keras.callbacks.Callback):
     """Raises as soon as a loss is not finite; that step has changed nothing."""
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         """Looks at the running mean, which stays not finite once it is.
 
         Raises:

@@ -15,7 +15,9 @@ def devices() -> tuple[list[Any], list[Any]]:
     """Returns the GPUs and the TPUs that TensorFlow sees."""
     import tensorflow as tf
 
-    return tf.config.list_physical_devices("GPU"), tf.config.list_physical_devices("TPU")
+    return tf.config.list_physical_devices("GPU"), tf.config.list_physical_devices(
+        "TPU"
+    )
 
 
 def choose_precision(precision: Precision) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import keras
 from keras import ops
 
-Schedule = Literal["cosine", "linear", "constant"]
+from tfft.training.schedules import Schedule
 
 # Biases and norms set scales of their own; pulling them to zero harms.
 _NO_DECAY = ("bias", "gamma", "beta")

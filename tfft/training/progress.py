@@ -70,7 +70,9 @@ class ShowProgress(keras.callbacks.Callback):
                 f"epoch {epoch + 1}/{self._epochs}", total=self._steps, text=""
             )
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         """Moves the bar, or prints a line now and then."""
         text = self._text(batch + 1, logs or {})
         if self._progress is not None:
@@ -88,7 +90,9 @@ class ShowProgress(keras.callbacks.Callback):
         """Ends the bar and prints the epoch's metrics."""
         self.close()
         shown = {k: v for k, v in (logs or {}).items() if k != "gradient_norm"}
-        metrics = " · ".join(f"{name} {float(value):.4f}" for name, value in shown.items())
+        metrics = " · ".join(
+            f"{name} {float(value):.4f}" for name, value in shown.items()
+        )
         seconds = self._clock() - self._started
         self._console.print(
             f"epoch {epoch + 1}/{self._epochs} · {seconds:.0f} s · {metrics}",

@@ -50,7 +50,9 @@ class LoRALayer(keras.layers.Layer):
         self.rank, self.alpha, self.dropout = rank, alpha, dropout
         self.use_rslora, self.seed = use_rslora, seed
         self.scale = alpha / (math.sqrt(rank) if use_rslora else rank)
-        self.input_dropout = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
+        self.input_dropout = keras.layers.Dropout(
+            dropout, seed=seed, dtype=self.dtype_policy
+        )
         # The update belongs before the activation: after a GELU it could not merge.
         self.activation = layer.activation
         layer.activation = keras.activations.linear
@@ -116,7 +118,9 @@ class LoRALayer(keras.layers.Layer):
             "kernel": ops.convert_to_numpy(kernel),
             "b": ops.convert_to_numpy(self.lora_b),
         }
-        kernel.assign(ops.cast(ops.cast(kernel, "float32") + self.delta(), kernel.dtype))
+        kernel.assign(
+            ops.cast(ops.cast(kernel, "float32") + self.delta(), kernel.dtype)
+        )
         self.lora_b.assign(ops.zeros_like(self.lora_b))
 
     def unmerge(self) -> None:
@@ -207,7 +211,9 @@ class LoRAEinsumDense(LoRALayer):
         ConfigError: For an equation of another form.
     """
 
-    def __init__(self, layer: keras.layers.EinsumDense, *args: Any, **options: Any) -> None:
+    def __init__(
+        self, layer: keras.layers.EinsumDense, *args: Any, **options: Any
+    ) -> None:
         self._contracted = contracted_axes(layer.equation)
         super().__init__(layer, *args, **options)
 
@@ -225,7 +231,9 @@ class LoRAEinsumDense(LoRALayer):
         leading = ops.shape(x)[: -self._contracted]
         flat = ops.reshape(x, (*leading, self.matrix_shape[0]))
         update = low_rank(flat, self.lora_a, self.lora_b, self.scale)
-        return ops.reshape(update, (*leading, *self.layer.kernel.shape[self._contracted :]))
+        return ops.reshape(
+            update, (*leading, *self.layer.kernel.shape[self._contracted :])
+        )
 
 
 def contracted_axes(equation: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 
 from tfft.core.seeds import derive
 from tfft.models.architecture import architecture_of
@@ -72,6 +73,12 @@ class TextClassifier(keras.Model):
     def head_variables(self) -> list[Any]:
         """The kernel and the bias of the head."""
         return [self.classifier.kernel, self.classifier.bias]
+
+    @property
+    def head_modules(self) -> dict[str, dict[str, Any]]:
+        """The head as Hugging Face names and keeps it: weight (classes, hidden)."""
+        kernel, bias = (np.array(variable) for variable in self.head_variables)
+        return {"classifier": {"weight": kernel.T, "bias": bias}}
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

@@ -1,0 +1,76 @@
+"""Variables to safetensors files and back, all or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfft.core.errors import DataError, MissingInputError
+from tfft.core.files import write_atomically
+from tfft.models.weights import read_tensors
+
+_SHOWN = 10
+
+
+def save_tensors(
+    path: Path, tensors: Mapping[str, Any], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Writes arrays or variables, atomically.
+
+    Args:
+        path: The file.
+        tensors: Values by name.
+        metadata: Text for the file's header.
+
+    Raises:
+        StorageError: When the disk refuses; the old file stays.
+    """
+    from safetensors.numpy import save_file
+
+    # safetensors writes the memory as it lies: a transposed view would be wrong.
+    arrays = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    write_atomically(
+        path, lambda target: save_file(arrays, target, metadata=dict(metadata or {}))
+    )
+
+
+def load_variables(path: Path, variables: Mapping[str, Any]) -> None:
+    """Assigns the tensors of a file to variables of the same names.
+
+    Raises:
+        MissingInputError: When there is no such file.
+        DataError: When a tensor is missing, too many, or of another shape;
+            nothing is assigned then.
+    """
+    if not path.is_file():
+        raise MissingInputError(f"no such file: {path}", fix="train again")
+    assign(variables, read_tensors(path), str(path))
+
+
+def assign(
+    variables: Mapping[str, Any], tensors: Mapping[str, np.ndarray], where: str
+) -> None:
+    """Assigns tensors to variables of the same names, after all are known to fit.
+
+    Raises:
+        DataError: With at most ten of the misfits.
+    """
+    problems = [f"{name} is missing" for name in variables if name not in tensors]
+    problems += [f"{name} is not known" for name in tensors if name not in variables]
+    problems += [
+        f"{name} has shape {tensors[name].shape}, not {tuple(variable.shape)}"
+        for name, variable in variables.items()
+        if name in tensors and tensors[name].shape != tuple(variable.shape)
+    ]
+    if problems:
+        more = f" and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        raise DataError(
+            f"the weights do not fit: {'; '.join(problems[:_SHOWN])}{more}",
+            where=where,
+            fix="use the model that they were trained on",
+        )
+    for name, variable in variables.items():
+        variable.assign(tensors[name])

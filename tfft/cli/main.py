@@ -1,0 +1,150 @@
+"""`tfft`: runs a command and turns its errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tfft.cli.parser import parse
+from tfft.core.errors import ConfigError, TfftError
+
+_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command.
+
+    Args:
+        argv: The arguments; those of the process when None.
+
+    Returns:
+        The exit code: 0 when all went well, 2 for options that cannot be meant, 65
+        for unusable data, 66 for missing input, 71 for too little memory, 73 for a
+        run folder in use, 74 for a disk that refuses, 76 for a loss that is no
+        number, 130 and 143 for signals, 1 for a bug.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    # TensorFlow reads it once, when it is imported.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        arguments = parse(argv)
+        return _COMMANDS[arguments.command](arguments)
+    except TfftError as error:
+        return _fail(argv, f"error: {error}", error.exit_code)
+    except KeyboardInterrupt:
+        return _fail(argv, "error: stopped", _INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read the output has enough; Python would complain once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # a bug: one line for the user, the rest by --debug
+        name = type(error).__name__
+        text = f"bug: {name}: {error} · fix: please report it with --debug's output"
+        return _fail(argv, text, 1)
+
+
+def _fail(argv: Sequence[str], text: str, code: int) -> int:
+    if "--debug" in argv:
+        traceback.print_exc()
+    print(" ".join(text.splitlines()), file=sys.stderr)
+    return code
+
+
+def _finetune(arguments: Namespace) -> int:
+    from tfft.recipes.finetune import finetune
+
+    missing = {"model", "data", "output_dir"} - arguments.options.keys()
+    if missing:
+        names = ", ".join(f"--{name}" for name in sorted(missing))
+        raise ConfigError(f"{names} not given", fix="see tfft finetune --help")
+    finetune(**arguments.options)
+    return 0
+
+
+def _evaluate(arguments: Namespace) -> int:
+    from tfft.recipes.run import load
+
+    run = load(arguments.run, arguments.model)
+    report = run.evaluate(arguments.data, arguments.on_bad_rows)
+    if arguments.json:
+        print(json.dumps(report.to_dict(), ensure_ascii=False))
+    else:
+        _show(report.tables())
+    return 0
+
+
+def _predict(arguments: Namespace) -> int:
+    if bool(arguments.texts) == bool(arguments.file):
+        raise ConfigError(
+            "texts and --file are both given"
+            if arguments.file
+            else "nothing to predict",
+            expected="texts, or --file with a data file",
+            fix='say for example: tfft predict RUN "some text"',
+        )
+    from tfft.recipes.run import load
+
+    run = load(arguments.run, arguments.model)
+    answers = run.predict(arguments.file or arguments.texts)
+    if arguments.json:
+        for answer in answers:
+            print(json.dumps(answer, ensure_ascii=False))
+        return 0
+    from tfft.core.errors import shorten
+    from tfft.evaluation.report import ReportTable
+
+    inputs = arguments.texts or [f"row {i + 1}" for i in range(len(answers))]
+    rows = tuple(
+        (shorten(text)[1:-1], str(answer["label"]), f"{answer['score']:.4f}")
+        for text, answer in zip(inputs, answers, strict=True)
+    )
+    _show([ReportTable("predictions", ("input", "label", "score"), rows)])
+    return 0
+
+
+def _export(arguments: Namespace) -> int:
+    from tfft.recipes.run import load
+
+    version = load(arguments.run, arguments.model).export(arguments.directory)
+    print(f"exported: {version}")
+    return 0
+
+
+def _inspect(arguments: Namespace) -> int:
+    from tfft.recipes.inspect import inspect_data, inspect_model, inspect_run
+
+    if arguments.path is None and arguments.model is None:
+        raise ConfigError("nothing to inspect", fix="name data, a run or --model")
+    if arguments.path is None:
+        found = inspect_model(arguments.model)
+    elif (Path(arguments.path) / "run.json").is_file():
+        found = inspect_run(arguments.path)
+    else:
+        found = inspect_data(arguments.path, arguments.task, arguments.model)
+    _show(found.tables)
+    for problem in found.problems:
+        print(problem)
+    return 65 if found.problems else 0
+
+
+def _show(tables: Sequence[Any]) -> None:
+    from rich.console import Console
+
+    console = Console()
+    for table in tables:
+        console.print(table.to_rich())
+
+
+_COMMANDS: dict[str, Callable[[Namespace], int]] = {
+    "finetune": _finetune,
+    "evaluate": _evaluate,
+    "predict": _predict,
+    "export": _export,
+    "inspect": _inspect,
+}

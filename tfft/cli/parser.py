@@ -1,0 +1,215 @@
+"""What the command line understands; imports no TensorFlow."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import inspect
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tfft.core import yaml
+from tfft.core.errors import ConfigError, nearest, one_of
+from tfft.recipes.config import FinetuneConfig
+from tfft.version import __version__
+
+_GROUPS = ("method", "task")
+_PYTHON_ONLY = ("tokenizer",)
+_FLAGS = ("overwrite", "resume")
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose refusals are tfft's errors, with the nearest option named."""
+
+    def error(self, message: str) -> NoReturn:
+        words = re.findall(r"'([^']*)'", message)
+        choices = words[1:] if "invalid choice" in message else self._names()
+        fix = nearest(words[0] if words else "", choices)
+        raise ConfigError(message, fix=fix or f"see {self.prog} --help")
+
+    def _names(self) -> list[str]:
+        return [name for action in self._actions for name in action.option_strings]
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Returns the parser of `tfft`."""
+    parser = _Parser(
+        prog="tfft",
+        description="Fine-tunes BERT- and GPT-2-class language models in Keras on "
+        "TensorFlow.",
+    )
+    parser.add_argument("--version", action="version", version=f"tfft {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--debug", action="store_true", help="show the traceback of an error"
+    )
+    for add in (_finetune, _evaluate, _predict, _export, _inspect):
+        add(commands, common)
+    return parser
+
+
+def _finetune(commands: Any, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "finetune",
+        parents=[common],
+        allow_abbrev=False,
+        help="fine-tune a model on data and write a run folder",
+        epilog="Options of a method or a task follow a dot: --method.rank 4 "
+        "--task.text body.",
+    )
+    parser.add_argument(
+        "--config", type=Path, help="YAML file with these options by name"
+    )
+    described = descriptions(FinetuneConfig)
+    for field in dataclasses.fields(FinetuneConfig):
+        if field.name in _PYTHON_ONLY:
+            continue
+        kind = (
+            {"action": "store_true"} if field.name in _FLAGS else {"metavar": "VALUE"}
+        )
+        parser.add_argument(
+            f"--{field.name}",
+            default=argparse.SUPPRESS,
+            help=described[field.name].replace("%", "%%"),
+            **kind,
+        )
+
+
+def _evaluate(commands: Any, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "evaluate", parents=[common], help="score a run on labelled data"
+    )
+    parser.add_argument("run", help="the run folder")
+    parser.add_argument("data", help="labelled data; of several splits, the test split")
+    parser.add_argument("--on_bad_rows", choices=("error", "skip"), default="error")
+    _add_base_model(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _predict(commands: Any, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "predict", parents=[common], help="answer for texts or for the rows of a file"
+    )
+    parser.add_argument("run", help="the run folder")
+    parser.add_argument("texts", nargs="*", help="texts")
+    parser.add_argument("--file", type=Path, help="a data file with the text columns")
+    _add_base_model(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON line each")
+
+
+def _export(commands: Any, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "export", parents=[common], help="write a SavedModel that answers from raw text"
+    )
+    parser.add_argument("run", help="the run folder")
+    parser.add_argument("directory", help="the model's folder for TF Serving")
+    _add_base_model(parser)
+
+
+def _add_base_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", help="where the base model is now, if it has moved")
+
+
+def _inspect(commands: Any, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "inspect",
+        parents=[common],
+        allow_abbrev=False,
+        help="look at data, a run folder or a model",
+        epilog="Options of a task follow a dot: --task.text body.",
+    )
+    parser.add_argument("path", nargs="?", help="data, or a run folder")
+    parser.add_argument(
+        "--task", default="text_classification", help="name of the task"
+    )
+    parser.add_argument(
+        "--model", help="a model to look at, or to cut the data's tokens"
+    )
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Returns the arguments; `options` holds the ones of `finetune` as it takes them.
+
+    Raises:
+        ConfigError: For anything the command does not know.
+    """
+    plain, dotted = _split_dotted(argv)
+    arguments = make_parser().parse_args(plain)
+    if dotted and arguments.command not in ("finetune", "inspect"):
+        raise ConfigError(
+            f"unknown option --{next(iter(dotted))}.…",
+            where=f"tfft {arguments.command}",
+            fix="leave it out",
+        )
+    if arguments.command == "finetune":
+        arguments.options = _finetune_options(arguments, dotted)
+    elif arguments.command == "inspect":
+        arguments.task = {"name": arguments.task, **dotted.get("task", {})}
+    return arguments
+
+
+def _split_dotted(argv: Sequence[str]) -> tuple[list[str], dict[str, dict[str, str]]]:
+    """Takes `--method.rank 4` and `--task.text=body` out of the arguments.
+
+    Raises:
+        ConfigError: For one without a value, or of no known group.
+    """
+    plain: list[str] = []
+    dotted: dict[str, dict[str, str]] = {}
+    rest = list(argv)
+    while rest:
+        word = rest.pop(0)
+        found = re.fullmatch(r"--([a-z_]+)\.([A-Za-z_]+)(?:=(.*))?", word, re.DOTALL)
+        if not found:
+            plain.append(word)
+            continue
+        group, name, value = found.groups()
+        if group not in _GROUPS:
+            raise ConfigError(
+                f"unknown option {word}",
+                expected=one_of(f"--{one}.NAME" for one in _GROUPS),
+                fix=nearest(group, _GROUPS) or "leave it out",
+            )
+        if value is None and not rest:
+            raise ConfigError(f"{word} has no value", fix=f"say {word} VALUE")
+        dotted.setdefault(group, {})[name] = rest.pop(0) if value is None else value
+    return plain, dotted
+
+
+def _finetune_options(
+    arguments: argparse.Namespace, dotted: dict[str, dict[str, str]]
+) -> dict[str, Any]:
+    """Returns the options of the YAML file, overridden by the command line's."""
+    options = yaml.load_mapping(arguments.config) if arguments.config else {}
+    known = {field.name for field in dataclasses.fields(FinetuneConfig)}
+    options |= {name: value for name, value in vars(arguments).items() if name in known}
+    defaults = {
+        field.name: field.default for field in dataclasses.fields(FinetuneConfig)
+    }
+    for group, values in dotted.items():
+        given = options.get(group, defaults[group])
+        base = given if isinstance(given, dict) else {"name": given}
+        options[group] = {**base, **values}
+    return options
+
+
+def descriptions(config: type) -> dict[str, str]:
+    """Returns the text of each argument from a class's Google-style docstring.
+
+    >>> descriptions(FinetuneConfig)["epochs"]
+    'Passes over the training rows. Defaults to 3.'
+    """
+    section = inspect.cleandoc(config.__doc__ or "").split("Args:\n", 1)[1]
+    found: dict[str, str] = {}
+    name = ""
+    for line in section.split("\n\n")[0].splitlines():
+        start = re.match(r" {4}(\w+): (.*)", line)
+        if start:
+            name = start[1]
+            found[name] = start[2]
+        else:
+            found[name] += " " + line.strip()
+    return found

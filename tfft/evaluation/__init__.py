@@ -1,0 +1,1 @@
+"""Outputs of a model into numbers, tables and pictures."""

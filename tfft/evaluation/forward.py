@@ -1,0 +1,53 @@
+"""Running a network over batches, without training it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tfft.data.batching import Batches
+
+
+class Forward:
+    """The forward pass of a network, traced once.
+
+    Args:
+        network: A Keras model that takes batch dicts. Change its weights as you
+            like; after a change of its layers or its precision make a new one.
+    """
+
+    def __init__(self, network: Any) -> None:
+        import tensorflow as tf
+
+        names = list(network.input)
+        self._call = tf.function(
+            lambda batch: network(batch, training=False),
+            input_signature=[
+                {name: tf.TensorSpec((None, None), tf.int32, name) for name in names}
+            ],
+        )
+        self._names = names
+
+    def __call__(
+        self, batches: Batches, advance: Callable[[int], None] | None = None
+    ) -> np.ndarray:
+        """Returns the outputs of all examples, in their order.
+
+        Args:
+            batches: The examples in batches without a seed.
+            advance: Called with the rows done after each batch.
+        """
+        outputs: np.ndarray | None = None
+        for rows in batches.rows():
+            batch = batches.batch(rows)
+            values = self._call({name: batch[name] for name in self._names}).numpy()
+            if outputs is None:
+                outputs = np.empty(
+                    (len(batches.examples), *values.shape[1:]), "float32"
+                )
+            outputs[rows] = values[: len(rows)]
+            if advance:
+                advance(len(rows))
+        return outputs

@@ -1,0 +1,1 @@
+"""What users ask for: one configuration and one function each."""

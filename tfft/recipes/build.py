@@ -1,0 +1,40 @@
+"""Backbone, method and head put together; the same for training and loading."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tfft.adapters.method import Adapter, Method
+from tfft.models.pretrained import Pretrained
+from tfft.tasks.task import Labels, Task
+
+
+@dataclass(frozen=True)
+class Built:
+    """A network ready to train or to be given its weights.
+
+    Attributes:
+        network: The Keras model, backbone and head.
+        adapter: The method applied to the backbone.
+        pretrained: The backbone with its tokenizer.
+    """
+
+    network: Any
+    adapter: Adapter
+    pretrained: Pretrained
+
+
+def build(
+    task: Task, method: Method, pretrained: Pretrained, labels: Labels, seed: int
+) -> Built:
+    """Applies the method and adds the head.
+
+    Weights that the checkpoint did not have train whatever the method says: they
+    are random, and no one else would ever fit them.
+    """
+    adapter = method.apply(pretrained.backbone, pretrained.architecture, seed)
+    for variable in pretrained.fresh_variables:
+        variable.trainable = True
+    network = task.build(pretrained, labels, seed)
+    return Built(network, adapter, pretrained)

@@ -1,0 +1,106 @@
+"""What can be said to `finetune`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfft.core.config import configuration, require
+from tfft.data.rows import OnBadRows
+from tfft.training.hardware import Precision
+from tfft.training.schedules import Schedule
+
+
+@configuration(
+    aliases={
+        "num_train_epochs": "epochs",
+        "per_device_train_batch_size": "batch_size",
+        "lr_scheduler_type": "schedule",
+        "warmup_ratio": "warmup",
+        "max_grad_norm": "clip_norm",
+        "overwrite_output_dir": "overwrite",
+        "resume_from_checkpoint": "resume",
+    }
+)
+class FinetuneConfig:
+    """The options of `finetune`; the command line's and the YAML file's too.
+
+    Args:
+        model: A Hugging Face folder, a KerasHub preset name or folder, or in
+            Python a KerasHub backbone or task.
+        data: A .csv, .tsv, .jsonl or .parquet file, a folder of train, validation
+            and test files, `tfds:NAME`, or in Python also a data frame, a list of
+            dicts, a dict of columns or of splits, or a data set.
+        output_dir: The run folder to write.
+        task: Name or object. Defaults to `text_classification`.
+        method: Name or object. Defaults to `lora`.
+        validation: Share of the training rows to validate on, or data. Used when
+            `data` has no validation split. Defaults to 0.1.
+        test: Share of the rows to test on, or data. Used when `data` has no test
+            split. Defaults to 0.1.
+        on_bad_rows: `error` refuses rows that cannot be used, `skip` counts and
+            lists them. Defaults to `error`.
+        tokenizer: In Python, the tokenizer of a bare backbone.
+        backbone_dropout: Dropout inside the backbone in training, from 0 up to but
+            not 1. Defaults to the model's own.
+        epochs: Passes over the training rows. Defaults to 3.
+        batch_size: Rows in a step. Defaults to 16.
+        learning_rate: The peak. Defaults to the method's.
+        warmup: Share of the steps in which the rate rises. Defaults to 0.1.
+        schedule: `cosine`, `linear` or `constant` after the rise. Defaults to
+            `cosine`.
+        weight_decay: AdamW's, not on biases and norms. Defaults to 0.01.
+        clip_norm: Largest norm of the gradient, 0 for no limit. Defaults to 1.
+        early_stopping: Epochs without improvement before training stops, 0 for
+            never. The best weights are kept in any case. Defaults to 2.
+        seed: For splits, order, new weights and dropout. Defaults to 42.
+        precision: `auto`, `float32` or `mixed_bfloat16` in training; results are
+            always computed in float32. Defaults to `auto`.
+        compile_step: Whether XLA compiles the step. Defaults to yes on GPUs and
+            TPUs.
+        overwrite: Replaces what the run folder holds. Defaults to False.
+        resume: Goes on after the last whole epoch of an interrupted run. Defaults
+            to False.
+        verbose: 0 prints nothing, 1 progress and results. Defaults to 1.
+    """
+
+    model: Any
+    data: Any
+    output_dir: Any
+    task: Any = "text_classification"
+    method: Any = "lora"
+    validation: Any = 0.1
+    test: Any = 0.1
+    on_bad_rows: OnBadRows = "error"
+    tokenizer: Any = None
+    backbone_dropout: float | None = None
+    epochs: int = 3
+    batch_size: int = 16
+    learning_rate: float | None = None
+    warmup: float = 0.1
+    schedule: Schedule = "cosine"
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    early_stopping: int = 2
+    seed: int = 42
+    precision: Precision = "auto"
+    compile_step: bool | None = None
+    overwrite: bool = False
+    resume: bool = False
+    verbose: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuses values that make no sense."""
+        require(self.epochs >= 1, self, "epochs", "1 or more")
+        require(self.batch_size >= 1, self, "batch_size", "1 or more")
+        positive = self.learning_rate is None or 0 < self.learning_rate < 10
+        require(positive, self, "learning_rate", "a number above 0 and below 10")
+        require(0 <= self.warmup < 1, self, "warmup", "from 0 up to but not 1")
+        require(self.weight_decay >= 0, self, "weight_decay", "0 or more")
+        require(self.clip_norm >= 0, self, "clip_norm", "0 or more")
+        require(self.early_stopping >= 0, self, "early_stopping", "0 or more")
+        require(0 <= self.seed < 2**31, self, "seed", "0 to 2147483647")
+        dropout = self.backbone_dropout
+        fits = dropout is None or 0 <= dropout < 1
+        require(fits, self, "backbone_dropout", "from 0 up to but not 1")
+        both = self.overwrite and self.resume
+        require(not both, self, "overwrite", "overwrite or resume, not both")

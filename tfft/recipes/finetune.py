@@ -1,0 +1,279 @@
+"""Fine-tuning, from data to a run folder; read top to bottom."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from tfft.adapters.method import METHODS, Method
+from tfft.core.environment import check_environment, versions
+from tfft.core.errors import DivergedError, InterruptedRunError, OutOfMemoryError
+from tfft.core.signals import TerminationSignal, termination_as_exception
+from tfft.data.batching import Batches, Examples
+from tfft.evaluation.report import REPORTS
+from tfft.models.precision import compute_policy, set_compute_policy
+from tfft.models.pretrained import Pretrained, load_pretrained
+from tfft.recipes.build import Built, build
+from tfft.recipes.config import FinetuneConfig
+from tfft.recipes.cost import Cost, estimate
+from tfft.recipes.fit import fit
+from tfft.recipes.prepare import Prepared, prepare
+from tfft.recipes.record import plain_config, plain_object
+from tfft.recipes.run import Run
+from tfft.recipes.run_folder import (
+    check_resumable,
+    claimed,
+    save_base,
+    save_weights,
+    write_record,
+)
+from tfft.tasks.task import TASKS, Task
+
+
+def finetune(**options: Any) -> Run:
+    """Fine-tunes a model and returns the run.
+
+    Args:
+        **options: The fields of `FinetuneConfig`: `model`, `data` and `output_dir`
+            at least.
+
+    Returns:
+        The run, with the best weights of the training.
+
+    Raises:
+        ConfigError: For options that cannot be meant; before any work.
+        MissingInputError: For data or a model that is not there.
+        DataError: For data or model files that cannot be used.
+        OutputInUseError: When the run folder is not free.
+        DivergedError: When the loss is no longer finite.
+        InterruptedRunError: When a signal stopped it; the run folder can be loaded.
+        OutOfMemoryError: When a step does not fit into memory.
+        StorageError: When the disk refuses.
+    """
+    check_environment()
+    config = FinetuneConfig(**options)
+    task: Task = TASKS.resolve(config.task)
+    method: Method = METHODS.resolve(config.method)
+    folder = Path(config.output_dir)
+    with (
+        termination_as_exception(),
+        claimed(folder, overwrite=config.overwrite, resume=config.resume),
+    ):
+        if config.resume and (folder / "run.json").is_file():
+            check_resumable(folder, plain_config(config, task, method))
+        return _Finetuning(config, task, method, folder).run()
+
+
+class _Finetuning:
+    """One training; its steps in the order they happen."""
+
+    def __init__(
+        self, config: FinetuneConfig, task: Task, method: Method, folder: Path
+    ) -> None:
+        self.config, self.task, self.method, self.folder = config, task, method, folder
+        self.console = Console(quiet=not config.verbose, highlight=False)
+        self.record: dict[str, Any] = {}
+
+    def run(self) -> Run:
+        prepared = self._prepare()
+        pretrained = self._load()
+        examples = self._encode(prepared, pretrained)
+        built = build(
+            self.task, self.method, pretrained, prepared.labels, self.config.seed
+        )
+        batches = Batches(examples["train"], self.config.batch_size, self.config.seed)
+        policy = self._set_precision(built)
+        cost = estimate(
+            built.network,
+            pretrained.backbone,
+            batches,
+            self.config.epochs,
+            policy != "float32",
+        )
+        self._say(f"cost: {cost}")
+        self._begin(prepared, pretrained, policy, cost)
+        run = Run(self.folder, self.task, prepared.labels, built)
+        try:
+            best_epoch = self._train(run, built, batches, prepared)
+        except KeyboardInterrupt as signal:
+            self._save(built, "interrupted")
+            raise _interrupted(signal, self.folder) from signal
+        except DivergedError:
+            self._save(built, "diverged")
+            raise
+        return self._finish(run, built, prepared, best_epoch)
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, markup=False, soft_wrap=True)
+
+    def _prepare(self) -> Prepared:
+        config = self.config
+        prepared = prepare(
+            self.task,
+            config.data,
+            validation=config.validation,
+            test=config.test,
+            on_bad_rows=config.on_bad_rows,
+            seed=config.seed,
+        )
+        sizes = ", ".join(f"{len(t):,} {split}" for split, t in prepared.tables.items())
+        names = ", ".join(str(label) for label in prepared.labels[:10])
+        more = " …" if len(prepared.labels) > 10 else ""
+        self._say(f"data: {sizes} rows · {len(prepared.labels)} labels: {names}{more}")
+        for note in prepared.notes:
+            self._say(f"note: {note}")
+        return prepared
+
+    def _load(self) -> Pretrained:
+        config = self.config
+        pretrained = load_pretrained(
+            config.model, config.tokenizer, config.backbone_dropout
+        )
+        name = pretrained.source or type(pretrained.backbone).__name__
+        self._say(f"model: {name} ({pretrained.architecture.name})")
+        for note in pretrained.notes:
+            self._say(f"note: {note}")
+        if pretrained.source is None:
+            save_base(self.folder, pretrained)
+        limit = pretrained.backbone.max_sequence_length
+        if self.task.max_length > limit:
+            self.task = dataclasses.replace(self.task, max_length=limit)
+            self._say(f"note: max_length is the model's limit, {limit}")
+        return pretrained
+
+    def _encode(
+        self, prepared: Prepared, pretrained: Pretrained
+    ) -> dict[str, Examples]:
+        examples = {}
+        for split, table in prepared.tables.items():
+            examples[split], cut = self.task.encode(
+                table, pretrained.tokenizer, prepared.labels
+            )
+            if cut:
+                self._say(
+                    f"note: {split}: {cut:,} of {len(table):,} rows are longer than "
+                    f"{self.task.max_length} tokens and cut"
+                )
+        return examples
+
+    def _set_precision(self, built: Built) -> str:
+        from tfft.training.hardware import choose_precision
+
+        backbone = built.pretrained.backbone
+        policy = choose_precision(self.config.precision)
+        if compute_policy(backbone) != policy:
+            set_compute_policy(backbone, policy)
+        return policy
+
+    def _begin(
+        self, prepared: Prepared, pretrained: Pretrained, policy: str, cost: Cost
+    ) -> None:
+        from tfft.training.hardware import describe
+
+        self._say(
+            f"training: {self.method.name}, learning rate {self._learning_rate():g}"
+            f"{'' if self.config.learning_rate else f' ({self.method.name} default)'}"
+            f", {policy} on {describe()}"
+        )
+        self.record = {
+            "status": "running",
+            "task": plain_object(self.task),
+            "method": plain_object(self.method),
+            "labels": list(prepared.labels),
+            "model": {
+                "source": pretrained.source,
+                "architecture": pretrained.architecture.name,
+                "fingerprint": pretrained.fingerprint,
+            },
+            "data": {
+                "rows": {split: len(table) for split, table in prepared.tables.items()},
+                "fingerprint": prepared.fingerprint,
+            },
+            "notes": [*prepared.notes, *pretrained.notes],
+            "cost": dataclasses.asdict(cost),
+            "precision": policy,
+            "config": plain_config(self.config, self.task, self.method),
+            "versions": versions(),
+            "metrics": {},
+        }
+        write_record(self.folder, self.record)
+
+    def _learning_rate(self) -> float:
+        return self.config.learning_rate or self.method.learning_rate
+
+    def _train(
+        self, run: Run, built: Built, batches: Batches, prepared: Prepared
+    ) -> int:
+        import tensorflow as tf
+
+        try:
+            return fit(
+                built.network,
+                self.task.loss,
+                batches,
+                self.config,
+                learning_rate=self._learning_rate(),
+                folder=self.folder,
+                console=self.console,
+                monitor=REPORTS.get(self.task.evaluation).monitor,
+                validate=(
+                    (lambda: run.evaluate_table(prepared.tables["validation"]))
+                    if "validation" in prepared.tables
+                    else None
+                ),
+            )
+        except tf.errors.ResourceExhaustedError as error:
+            raise OutOfMemoryError(
+                f"a step of {self.config.batch_size} rows of up to "
+                f"{self.task.max_length} tokens does not fit into memory",
+                where="training",
+                fix="lower batch_size or task.max_length",
+            ) from error
+
+    def _finish(
+        self, run: Run, built: Built, prepared: Prepared, best_epoch: int
+    ) -> Run:
+        # Results are in float32 whatever training computed in, so that the loaded
+        # run and the served model give the same.
+        set_compute_policy(built.pretrained.backbone, "float32")
+        run.refresh()
+        reports = {
+            split: run.evaluate_table(table)
+            for split, table in prepared.tables.items()
+            if split != "train"
+        }
+        self.record["metrics"] = {split: one.metrics for split, one in reports.items()}
+        self.record["best_epoch"] = best_epoch
+        run.write_reports(reports)
+        self._save(built, "complete")
+        for split, report in reports.items():
+            self._say(f"\n{split}:")
+            for table in report.tables():
+                self.console.print(table.to_rich())
+        self._say(f"run: {self.folder}")
+        return run
+
+    def _save(self, built: Built, status: str) -> None:
+        save_weights(
+            self.folder,
+            built.network,
+            built.adapter,
+            built.pretrained,
+            self.task.peft_task_type,
+        )
+        self.record["status"] = status
+        write_record(self.folder, self.record)
+
+
+def _interrupted(signal: KeyboardInterrupt, folder: Path) -> InterruptedRunError:
+    error = InterruptedRunError(
+        "training was stopped",
+        where=str(folder),
+        fix="the weights so far are in the run folder; go on with resume",
+    )
+    if isinstance(signal, TerminationSignal):
+        error.exit_code = 143
+    return error

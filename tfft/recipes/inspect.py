@@ -1,0 +1,188 @@
+"""Looking before training: data, models and runs in tables."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfft.core.errors import shorten
+from tfft.data import sources
+from tfft.data.table import Table
+from tfft.evaluation.report import ReportTable
+from tfft.recipes.run_folder import METRICS, read_record
+from tfft.tasks.task import TASKS, Task
+
+_SHOWN = 3
+_PERCENTILES = (50, 90, 99, 100)
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was found.
+
+    Attributes:
+        tables: What to look at.
+        problems: Rows that training would refuse, a sentence each.
+    """
+
+    tables: tuple[ReportTable, ...]
+    problems: tuple[str, ...] = ()
+
+
+def inspect_data(
+    data: Any, task: Any = "text_classification", model: Any = None
+) -> Inspection:
+    """Returns what the rows are like, as a task and a model will see them.
+
+    Args:
+        data: Anything that holds rows.
+        task: Name or object.
+        model: A model, whose tokenizer then counts and shows the tokens.
+
+    Raises:
+        DataError: When it cannot be read at all.
+    """
+    resolved: Task = TASKS.resolve(task)
+    tables: list[ReportTable] = []
+    problems: list[str] = []
+    tokenizer = None
+    if model is not None:
+        from tfft.models.pretrained import load_pretrained
+
+        tokenizer = load_pretrained(model).tokenizer
+    for split, table in sources.read(data).items():
+        bad = resolved.bad_rows(table)
+        problems += [
+            f"{table.where(one.row)}: {one.reason} · {one.column}" for one in bad
+        ]
+        faulty = {one.row for one in bad}
+        usable = table.select([row for row in range(len(table)) if row not in faulty])
+        if len(usable):
+            tables += [
+                _labels(split, usable, resolved),
+                _lengths(split, usable, resolved, tokenizer),
+            ]
+            tables.append(_examples(split, usable, resolved, tokenizer))
+    return Inspection(tuple(tables), tuple(problems))
+
+
+def _labels(split: str, table: Table, task: Task) -> ReportTable:
+    counts = Counter(str(label) for label in task.strata(table))
+    rows = [
+        (name, f"{n:,}", f"{n / len(table):.1%}") for name, n in counts.most_common()
+    ]
+    copies = len(table) - len(set(task.keys(table)))
+    rows.append(("all", f"{len(table):,}", ""))
+    rows.append(("copies of a text", f"{copies:,}", f"{copies / len(table):.1%}"))
+    return ReportTable(f"{split}: labels", ("label", "rows", "share"), tuple(rows))
+
+
+def _lengths(split: str, table: Table, task: Task, tokenizer: Any) -> ReportTable:
+    header = ("", *(f"{p} %" for p in _PERCENTILES), "cut")
+    characters = np.array([sum(map(len, key)) for key in task.keys(table)])  # type: ignore[arg-type]
+    rows = [("characters", *_percentiles(characters), "")]
+    if tokenizer is not None:
+        examples, cut = task.encode(table, tokenizer, None)
+        lengths = _percentiles(examples.lengths)
+        rows.append(("tokens", *lengths, f"{cut:,} rows ({cut / len(table):.0%})"))
+    return ReportTable(f"{split}: lengths", header, tuple(rows))
+
+
+def _percentiles(values: np.ndarray) -> tuple[str, ...]:
+    return tuple(f"{value:,.0f}" for value in np.percentile(values, _PERCENTILES))
+
+
+def _examples(split: str, table: Table, task: Task, tokenizer: Any) -> ReportTable:
+    few = table.select(range(min(_SHOWN, len(table))))
+    labels = [str(label) for label in task.strata(few)]
+    if tokenizer is None:
+        texts = [" | ".join(key) for key in task.keys(few)]  # type: ignore[arg-type]
+    else:
+        examples, _ = task.encode(few, tokenizer, None)
+        ids = examples.sequences["token_ids"]
+        texts = [
+            " ".join(map(str, map(tokenizer.library.id_to_token, one))) for one in ids
+        ]
+    rows = tuple(
+        (label, shorten(text)) for label, text in zip(labels, texts, strict=True)
+    )
+    return ReportTable(f"{split}: first rows", ("label", "as the model sees it"), rows)
+
+
+def inspect_run(folder: str | Path) -> Inspection:
+    """Returns what a run folder says of itself, without loading the model.
+
+    Raises:
+        MissingInputError: When there is no run.
+    """
+    folder = Path(folder)
+    record = read_record(folder)
+    facts = {
+        "status": record["status"],
+        "task": json.dumps(record["task"]),
+        "method": json.dumps(record["method"]),
+        "model": record["model"]["source"] or "kept in the run folder",
+        "labels": ", ".join(map(str, record["labels"])),
+        "rows": ", ".join(
+            f"{n:,} {split}" for split, n in record["data"]["rows"].items()
+        ),
+        "trainable": f"{record['cost']['trainable']:,} of {record['cost']['total']:,}",
+        "best epoch": str(record.get("best_epoch", "")),
+        "tfft": record["versions"]["tfft"],
+    }
+    tables = [ReportTable(str(folder), ("", ""), tuple(facts.items()))]
+    scores = record["metrics"]
+    if scores:
+        names = tuple(next(iter(scores.values())))
+        rows = tuple(
+            (split, *(f"{one[name]:.4f}" for name in names))
+            for split, one in scores.items()
+        )
+        tables.append(ReportTable("scores", ("", *names), rows))
+    if (folder / METRICS).is_file():
+        tables.append(_epochs(folder / METRICS))
+    return Inspection(tuple(tables))
+
+
+def _epochs(path: Path) -> ReportTable:
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    names = tuple(lines[0]) if lines else ("epoch",)
+    rows = tuple(tuple(f"{line.get(name, 0):.5g}" for name in names) for line in lines)
+    return ReportTable("epochs", names, rows)
+
+
+def inspect_model(model: Any) -> Inspection:
+    """Returns the places of a model that adapters can name.
+
+    Raises:
+        MissingInputError: When the model is not there.
+    """
+    from tfft.models.pretrained import load_pretrained
+    from tfft.recipes.cost import count
+
+    loaded = load_pretrained(model)
+    backbone = loaded.backbone
+    facts = {
+        "architecture": loaded.architecture.name,
+        "layers": f"{backbone.num_layers}",
+        "hidden size": f"{backbone.hidden_dim:,}",
+        "vocabulary": f"{backbone.vocabulary_size:,}",
+        "longest input": f"{backbone.max_sequence_length:,} tokens",
+        "parameters": f"{count(backbone.weights):,}",
+        **{f"note {i + 1}": note for i, note in enumerate(loaded.notes)},
+    }
+    places = loaded.architecture.linear_places(1)
+    rows = tuple(
+        (p.name.replace(".0.", ".N."), p.theirs.replace(".0.", ".N.")) for p in places
+    )
+    return Inspection(
+        (
+            ReportTable(str(model), ("", ""), tuple(facts.items())),
+            ReportTable("target names, for N from 0", ("tfft", "PEFT"), rows),
+        )
+    )

@@ -1,0 +1,138 @@
+"""Data as a task needs it: read, checked, cleaned and split."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfft.core.errors import ConfigError, DataError
+from tfft.data import sources
+from tfft.data.fingerprint import fingerprint
+from tfft.data.rows import OnBadRows, without_bad_rows
+from tfft.data.splits import SPLITS, check_fraction, shared, stratified_part
+from tfft.data.table import Table
+from tfft.tasks.task import Labels, Task
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Usable rows by split.
+
+    Attributes:
+        tables: `train`, and `validation` and `test` unless they are empty.
+        labels: The labels of train.
+        notes: What was left out or looks wrong, a sentence each.
+        fingerprint: SHA-256 of the rows of each split.
+    """
+
+    tables: dict[str, Table]
+    labels: Labels
+    notes: tuple[str, ...]
+    fingerprint: dict[str, str]
+
+
+def prepare(
+    task: Task,
+    data: Any,
+    *,
+    validation: Any,
+    test: Any,
+    on_bad_rows: OnBadRows,
+    seed: int,
+) -> Prepared:
+    """Returns the rows of train, validation and test.
+
+    Args:
+        task: Decides which rows are usable.
+        data: Anything that holds rows.
+        validation: A share of the training rows, or data.
+        test: A share of the rows, or data.
+        on_bad_rows: What to do with rows that cannot be used.
+        seed: For automatic splits.
+
+    Raises:
+        DataError: When the rows cannot be learned from.
+        ConfigError: When a split is given twice.
+    """
+    tables = sources.read(data)
+    fractions: dict[str, float] = {}
+    # Test first: what is tested on must not depend on the share of validation.
+    for split, given in (("test", test), ("validation", validation)):
+        _add_split(tables, fractions, split, given)
+    notes: list[str] = []
+    for split, table in tables.items():
+        bad = task.bad_rows(table)
+        tables[split], sentences = without_bad_rows(table, bad, on_bad_rows)
+        notes.extend(f"{split}: {sentence}" for sentence in sentences)
+    for split, fraction in fractions.items():
+        _cut(task, tables, split, fraction, seed)
+    tables = {split: tables[split] for split in SPLITS if split in tables}
+    labels = task.learn_labels(tables["train"])
+    for split, table in tables.items():
+        task.check_labels(table, labels, split)
+    notes.extend(_leaks(task, tables))
+    marks = {split: fingerprint(table) for split, table in tables.items()}
+    return Prepared(tables, labels, tuple(notes), marks)
+
+
+def _add_split(
+    tables: dict[str, Table], fractions: dict[str, float], split: str, given: Any
+) -> None:
+    """Reads a split given as data, or notes the share to cut from train."""
+    fraction = _fraction(given)
+    if fraction is None:
+        if split in tables:
+            raise ConfigError(
+                f"{split} is given twice, in data and as {split}=",
+                fix=f"leave {split}= out",
+            )
+        tables[split] = sources.read(given, option=split)["train"]
+    elif split not in tables:
+        check_fraction(fraction, split)
+        fractions[split] = fraction
+
+
+def _fraction(given: Any) -> float | None:
+    """Returns a share given as a number or its text, None for anything else."""
+    if isinstance(given, bool):
+        return None
+    if isinstance(given, int | float):
+        return float(given)
+    if isinstance(given, str) and not Path(given).exists():
+        try:
+            return float(given)
+        except ValueError:
+            return None
+    return None
+
+
+def _cut(
+    task: Task, tables: dict[str, Table], split: str, fraction: float, seed: int
+) -> None:
+    if not fraction:
+        return
+    train = tables["train"]
+    first, second = stratified_part(
+        task.strata(train), task.keys(train), fraction, seed + len(split)
+    )
+    if not second:
+        raise DataError(
+            f"{split}={fraction} of {len(train):,} rows leaves no row for {split}",
+            where=train.source,
+            expected="two rows or more of some class in it",
+            fix=f"add rows, give a larger share, or {split}=0",
+        )
+    tables["train"], tables[split] = train.select(first), train.select(second)
+
+
+def _leaks(task: Task, tables: dict[str, Table]) -> list[str]:
+    """Returns a sentence for each split that shares rows with train."""
+    train: Sequence[Hashable] = task.keys(tables["train"])
+    notes = []
+    for split, table in tables.items():
+        count = shared(train, task.keys(table)) if split != "train" else 0
+        if count:
+            notes.append(f"{split}: {count:,} of {len(table):,} texts are in train too")
+    return notes

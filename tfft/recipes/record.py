@@ -1,0 +1,38 @@
+"""Options as they stand in `run.json`."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from tfft.adapters.method import Method
+from tfft.core.config import to_dict
+from tfft.recipes.config import FinetuneConfig
+from tfft.tasks.task import Task
+
+
+def plain_object(config: Any) -> dict[str, Any]:
+    """Returns a task or a method as its name and its options."""
+    return {"name": config.name, **to_dict(config)}
+
+
+def plain_config(config: FinetuneConfig, task: Task, method: Method) -> dict[str, Any]:
+    """Returns the options of a training, objects by their type.
+
+    The rows of an object are known by the data's fingerprint, and its backbone is
+    kept in the run folder.
+    """
+    values = {
+        field.name: _plain(getattr(config, field.name))
+        for field in dataclasses.fields(config)
+    }
+    return {**values, "task": plain_object(task), "method": plain_object(method)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str | int | float | bool | None):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    return f"<{type(value).__name__}>"

@@ -1,0 +1,203 @@
+"""A run: a fine-tuned model with its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfft.core.environment import check_environment
+from tfft.core.errors import DataError, MissingInputError
+from tfft.core.files import write_json, write_text
+from tfft.data import sources
+from tfft.data.batching import Batches
+from tfft.data.rows import OnBadRows, without_bad_rows
+from tfft.data.table import Table
+from tfft.evaluation.report import REPORTS, Report
+from tfft.recipes.build import Built, build
+from tfft.recipes.run_folder import BASE, load_weights, read_record
+from tfft.tasks.task import TASKS, Labels, Task
+
+_ROWS_AT_ONCE = 32
+
+
+class Run:
+    """A fine-tuned model and the folder that holds it; `load` or `finetune` make it.
+
+    Args:
+        folder: The run folder.
+        task: What it was trained for.
+        labels: The labels by id.
+        built: The network with its weights.
+    """
+
+    def __init__(self, folder: Path, task: Task, labels: Labels, built: Built) -> None:
+        self.folder, self.task, self.labels, self.built = folder, task, labels, built
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The content of `run.json`."""
+        return read_record(self.folder)
+
+    @property
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """The scores by split."""
+        return self.record["metrics"]
+
+    @property
+    def model(self) -> Any:
+        """The Keras model."""
+        return self.built.network
+
+    @cached_property
+    def _forward(self) -> Any:
+        from tfft.evaluation.forward import Forward
+
+        return Forward(self.built.network)
+
+    def refresh(self) -> None:
+        """Traces the network anew, after its precision or its layers changed."""
+        self.__dict__.pop("_forward", None)
+
+    def probabilities(self, table: Table) -> np.ndarray:
+        """Returns the task's probabilities for the rows of a table."""
+        examples, _ = self.task.encode(table, self.built.pretrained.tokenizer, None)
+        outputs = self._forward(Batches(examples, _ROWS_AT_ONCE))
+        return self.task.probabilities(outputs)
+
+    def predict(self, inputs: Sequence[Any] | str | Path) -> list[dict[str, Any]]:
+        """Returns an answer for each input.
+
+        Args:
+            inputs: A list of texts, of pairs for tasks with two text columns, or of
+                dicts; or the path of a data file with the text columns.
+
+        Returns:
+            For classification `label`, `score` and `probabilities` each.
+
+        Raises:
+            DataError: For an input of another form, or an empty file.
+        """
+        if isinstance(inputs, Path) or _is_file(inputs):
+            table = sources.read(inputs, option="inputs")["train"]
+            for name in self.task.text:
+                table.column(name, "task.text")
+        else:
+            table = self.task.rows(inputs)
+        if not len(table):
+            return []
+        return self.task.answers(self.probabilities(table), self.labels)
+
+    def evaluate(self, data: Any, on_bad_rows: OnBadRows = "error") -> Report:
+        """Returns the report of labelled rows.
+
+        Args:
+            data: Anything that holds rows; of several splits, the test split.
+            on_bad_rows: What to do with rows that cannot be used.
+
+        Raises:
+            DataError: For rows that cannot be used, or a label training did not have.
+        """
+        tables = sources.read(data)
+        split = "test" if "test" in tables else "train"
+        bad = self.task.bad_rows(tables[split])
+        table, _ = without_bad_rows(tables[split], bad, on_bad_rows)
+        self.task.check_labels(table, self.labels, "given")
+        return self.evaluate_table(table)
+
+    def evaluate_table(self, table: Table) -> Report:
+        """Returns the report of checked rows."""
+        ids = {label: index for index, label in enumerate(self.labels)}
+        gold = np.array([ids[label] for label in self.task.strata(table)])
+        report = REPORTS.get(self.task.evaluation)
+        return report.make(self.probabilities(table), gold, self.labels)
+
+    def report(self) -> str:
+        """Returns the report of the training as Markdown.
+
+        Raises:
+            MissingInputError: When training did not get that far.
+        """
+        path = self.folder / "report.md"
+        if not path.is_file():
+            raise MissingInputError(
+                "the run has no report", where=str(path), fix="resume the training"
+            )
+        return path.read_text(encoding="utf-8")
+
+    def write_reports(self, reports: Mapping[str, Report]) -> None:
+        """Writes `report.json` and `report.md` from the reports by split."""
+        values = {split: report.to_dict() for split, report in reports.items()}
+        write_json(self.folder / "report.json", values)
+        parts = [
+            f"## {split.capitalize()}\n\n{one.to_markdown()}"
+            for split, one in reports.items()
+        ]
+        text = f"# {self.task.name} · {self.folder.name}\n\n" + "\n".join(parts)
+        write_text(self.folder / "report.md", text)
+
+    def export(self, directory: str | Path) -> Path:
+        """Writes a SavedModel that answers from raw text.
+
+        Args:
+            directory: The model's folder for TF Serving; a version folder, one
+                above the highest there, is made in it.
+
+        Returns:
+            The version folder.
+
+        Raises:
+            DataError: When the tokenizer has no exact form inside a graph.
+            StorageError: When the disk refuses.
+        """
+        from tfft.recipes.export import export_run
+
+        return export_run(self, Path(directory))
+
+
+def _is_file(inputs: Any) -> bool:
+    """Tells a path given as text from a mistake, which the task explains."""
+    return isinstance(inputs, str) and Path(inputs).suffix != "" and "\n" not in inputs
+
+
+def load(folder: str | Path, model: Any = None) -> Run:
+    """Returns a run from its folder.
+
+    Args:
+        folder: The `output_dir` of a training.
+        model: Where the base model is now, when it has moved.
+
+    Raises:
+        MissingInputError: When the run, its weights or its base model are missing.
+        DataError: When they do not belong together.
+    """
+    check_environment()
+    from tfft.adapters.method import METHODS
+    from tfft.models.pretrained import load_pretrained
+
+    folder = Path(folder)
+    record = read_record(folder)
+    base = record["model"]
+    stored = folder / BASE
+    source = model or base["source"] or stored
+    if not (folder / "head.safetensors").is_file():
+        raise MissingInputError(
+            "the run has no weights yet", where=str(folder), fix="resume the training"
+        )
+    pretrained = load_pretrained(source)
+    if base["fingerprint"] and pretrained.fingerprint != base["fingerprint"]:
+        raise DataError(
+            "the base model is not the one of the training",
+            where=str(source),
+            expected=f"weights with SHA-256 {base['fingerprint'][:12]}…",
+            fix="give the right folder with model=",
+        )
+    task = TASKS.resolve(record["task"])
+    method = METHODS.resolve(record["method"])
+    labels = tuple(record["labels"])
+    built = build(task, method, pretrained, labels, record["config"]["seed"])
+    load_weights(folder, built.network, built.adapter)
+    return Run(folder, task, labels, built)

@@ -1,0 +1,162 @@
+"""The run folder: what stands in it, and how it is written and read."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tfft.adapters.method import Adapter
+from tfft.checkpoints.peft import can_save, load_adapter, save_adapter
+from tfft.checkpoints.tensors import load_variables, save_tensors
+from tfft.core.errors import ConfigError, DataError, MissingInputError, OutputInUseError
+from tfft.core.files import is_occupied, locked, write_json, write_text
+from tfft.models.pretrained import Pretrained
+
+RECORD, METRICS, TOKENIZER = "run.json", "metrics.jsonl", "tokenizer.json"
+ADAPTER, BASE, LOGS = "adapter", "base", "logs"
+_HEAD, _BACKBONE = "head.safetensors", "backbone.safetensors"
+_FORMAT = 1
+# What a resumed run may say otherwise without becoming another run.
+_FREE_TO_CHANGE = {"resume", "overwrite", "verbose", "output_dir", "compile_step"}
+
+
+@contextlib.contextmanager
+def claimed(folder: Path, *, overwrite: bool, resume: bool) -> Iterator[None]:
+    """Holds a run folder for one training.
+
+    Raises:
+        OutputInUseError: When it holds something and neither is said, holds what is
+            no run, or another process writes to it.
+    """
+    if folder.is_file():
+        raise OutputInUseError(
+            "output_dir is a file", where=str(folder), fix="choose another output_dir"
+        )
+    if is_occupied(folder) and not (overwrite or resume):
+        raise OutputInUseError(
+            "output_dir is not empty",
+            where=str(folder),
+            expected="a new or empty folder",
+            fix="choose another output_dir, or say overwrite or resume",
+        )
+    if is_occupied(folder) and not (folder / RECORD).is_file():
+        raise OutputInUseError(
+            "output_dir holds something that is no run",
+            where=str(folder),
+            expected=f"a folder with {RECORD}",
+            fix="choose another output_dir; tfft removes nothing it has not written",
+        )
+    with locked(folder):
+        if overwrite:
+            _empty(folder)
+        yield
+
+
+def _empty(folder: Path) -> None:
+    """Removes what a run writes, and nothing else."""
+    for name in (ADAPTER, BASE, LOGS, "checkpoint"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    files = (RECORD, METRICS, TOKENIZER, _HEAD, _BACKBONE, "report.json", "report.md")
+    for name in files:
+        (folder / name).unlink(missing_ok=True)
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Returns the content of `run.json`.
+
+    Raises:
+        MissingInputError: When there is no run.
+        DataError: When it cannot be read.
+    """
+    path = folder / RECORD
+    if not path.is_file():
+        raise MissingInputError(
+            "no run in this folder" if folder.is_dir() else f"no such run: {folder}",
+            where=str(path),
+            fix="give the output_dir of a training",
+        )
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record["format"] != _FORMAT:
+            raise ValueError(f"format {record['format']}, this tfft reads {_FORMAT}")
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"not a usable run.json: {error}", where=str(path)) from error
+    return record
+
+
+def write_record(folder: Path, record: dict[str, Any]) -> None:
+    """Writes `run.json`."""
+    write_json(folder / RECORD, {"format": _FORMAT, **record})
+
+
+def check_resumable(folder: Path, config: dict[str, Any]) -> None:
+    """Raises when a run was started with other options than these.
+
+    Raises:
+        ConfigError: Naming each option that differs.
+    """
+    before = read_record(folder)["config"]
+    differing = [
+        f"{name} was {before.get(name)!r} and is {value!r}"
+        for name, value in config.items()
+        if name not in _FREE_TO_CHANGE and before.get(name) != value
+    ]
+    if differing:
+        raise ConfigError(
+            f"this is another run: {'; '.join(differing)}",
+            where=str(folder / RECORD),
+            expected="the options of the interrupted run",
+            fix="say them as before, or choose another output_dir",
+        )
+
+
+def save_base(folder: Path, pretrained: Pretrained) -> None:
+    """Writes a backbone that came as an object, before a method changes it."""
+    pretrained.backbone.save_to_preset(str(folder / BASE))
+    write_text(folder / BASE / TOKENIZER, pretrained.tokenizer.to_json())
+
+
+def save_weights(
+    folder: Path,
+    network: Any,
+    adapter: Adapter,
+    pretrained: Pretrained,
+    task_type: str,
+) -> None:
+    """Writes adapter, head, changed backbone weights and tokenizer."""
+    write_text(folder / TOKENIZER, pretrained.tokenizer.to_json())
+    save_tensors(folder / _HEAD, _named(network.head_variables))
+    changed = adapter.changed_base_variables
+    if changed:
+        save_tensors(folder / _BACKBONE, _named(changed))
+    if can_save(adapter):
+        save_adapter(
+            adapter,
+            folder / ADAPTER,
+            base_model=pretrained.source or "",
+            task_type=task_type,
+            modules_to_save=network.head_modules,
+        )
+
+
+def load_weights(folder: Path, network: Any, adapter: Adapter) -> None:
+    """Assigns what `save_weights` wrote to a network built alike.
+
+    Raises:
+        MissingInputError: When a file is not there.
+        DataError: When it does not fit.
+    """
+    load_variables(folder / _HEAD, _named(network.head_variables))
+    changed = adapter.changed_base_variables
+    if changed:
+        load_variables(folder / _BACKBONE, _named(changed))
+    if can_save(adapter):
+        load_adapter(adapter, folder / ADAPTER)
+
+
+def _named(variables: list[Any]) -> dict[str, Any]:
+    return {variable.path: variable for variable in variables}

@@ -1,0 +1,1 @@
+"""SavedModels that answer from raw text, as TF Serving takes them."""

@@ -1,0 +1,189 @@
+"""A WordPiece tokenizer inside a TensorFlow graph, equal to `tokenizers`'.
+
+What the tokenizer does to each character (lowercase it, take its accent off, drop
+it, set it apart as punctuation) is not written again here: it is asked of the
+tokenizer itself, once for every character of Unicode, and kept as a table. So the
+graph agrees with it whatever Unicode version either was built with.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_text as tf_text
+
+from tfft.core.errors import DataError
+from tfft.models.tokenizer import Tokenizer
+
+_CHARACTERS = 0x110000
+_SURROGATES = range(0xD800, 0xE000)
+# Rows of the table of replacements that most changed characters share.
+_SAME, _DROPPED, _SPACE, _APART = 0, 1, 2, 3
+
+
+@dataclass(frozen=True)
+class CharacterTable:
+    """What becomes of each character.
+
+    Attributes:
+        kind: Row of `replacements` for each code point; 0 leaves it as it is and 3
+            only sets it apart.
+        replacements: Text in UTF-8, a space on each side of what is a word of its
+            own.
+    """
+
+    kind: np.ndarray
+    replacements: list[str]
+
+
+def character_table(tokenizer: Tokenizer) -> CharacterTable:
+    """Asks a tokenizer what it does to every character.
+
+    Raises:
+        DataError: When it is no WordPiece tokenizer with BERT's rules, whose effect
+            on a character does not depend on its neighbours.
+    """
+    rules = json.loads(tokenizer.to_json())
+    kinds = {part: (rules[part] or {}).get("type") for part in _NEEDED}
+    if kinds != _NEEDED:
+        raise DataError(
+            f"tokenizer of {kinds}",
+            expected="BERT's normalizer and pre-tokenizer with WordPiece",
+            fix="export is possible for BERT-style tokenizers alone",
+        )
+    normalizer = tokenizer.library.normalizer
+    splitter = tokenizer.library.pre_tokenizer
+    rows = {"": _DROPPED, " ": _SPACE, "set apart": _APART}
+    kind = np.zeros(_CHARACTERS, "int32")
+    apart: dict[str, bool] = {}
+    for code in range(_CHARACTERS):
+        if code in _SURROGATES:
+            continue
+        character = chr(code)
+        text = normalizer.normalize_str(character)
+        for part in text:
+            if part not in apart:
+                apart[part] = len(splitter.pre_tokenize_str(f"a{part}a")) > 1
+        text = "".join(_set_apart(part) if apart[part] else part for part in text)
+        if text == f" {character} ":
+            # 90,000 Chinese characters need no row of their own.
+            kind[code] = _APART
+        elif text != character:
+            kind[code] = rows.setdefault(text, len(rows) + 1)
+    return CharacterTable(kind, ["", *rows])
+
+
+_NEEDED = {
+    "normalizer": "BertNormalizer",
+    "pre_tokenizer": "BertPreTokenizer",
+    "model": "WordPiece",
+}
+
+
+def _set_apart(part: str) -> str:
+    return " " if part.isspace() else f" {part} "
+
+
+class GraphTokenizer:
+    """Text to ids inside a graph, as `Tokenizer.encode` does it outside.
+
+    Args:
+        tokenizer: A WordPiece tokenizer.
+        max_length: The most tokens of a row, special tokens included.
+
+    Raises:
+        DataError: When the tokenizer has no exact form inside a graph.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, max_length: int) -> None:
+        table = character_table(tokenizer)
+        rules = json.loads(tokenizer.to_json())["model"]
+        ids = tokenizer.library.get_vocab()
+        self._kind = tf.constant(table.kind)
+        self._replacements = tf.constant(table.replacements)
+        self._longest_word = int(rules["max_input_chars_per_word"])
+        self._unknown = rules["unk_token"]
+        self._max_length = max_length
+        self._cls, self._sep, self._pad = (
+            tokenizer.id_of(token) for token in ("[CLS]", "[SEP]", "[PAD]")
+        )
+        self._pieces = tf_text.FastWordpieceTokenizer(
+            vocab=sorted(ids, key=ids.get),
+            suffix_indicator=rules["continuing_subword_prefix"],
+            unknown_token=self._unknown,
+            # In bytes here, in characters there: the limit is applied before.
+            max_bytes_per_word=4 * self._longest_word,
+            no_pretokenization=True,
+            token_out_type=tf.int32,
+        )
+
+    def __call__(self, *texts: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns the padded batch of one column of texts, or of two.
+
+        Args:
+            *texts: One or two string tensors of shape (batch,).
+
+        Returns:
+            `token_ids`, `segment_ids` and `padding_mask`, int32 of shape
+            (batch, length) with the longest row's length.
+        """
+        columns = self._truncate([self._ids(text) for text in texts])
+        rows = tf.shape(texts[0])[0]
+        parts, segments = [_column(self._cls, rows)], [_column(0, rows)]
+        for index, column in enumerate(columns):
+            parts += [column, _column(self._sep, rows)]
+            segments += [tf.ones_like(column) * index, _column(index, rows)]
+        token_ids = tf.concat(parts, axis=1)
+        return {
+            "token_ids": token_ids.to_tensor(self._pad),
+            "segment_ids": tf.concat(segments, axis=1).to_tensor(0),
+            "padding_mask": tf.ones_like(token_ids).to_tensor(0),
+        }
+
+    def _ids(self, text: tf.Tensor) -> tf.RaggedTensor:
+        """Returns the ids of a column, without special tokens."""
+        characters = tf.strings.unicode_split(text, "UTF-8", errors="replace")
+        codes = tf.strings.unicode_decode(text, "UTF-8", errors="replace")
+        kind = tf.gather(self._kind, codes.flat_values)
+        same = characters.flat_values
+        changed = tf.where(kind == _SAME, same, tf.gather(self._replacements, kind))
+        apart = tf.strings.join([" ", same, " "])
+        changed = tf.where(kind == _APART, apart, changed)
+        plain = tf.strings.reduce_join(characters.with_flat_values(changed), axis=-1)
+        words = tf.strings.split(plain)
+        lengths = tf.strings.length(words.flat_values, unit="UTF8_CHAR")
+        short = tf.where(lengths > self._longest_word, self._unknown, words.flat_values)
+        pieces = self._pieces.tokenize(words.with_flat_values(short))
+        return pieces.merge_dims(1, 2)
+
+    def _truncate(self, columns: list[tf.RaggedTensor]) -> list[tf.RaggedTensor]:
+        """Cuts a row to its share, of a pair the longer text first."""
+        room = self._max_length - 1 - len(columns)
+        if len(columns) == 1:
+            return [columns[0][:, :room]]
+        first, second = (tf.cast(one.row_lengths(), tf.int32) for one in columns)
+        shorter, longer = tf.minimum(first, second), tf.maximum(first, second)
+        kept = tf.maximum(shorter, room - shorter)
+        kept = tf.where(shorter > room, shorter, kept)
+        over = shorter + tf.minimum(longer, kept) > room
+        low = tf.where(over, room // 2, shorter)
+        high = tf.where(over, room // 2 + room % 2, tf.minimum(longer, kept))
+        is_first_longer = first > second
+        limits = (
+            tf.where(is_first_longer, high, low),
+            tf.where(is_first_longer, low, high),
+        )
+        return [_cut(one, most) for one, most in zip(columns, limits, strict=True)]
+
+
+def _column(value: int, rows: tf.Tensor) -> tf.RaggedTensor:
+    return tf.RaggedTensor.from_tensor(tf.fill([rows, 1], tf.constant(value, tf.int32)))
+
+
+def _cut(column: tf.RaggedTensor, most: tf.Tensor) -> tf.RaggedTensor:
+    positions = tf.ragged.range(column.row_lengths())
+    keep = positions < tf.cast(most, tf.int64)[:, None]
+    return tf.ragged.boolean_mask(column, keep)
