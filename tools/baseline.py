@@ -9,31 +9,17 @@ the regularisation; the test split is looked at once.
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
-import pandas as pd
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from tfft.data.sources import read
+from tfft.data.table import Table
+
 STRENGTHS = (1, 10, 100)
-
-
-def read_split(folder: Path, split: str) -> pd.DataFrame:
-    """Reads one split, whichever of the two formats it is stored in.
-
-    Raises:
-        SystemExit: If the folder has no file of this split.
-    """
-    parquet, csv = (folder / f"{split}{suffix}" for suffix in (".parquet", ".csv"))
-    if parquet.exists():
-        return pd.read_parquet(parquet)
-    if csv.exists():
-        # A text such as "null" or "NA" is a text, not a missing value.
-        return pd.read_csv(csv, keep_default_na=False)
-    sys.exit(f"neither {parquet.name} nor {csv.name} in {folder}")
 
 
 def make_baseline(strength: float) -> Pipeline:
@@ -44,17 +30,15 @@ def make_baseline(strength: float) -> Pipeline:
     )
 
 
-def fit_baseline(
-    train: pd.DataFrame, validation: pd.DataFrame, text: str, label: str
-) -> Pipeline:
+def fit_baseline(train: Table, validation: Table, text: str, label: str) -> Pipeline:
     """Fits one baseline for each strength and keeps the best on validation."""
     candidates = [
-        make_baseline(strength).fit(train[text], train[label]) for strength in STRENGTHS
+        make_baseline(strength).fit(train.column(text), train.column(label))
+        for strength in STRENGTHS
     ]
     # max() keeps the first of equals: the most regularised one.
-    return max(
-        candidates, key=lambda model: model.score(validation[text], validation[label])
-    )
+    held_out = validation.column(text), validation.column(label)
+    return max(candidates, key=lambda model: model.score(*held_out))
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -70,11 +54,13 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Prints how well the baseline does on the test split."""
     arguments = parse_arguments()
-    train, validation, test = (
-        read_split(arguments.folder, split) for split in ("train", "validation", "test")
+    tables = read(arguments.folder)
+    model = fit_baseline(
+        tables["train"], tables["validation"], arguments.text, arguments.label
     )
-    model = fit_baseline(train, validation, arguments.text, arguments.label)
-    true, predicted = test[arguments.label], model.predict(test[arguments.text])
+    test = tables["test"]
+    true = test.column(arguments.label)
+    predicted = model.predict(test.column(arguments.text))
     figures = {
         "accuracy": float(accuracy_score(true, predicted)),
         "macro_f1": float(f1_score(true, predicted, average="macro")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tfft.adapters.method import METHODS, Adapter, Method, train_only
+from tfft.adapters.method import METHODS, Adapter, Method, expect_plain, train_only
 from tfft.core.config import configuration
 from tfft.models.architecture import Architecture
 
@@ -17,6 +17,11 @@ class Full(Method):
     learning_rate = 5e-5
 
     def apply(self, backbone: Any, architecture: Architecture, seed: int) -> Adapter:
-        """Makes every variable trainable."""
+        """Makes every variable trainable.
+
+        Raises:
+            ConfigError: When the backbone has an adapter already.
+        """
+        expect_plain(backbone)
         train_only(backbone, backbone.weights)
         return Adapter(self, backbone, architecture)

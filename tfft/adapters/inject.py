@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tfft.core.errors import ConfigError
 from tfft.models.layers import Spot, spots
 
 
@@ -24,17 +23,8 @@ def wrap(backbone: Any, path: str, make: Callable[[Any], Any]) -> Any:
 
     Returns:
         The new layer, built.
-
-    Raises:
-        ConfigError: When the layer was replaced before.
     """
     spot = next(spot for spot in spots(backbone) if spot.layer.path == path)
-    if hasattr(spot.layer, "adapter_variables"):
-        raise ConfigError(
-            f"{path} has an adapter already",
-            expected="a backbone without adapters",
-            fix="load the backbone anew",
-        )
     wrapper = make(spot.layer)
     # Without it every variable would be called query/lora_a, whatever its layer.
     wrapper._parent_path = spot.parent.path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tfft.adapters.method import METHODS, Adapter, Method, train_only
+from tfft.adapters.method import METHODS, Adapter, Method, expect_plain, train_only
 from tfft.core.config import configuration, require
 from tfft.core.errors import ConfigError
 from tfft.models.architecture import Architecture
@@ -32,8 +32,9 @@ class LastLayers(Method):
         """Makes the variables of the last layers trainable.
 
         Raises:
-            ConfigError: When the backbone has fewer layers.
+            ConfigError: When the backbone has fewer layers, or an adapter already.
         """
+        expect_plain(backbone)
         if self.count > backbone.num_layers:
             raise ConfigError(
                 f"count={self.count}",

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from tfft.adapters.method import METHODS, Adapter, Injected, Method, train_only
+from tfft.adapters.method import (
+    METHODS,
+    Adapter,
+    Injected,
+    Method,
+    expect_plain,
+    train_only,
+)
 from tfft.core.config import configuration, require
 from tfft.core.patterns import select
 from tfft.core.seeds import derive
@@ -83,10 +90,12 @@ class LoRA(Method):
         """Puts a LoRA layer around each target and freezes the backbone.
 
         Raises:
-            ConfigError: For a pattern that means no layer.
+            ConfigError: For a pattern that means no layer, or when the backbone has
+                an adapter already.
         """
         from tfft.adapters.inject import wrap
 
+        expect_plain(backbone)
         places = self.places(architecture, backbone.num_layers)
         injected = tuple(
             Injected(place, wrap(backbone, place.path, self._wrapper(place, seed)))

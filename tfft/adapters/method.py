@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from tfft.core.errors import ConfigError
 from tfft.core.registry import Registry
 from tfft.models.architecture import Architecture, Place
+from tfft.models.layers import spots
 
 METHODS = Registry("method", "tfft.adapters")
 
@@ -124,6 +125,21 @@ class Method(abc.ABC):
         Raises:
             ConfigError: When the configuration does not suit the backbone.
         """
+
+
+def expect_plain(backbone: Any) -> None:
+    """Refuses a backbone that holds an adapter, before anything is changed.
+
+    Raises:
+        ConfigError: Naming the first adapted layer.
+    """
+    for spot in spots(backbone):
+        if hasattr(spot.layer, "adapter_variables"):
+            raise ConfigError(
+                f"{spot.layer.path} has an adapter already",
+                expected="a backbone without adapters",
+                fix="load the backbone anew",
+            )
 
 
 def train_only(backbone: Any, variables: Iterable[Any]) -> None:

@@ -31,7 +31,8 @@ def save_tensors(
     from safetensors.numpy import save_file
 
     # safetensors writes the memory as it lies: a transposed view would be wrong.
-    arrays = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    # np.ascontiguousarray would make a row of a scalar, such as a step counter.
+    arrays = {name: np.asarray(value, order="C") for name, value in tensors.items()}
     write_atomically(
         path, lambda target: save_file(arrays, target, metadata=dict(metadata or {}))
     )

@@ -29,6 +29,20 @@ class _Parser(argparse.ArgumentParser):
         fix = nearest(words[0] if words else "", choices)
         raise ConfigError(message, fix=fix or f"see {self.prog} --help")
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parses, and refuses what is left over with the command's own options.
+
+        Raises:
+            ConfigError: Naming the first argument that nothing took.
+        """
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            name = unknown[0].split("=", 1)[0]
+            kind = "unknown option" if name.startswith("-") else "one argument too many:"
+            fix = nearest(name, self._names()) or f"see {self.prog} --help"
+            raise ConfigError(f"{kind} {name}", where=self.prog, fix=fix)
+        return found, unknown
+
     def _names(self) -> list[str]:
         return [name for action in self._actions for name in action.option_strings]
 

@@ -104,7 +104,7 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 def _existing(path: Path) -> Path:
     path = path.absolute()
-    while not path.exists():
+    while not os.path.exists(path):  # Path.exists raises for a name too long
         path = path.parent
     return path
 
@@ -131,7 +131,8 @@ def locked(folder: Path) -> Iterator[None]:
     owner = folder / f"{_LOCK}-owner"
     lock = filelock.FileLock(folder / _LOCK, timeout=0)
     try:
-        lock.acquire()
+        with storage_errors(folder):
+            lock.acquire()
     except filelock.Timeout as error:
         holder = owner.read_text().strip() if owner.exists() else "unknown"
         raise OutputInUseError(
@@ -140,12 +141,14 @@ def locked(folder: Path) -> Iterator[None]:
             fix="wait for it, or choose another output_dir",
         ) from error
     try:
-        owner.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
+        with storage_errors(folder):
+            owner.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
         yield
     finally:
         owner.unlink(missing_ok=True)
-        lock.release()
+        # Before the release: after it, the file may be the lock of the next writer.
         (folder / _LOCK).unlink(missing_ok=True)
+        lock.release()
 
 
 def is_occupied(folder: Path) -> bool:

@@ -41,9 +41,10 @@ class ReportTable:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=Text(self.title), title_justify="left")
+        table = Table(title=Text(_printable(self.title)), title_justify="left")
         for index, name in enumerate(self.header):
-            table.add_column(Text(name), justify="right" if index else "left")
+            justify = "right" if index else "left"
+            table.add_column(Text(_printable(name)), justify=justify)
         for row in self.rows:
             table.add_row(*(Text(_printable(cell)) for cell in row))
         return table
@@ -54,7 +55,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _escaped(cell: str) -> str:
-    for character in "\\|<>*_`[]":
+    for character in "\\|<>&*_~`[]":
         cell = cell.replace(character, "\\" + character)
     return _printable(cell)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tfft.core.errors import DataError
 from tfft.models.architecture import ARCHITECTURES, Architecture, Place
-from tfft.models.configuration import activation, read, refuse_unless
+from tfft.models.configuration import activation, read, read_number, refuse_unless
 
 _BLOCK = "transformer_layer_{i}"
 _THEIRS = "encoder.layer.{i}"
@@ -103,6 +103,7 @@ class Bert(Architecture):
         import keras_hub
 
         refuse_unless(config, "position_embedding_type", ("absolute",))
+        refuse_unless(config, "is_decoder", (False,))
         heads, width = read(config, "num_attention_heads"), read(config, "hidden_size")
         if width % heads:
             raise DataError(
@@ -116,9 +117,9 @@ class Bert(Architecture):
             num_heads=heads,
             hidden_dim=width,
             intermediate_dim=read(config, "intermediate_size"),
-            dropout=float(config.get("hidden_dropout_prob", 0.1)),
+            dropout=read_number(config, "hidden_dropout_prob", 0.1),
             max_sequence_length=read(config, "max_position_embeddings"),
-            num_segments=int(config.get("type_vocab_size", 2)),
+            num_segments=read({"type_vocab_size": 2, **config}, "type_vocab_size"),
         )
         _follow(backbone, config)
         return backbone
@@ -137,7 +138,7 @@ def _follow(backbone: Any, config: Mapping[str, Any]) -> None:
     from tfft.models.layers import layers_by_path
 
     function = activation(config.get("hidden_act", "gelu"))
-    epsilon = float(config.get("layer_norm_eps", 1e-12))
+    epsilon = read_number(config, "layer_norm_eps", 1e-12)
     for path, layer in layers_by_path(backbone).items():
         if path.endswith("feedforward_intermediate_dense"):
             layer.activation = function

@@ -57,9 +57,29 @@ def read(config: Mapping[str, Any], key: str) -> int:
             f"{key}={shorten(value)}",
             where="config.json",
             expected=f"a whole number from 1 to {_LARGEST - 1}",
-            fix=nearest(key, config) or "download the model again",
+            fix=(key not in config and nearest(key, config))
+            or "download the model again",
         )
     return value
+
+
+def read_number(config: Mapping[str, Any], key: str, default: float) -> float:
+    """Returns a number from 0 up to but not including 1 from the config.
+
+    Raises:
+        DataError: When it is there and is none.
+    """
+    value = config.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        value = None
+    if value is None or not 0 <= value < 1:
+        raise DataError(
+            f"{key}={shorten(config[key])}",
+            where="config.json",
+            expected="a number from 0 up to but not including 1",
+            fix="download the model again",
+        )
+    return float(value)
 
 
 def refuse_unless(config: Mapping[str, Any], key: str, allowed: Sequence) -> None:
@@ -94,7 +114,7 @@ def activation(name: str) -> Callable[[Any], Any]:
         "silu": keras.ops.silu,
         "swish": keras.ops.silu,
     }
-    if name not in table:
+    if not isinstance(name, str) or name not in table:
         raise DataError(
             f"hidden_act={shorten(name)} is not supported",
             where="config.json",

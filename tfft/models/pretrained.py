@@ -82,7 +82,7 @@ def load_pretrained(
         ConfigError: For anything else, or a backbone without tokenizer.
     """
     if isinstance(model, str | Path):
-        loaded = _from_name(str(model))
+        loaded = _from_name(str(model), dropout)
     else:
         loaded = _from_object(model, tokenizer)
     if dropout is not None:
@@ -98,10 +98,13 @@ def load_pretrained(
     return loaded
 
 
-def _from_name(name: str) -> Pretrained:
+def _from_name(name: str, dropout: float | None) -> Pretrained:
     folder = Path(name).expanduser()
     if folder.is_dir():
         config = read_config(folder)
+        if dropout is not None:
+            # Keras' attention takes a faster path when it is built without dropout.
+            config["hidden_dropout_prob"] = dropout
         reader = _keras_hub_folder if "registered_name" in config else _hugging_face
         return reader(folder, config)
     if folder.is_file():

@@ -120,14 +120,23 @@ def read_tokenizer(folder: Path) -> Tokenizer:
         options = {}
         if (folder / "tokenizer_config.json").is_file():
             options = _options(folder)
-        lines = (folder / "vocab.txt").read_text(encoding="utf-8").split("\n")
-        return word_piece(lines[: -1 if not lines[-1] else None], **options)
+        return word_piece(_vocabulary(folder / "vocab.txt"), **options)
     raise MissingInputError(
         "model folder without a tokenizer",
         where=str(folder),
         expected="tokenizer.json or vocab.txt",
         fix="download the tokenizer files as well",
     )
+
+
+def _vocabulary(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"byte {error.start} is not UTF-8", where=str(path), fix="download it again"
+        ) from error
+    return lines[: -1 if not lines[-1] else None]
 
 
 def _options(folder: Path) -> dict[str, Any]:
@@ -191,6 +200,7 @@ def word_piece(
     ]
     library.add_special_tokens(special)
     wrapped = Tokenizer(library)
+    wrapped.id_of("[UNK]")  # without it, the library fails at the first odd word
     library.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",

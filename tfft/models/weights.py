@@ -58,7 +58,10 @@ def weight_files(folder: Path) -> list[Path]:
 
 def _weight_map(index: Path) -> dict[str, str]:
     try:
-        return dict(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
+        files = dict(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
+        if not all(isinstance(name, str) for name in files.values()):
+            raise ValueError("it names files by something else than text")
+        return files
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"index is not usable: {error}", where=str(index), fix="download it again"
@@ -142,7 +145,7 @@ def assign_checkpoint(
                 continue
             used.add(found[theirs])
             value = to_keras(tensors[found[theirs]], place)
-            problems.extend(_misfit(variables[ours], value, theirs))
+            problems.extend(_misfit(variables[ours], value, theirs, place))
             planned.append((variables[ours], value))
     if problems:
         raise DataError(
@@ -167,11 +170,22 @@ def _plain_name(name: str, prefix: str) -> str:
     return name
 
 
-def _misfit(variable: Any, value: np.ndarray, name: str) -> Iterator[str]:
+def _misfit(
+    variable: Any, value: np.ndarray, name: str, place: Place
+) -> Iterator[str]:
     if value.size != np.prod(variable.shape):
         yield f"{name} has {value.size:,} values, not {np.prod(variable.shape):,}"
+    elif not _same_layout(variable.shape, value, name, place):
+        yield f"{name} has its {value.size:,} values in another shape"
     elif not np.isfinite(value).all():
         yield f"{name} holds values that are no finite numbers"
+
+
+def _same_layout(shape: tuple, value: np.ndarray, name: str, place: Place) -> bool:
+    """Tells whether a reshape only splits sizes up, as into heads."""
+    if name.endswith(".bias") or place.kind == "norm":
+        return value.ndim == 1
+    return value.ndim == 2 and value.shape[0] in np.cumprod(shape)
 
 
 def to_keras(value: np.ndarray, place: Place) -> np.ndarray:

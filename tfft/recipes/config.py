@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tfft.core.config import configuration, require
+from tfft.core.errors import ConfigError
 from tfft.data.rows import OnBadRows
 from tfft.training.hardware import Precision
 from tfft.training.schedules import Schedule
@@ -102,5 +103,10 @@ class FinetuneConfig:
         dropout = self.backbone_dropout
         fits = dropout is None or 0 <= dropout < 1
         require(fits, self, "backbone_dropout", "from 0 up to but not 1")
-        both = self.overwrite and self.resume
-        require(not both, self, "overwrite", "overwrite or resume, not both")
+        if self.overwrite and self.resume:
+            raise ConfigError(
+                "overwrite=True and resume=True are both given",
+                where="FinetuneConfig",
+                expected="one of them",
+                fix="leave overwrite out to go on, or resume to begin anew",
+            )

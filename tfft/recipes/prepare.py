@@ -66,6 +66,7 @@ def prepare(
         bad = task.bad_rows(table)
         tables[split], sentences = without_bad_rows(table, bad, on_bad_rows)
         notes.extend(f"{split}: {sentence}" for sentence in sentences)
+    task.learn_labels(tables["train"])  # says what is wrong before a cut fails on it
     for split, fraction in fractions.items():
         _cut(task, tables, split, fraction, seed)
     tables = {split: tables[split] for split in SPLITS if split in tables}

@@ -54,6 +54,12 @@ def character_table(tokenizer: Tokenizer) -> CharacterTable:
             expected="BERT's normalizer and pre-tokenizer with WordPiece",
             fix="export is possible for BERT-style tokenizers alone",
         )
+    if any(not token["special"] for token in rules["added_tokens"]):
+        raise DataError(
+            "tokenizer with added tokens that are words",
+            expected="special tokens alone beside the vocabulary",
+            fix="export is possible for BERT-style tokenizers alone",
+        )
     normalizer = tokenizer.library.normalizer
     splitter = tokenizer.library.pre_tokenizer
     rows = {"": _DROPPED, " ": _SPACE, "set apart": _APART}
@@ -101,7 +107,6 @@ class GraphTokenizer:
     def __init__(self, tokenizer: Tokenizer, max_length: int) -> None:
         table = character_table(tokenizer)
         rules = json.loads(tokenizer.to_json())["model"]
-        ids = tokenizer.library.get_vocab()
         self._kind = tf.constant(table.kind)
         self._replacements = tf.constant(table.replacements)
         self._longest_word = int(rules["max_input_chars_per_word"])
@@ -111,7 +116,7 @@ class GraphTokenizer:
             tokenizer.id_of(token) for token in ("[CLS]", "[SEP]", "[PAD]")
         )
         self._pieces = tf_text.FastWordpieceTokenizer(
-            vocab=sorted(ids, key=ids.get),
+            vocab=_pieces_by_id(rules["vocab"]),
             suffix_indicator=rules["continuing_subword_prefix"],
             unknown_token=self._unknown,
             # In bytes here, in characters there: the limit is applied before.
@@ -177,6 +182,14 @@ class GraphTokenizer:
             tf.where(is_first_longer, low, high),
         )
         return [_cut(one, most) for one, most in zip(columns, limits, strict=True)]
+
+
+def _pieces_by_id(ids: dict[str, int]) -> list[str]:
+    """Returns the piece of each id, and no word for an id that none has."""
+    pieces = [f"\n{index}" for index in range(max(ids.values()) + 1)]
+    for piece, index in ids.items():
+        pieces[index] = piece
+    return pieces
 
 
 def _column(value: int, rows: tf.Tensor) -> tf.RaggedTensor:

@@ -59,7 +59,13 @@ class TrainingModel(keras.Model):
             outputs = self(batch, training=True)
             loss_sum, weight_sum = self.objective(outputs, batch)
             loss = tf.math.divide_no_nan(loss_sum, weight_sum)
-        return loss_sum, weight_sum, tape.gradient(loss, variables)
+        # An embedding's gradient comes as one row a token. The norm of those rows is
+        # not the norm of their sums, which repeated tokens need.
+        gradients = [
+            tf.convert_to_tensor(gradient)
+            for gradient in tape.gradient(loss, variables)
+        ]
+        return loss_sum, weight_sum, gradients
 
     def train_step(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Updates the trainable variables from one batch.
