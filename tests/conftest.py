@@ -90,6 +90,22 @@ def review_rows(count=80, seed=0):
 
 
 @pytest.fixture(scope="session")
+def make_rows():
+    """The function `review_rows`."""
+    return review_rows
+
+
+@pytest.fixture(scope="session")
+def make_bert():
+    """The function `write_bert`; with a seed, other weights."""
+
+    def make(folder, seed=0, **config):
+        return write_bert(folder, bert_config(**config), bert_tensors(seed))
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def bert_folder(tmp_path_factory):
     """A Hugging Face folder of a tiny BERT; read only."""
     return write_bert(tmp_path_factory.mktemp("bert") / "model")
@@ -112,21 +128,89 @@ def tiny_run(bert_folder, tmp_path_factory):
 
 
 @pytest.fixture
-def backbone():
-    """A tiny KerasHub BERT with random weights and without dropout."""
+def make_backbone():
+    """Makes a tiny KerasHub BERT; random but alike each time, without dropout."""
     import keras
     import keras_hub
 
-    keras.utils.set_random_seed(0)
-    return keras_hub.models.BertBackbone(
-        vocabulary_size=len(VOCABULARY),
-        num_layers=LAYERS,
-        num_heads=HEADS,
-        hidden_dim=HIDDEN,
-        intermediate_dim=INNER,
-        max_sequence_length=POSITIONS,
+    def make(**changes):
+        keras.utils.set_random_seed(0)
+        options = {
+            "vocabulary_size": len(VOCABULARY),
+            "num_layers": LAYERS,
+            "num_heads": HEADS,
+            "hidden_dim": HIDDEN,
+            "intermediate_dim": INNER,
+            "max_sequence_length": POSITIONS,
+            "dropout": 0.0,
+        }
+        return keras_hub.models.BertBackbone(**{**options, **changes})
+
+    return make
+
+
+@pytest.fixture
+def backbone(make_backbone):
+    """A tiny KerasHub BERT with random weights and without dropout."""
+    return make_backbone()
+
+
+@pytest.fixture
+def make_training(make_backbone):
+    """Makes an applied method and the compiled model that trains by it."""
+    import keras
+
+    from tfft.adapters.method import METHODS
+    from tfft.models.architecture import architecture_of
+    from tfft.tasks.networks.text_classifier import TextClassifier
+    from tfft.tasks.text_classification import TextClassification
+    from tfft.training.step import TrainingModel
+
+    def make(
+        method="head",
+        backbone=None,
+        *,
+        optimizer=None,
+        objective=None,
+        clip_norm=1.0,
         dropout=0.0,
-    )
+        **options,
+    ):
+        backbone = backbone or make_backbone()
+        architecture = architecture_of(backbone)
+        adapter = METHODS.resolve(method, options).apply(backbone, architecture, 0)
+        network = TextClassifier(backbone, num_classes=2, dropout=dropout)
+        objective = objective or TextClassification().loss
+        model = TrainingModel(network, objective, clip_norm=clip_norm)
+        optimizer = optimizer or keras.optimizers.Adam(1e-2)
+        optimizer.build(model.trainable_variables)
+        model.compile(optimizer=optimizer, jit_compile=False)
+        return adapter, model
+
+    return make
+
+
+@pytest.fixture
+def make_batch():
+    """Makes a batch of random rows with labels and weights 1."""
+
+    def make(rows=3, length=7, seed=0):
+        batch = random_batch(rows, length, seed)
+        batch["labels"] = np.arange(rows, dtype="int32") % 2
+        batch["weights"] = np.ones(rows, "float32")
+        return batch
+
+    return make
+
+
+@pytest.fixture
+def snapshot():
+    """Copies the values of variables; a mapping by path, of any object that has some."""
+
+    def copy(variables):
+        return {variable.path: np.array(variable) for variable in variables}
+
+    return copy
 
 
 def random_batch(rows=3, length=7, seed=0):

@@ -13,8 +13,10 @@ from typing import Any
 
 from tfft.cli.parser import parse
 from tfft.core.errors import ConfigError, TfftError
+from tfft.core.signals import TerminationSignal
 
-_INTERRUPTED = 130
+_INTERRUPTED, _TERMINATED = 130, 143
+_WIDE = 160
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,8 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _COMMANDS[arguments.command](arguments)
     except TfftError as error:
         return _fail(argv, f"error: {error}", error.exit_code)
-    except KeyboardInterrupt:
-        return _fail(argv, "error: stopped", _INTERRUPTED)
+    except KeyboardInterrupt as signal:
+        ended = isinstance(signal, TerminationSignal)
+        return _fail(argv, "error: stopped", _TERMINATED if ended else _INTERRUPTED)
     except BrokenPipeError:
         # Whoever read the output has enough; Python would complain once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -136,7 +139,8 @@ def _inspect(arguments: Namespace) -> int:
 def _show(tables: Sequence[Any]) -> None:
     from rich.console import Console
 
-    console = Console()
+    # In a file or a pipe there is no edge to cut a wide table at.
+    console = Console(width=None if sys.stdout.isatty() else _WIDE)
     for table in tables:
         console.print(table.to_rich())
 

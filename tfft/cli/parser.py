@@ -38,7 +38,7 @@ class _Parser(argparse.ArgumentParser):
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
             name = unknown[0].split("=", 1)[0]
-            kind = "unknown option" if name.startswith("-") else "one argument too many:"
+            kind = "unknown option" if name[:1] == "-" else "one argument too many:"
             fix = nearest(name, self._names()) or f"see {self.prog} --help"
             raise ConfigError(f"{kind} {name}", where=self.prog, fix=fix)
         return found, unknown

@@ -39,7 +39,8 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
             _sync(temporary)
             temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -130,16 +131,16 @@ def locked(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
     owner = folder / f"{_LOCK}-owner"
     lock = filelock.FileLock(folder / _LOCK, timeout=0)
-    try:
-        with storage_errors(folder):
+    with storage_errors(folder):
+        try:
             lock.acquire()
-    except filelock.Timeout as error:
-        holder = owner.read_text().strip() if owner.exists() else "unknown"
-        raise OutputInUseError(
-            f"another process writes to this folder ({holder})",
-            where=str(folder),
-            fix="wait for it, or choose another output_dir",
-        ) from error
+        except filelock.Timeout as error:
+            holder = owner.read_text().strip() if owner.exists() else "unknown"
+            raise OutputInUseError(
+                f"another process writes to this folder ({holder})",
+                where=str(folder),
+                fix="wait for it, or choose another output_dir",
+            ) from error
     try:
         with storage_errors(folder):
             owner.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")

@@ -87,6 +87,10 @@ class Architecture(abc.ABC):
     def pooled(self, outputs: Any) -> Any:
         """Returns the (batch, hidden) summary among the outputs of the backbone."""
 
+    def sequence(self, outputs: Any) -> Any:
+        """Returns the (batch, length, hidden) states among the outputs."""
+        return outputs["sequence_output"]
+
     def places(self, num_layers: int) -> list[Place]:
         """Returns every place of a backbone with that many layers."""
         repeated = [

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tfft.core.errors import DataError, MissingInputError, nearest, one_of, shorten
+
+Pooling = Literal["pooler", "mean", "first"]
 
 _MAX_BYTES = 1_000_000
 _LARGEST = 2**24
@@ -42,6 +44,20 @@ def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
             fix="download the model again",
         ) from error
     return config
+
+
+def read_pooling(folder: Path) -> Pooling:
+    """Returns how a model sums up a text, as Sentence Transformers notes it.
+
+    Args:
+        folder: A Hugging Face folder; without `1_Pooling` it is the pooler's way.
+    """
+    if not (folder / "1_Pooling" / "config.json").is_file():
+        return "pooler"
+    modes = read_config(folder / "1_Pooling")
+    if modes.get("pooling_mode_mean_tokens"):
+        return "mean"
+    return "first" if modes.get("pooling_mode_cls_token") else "pooler"
 
 
 def read(config: Mapping[str, Any], key: str) -> int:

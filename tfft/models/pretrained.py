@@ -19,7 +19,7 @@ from tfft.core.errors import (
 )
 from tfft.core.files import sha256
 from tfft.models.architecture import ARCHITECTURES, Architecture, architecture_of
-from tfft.models.configuration import read_config
+from tfft.models.configuration import Pooling, read_config, read_pooling
 from tfft.models.layers import set_dropout, variables_by_path
 from tfft.models.tokenizer import Tokenizer, from_keras_hub, read_tokenizer
 from tfft.models.weights import (
@@ -43,6 +43,7 @@ class Pretrained:
         fingerprint: SHA-256 of the weight files, empty when there are none.
         notes: What the checkpoint did not fit exactly, a sentence each.
         fresh: Names of the places with random weights, which always train.
+        pooling: How the model's makers sum up a text: `pooler`, `mean` or `first`.
     """
 
     backbone: Any
@@ -52,15 +53,24 @@ class Pretrained:
     fingerprint: str = ""
     notes: tuple[str, ...] = ()
     fresh: tuple[str, ...] = ()
+    pooling: Pooling = "pooler"
 
     @property
     def fresh_variables(self) -> list[Any]:
         """The variables that the checkpoint had no weights for."""
+        return self._variables_of(self.fresh)
+
+    @property
+    def top_variables(self) -> list[Any]:
+        """The variables of the places above the stack, such as the pooler."""
+        return self._variables_of(self.architecture.top)
+
+    def _variables_of(self, names: tuple[str, ...]) -> list[Any]:
         variables = variables_by_path(self.backbone)
         return [
             variables[path]
             for place in self.architecture.places(self.backbone.num_layers)
-            if place.name in self.fresh
+            if place.name in names
             for path, _ in place.weights()
         ]
 
@@ -149,6 +159,7 @@ def _hugging_face(folder: Path, config: dict[str, Any]) -> Pretrained:
         "+".join(sha256(file) for file in files),
         tuple(notes),
         report.fresh,
+        read_pooling(folder),
     )
 
 

@@ -170,9 +170,7 @@ def _plain_name(name: str, prefix: str) -> str:
     return name
 
 
-def _misfit(
-    variable: Any, value: np.ndarray, name: str, place: Place
-) -> Iterator[str]:
+def _misfit(variable: Any, value: np.ndarray, name: str, place: Place) -> Iterator[str]:
     if value.size != np.prod(variable.shape):
         yield f"{name} has {value.size:,} values, not {np.prod(variable.shape):,}"
     elif not _same_layout(variable.shape, value, name, place):

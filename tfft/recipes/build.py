@@ -37,4 +37,8 @@ def build(
     for variable in pretrained.fresh_variables:
         variable.trainable = True
     network = task.build(pretrained, labels, seed)
+    if not network.uses_top:
+        # The top of the backbone then takes no part, and has no gradient.
+        for variable in pretrained.top_variables:
+            variable.trainable = False
     return Built(network, adapter, pretrained)

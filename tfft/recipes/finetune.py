@@ -9,11 +9,12 @@ from typing import Any
 from rich.console import Console
 
 from tfft.adapters.method import METHODS, Method
+from tfft.checkpoints.progress import drop_checkpoint
 from tfft.core.environment import check_environment, versions
 from tfft.core.errors import DivergedError, InterruptedRunError, OutOfMemoryError
 from tfft.core.signals import TerminationSignal, termination_as_exception
 from tfft.data.batching import Batches, Examples
-from tfft.evaluation.report import REPORTS
+from tfft.evaluation.report import REPORTS, Report
 from tfft.models.precision import compute_policy, set_compute_policy
 from tfft.models.pretrained import Pretrained, load_pretrained
 from tfft.recipes.build import Built, build
@@ -24,7 +25,10 @@ from tfft.recipes.prepare import Prepared, prepare
 from tfft.recipes.record import plain_config, plain_object
 from tfft.recipes.run import Run
 from tfft.recipes.run_folder import (
+    RECORD,
+    begin,
     check_resumable,
+    check_same_inputs,
     claimed,
     save_base,
     save_weights,
@@ -62,7 +66,7 @@ def finetune(**options: Any) -> Run:
         termination_as_exception(),
         claimed(folder, overwrite=config.overwrite, resume=config.resume),
     ):
-        if config.resume and (folder / "run.json").is_file():
+        if config.resume and (folder / RECORD).is_file():
             check_resumable(folder, plain_config(config, task, method))
         return _Finetuning(config, task, method, folder).run()
 
@@ -76,6 +80,8 @@ class _Finetuning:
         self.config, self.task, self.method, self.folder = config, task, method, folder
         self.console = Console(quiet=not config.verbose, highlight=False)
         self.record: dict[str, Any] = {}
+        # As asked for: a resumed run is compared with it, and max_length may shrink.
+        self.asked = plain_config(config, task, method)
 
     def run(self) -> Run:
         prepared = self._prepare()
@@ -98,13 +104,15 @@ class _Finetuning:
         run = Run(self.folder, self.task, prepared.labels, built)
         try:
             best_epoch = self._train(run, built, batches, prepared)
+            reports = self._finish(run, built, prepared, best_epoch)
         except KeyboardInterrupt as signal:
             self._save(built, "interrupted")
             raise _interrupted(signal, self.folder) from signal
         except DivergedError:
             self._save(built, "diverged")
             raise
-        return self._finish(run, built, prepared, best_epoch)
+        self._show(reports)
+        return run
 
     def _say(self, text: str) -> None:
         self.console.print(text, markup=False, soft_wrap=True)
@@ -138,10 +146,9 @@ class _Finetuning:
             self._say(f"note: {note}")
         if pretrained.source is None:
             save_base(self.folder, pretrained)
-        limit = pretrained.backbone.max_sequence_length
-        if self.task.max_length > limit:
-            self.task = dataclasses.replace(self.task, max_length=limit)
-            self._say(f"note: max_length is the model's limit, {limit}")
+        self.task, notes = self.task.suited_to(pretrained)
+        for note in notes:
+            self._say(f"note: {note}")
         return pretrained
 
     def _encode(
@@ -195,10 +202,13 @@ class _Finetuning:
             "notes": [*prepared.notes, *pretrained.notes],
             "cost": dataclasses.asdict(cost),
             "precision": policy,
-            "config": plain_config(self.config, self.task, self.method),
+            "config": self.asked,
             "versions": versions(),
             "metrics": {},
         }
+        if self.config.resume and (self.folder / RECORD).is_file():
+            check_same_inputs(self.folder, self.record)
+        begin(self.folder, overwrite=self.config.overwrite)
         write_record(self.folder, self.record)
 
     def _learning_rate(self) -> float:
@@ -235,26 +245,32 @@ class _Finetuning:
 
     def _finish(
         self, run: Run, built: Built, prepared: Prepared, best_epoch: int
-    ) -> Run:
+    ) -> dict[str, Report]:
         # Results are in float32 whatever training computed in, so that the loaded
         # run and the served model give the same.
         set_compute_policy(built.pretrained.backbone, "float32")
         run.refresh()
+        self.record["best_epoch"] = best_epoch
+        # Before the scores: whatever stops those, the training is not lost.
+        self._save(built, "trained")
         reports = {
             split: run.evaluate_table(table)
             for split, table in prepared.tables.items()
             if split != "train"
         }
         self.record["metrics"] = {split: one.metrics for split, one in reports.items()}
-        self.record["best_epoch"] = best_epoch
         run.write_reports(reports)
-        self._save(built, "complete")
+        self.record["status"] = "complete"
+        write_record(self.folder, self.record)
+        drop_checkpoint(self.folder)
+        return reports
+
+    def _show(self, reports: dict[str, Report]) -> None:
         for split, report in reports.items():
             self._say(f"\n{split}:")
             for table in report.tables():
                 self.console.print(table.to_rich())
         self._say(f"run: {self.folder}")
-        return run
 
     def _save(self, built: Built, status: str) -> None:
         save_weights(

@@ -8,7 +8,8 @@ from typing import Any
 
 from rich.console import Console
 
-from tfft.checkpoints.progress import TrainingState, drop_checkpoint, has_checkpoint
+from tfft.checkpoints.progress import TrainingState, has_checkpoint
+from tfft.core.files import write_text
 from tfft.data.batching import Batches
 from tfft.evaluation.report import Report
 from tfft.recipes.config import FinetuneConfig
@@ -73,21 +74,29 @@ def fit(
         if keep:
             keep.set_state(extra)
         console.print(f"resuming after epoch {first}", markup=False)
+    if config.resume:
+        _keep_lines(folder / METRICS, first)
     progress = ShowProgress(console, config.epochs, len(batches), batches.tokens()[0])
     try:
         model.fit(
             batches.dataset(first),
             steps_per_epoch=len(batches),
             initial_epoch=first,
-            epochs=config.epochs,
+            epochs=first if keep and keep.has_stopped else config.epochs,
             shuffle=False,
             verbose=0,
             callbacks=_callbacks(keep, progress, state, folder, validate),
         )
     finally:
         progress.close()
-    drop_checkpoint(folder)
     return keep.best_epoch if keep else config.epochs
+
+
+def _keep_lines(path: Path, count: int) -> None:
+    """Drops the lines of epochs that a resumed training will do once more."""
+    if path.is_file():
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        write_text(path, "".join(lines[:count]))
 
 
 def _callbacks(

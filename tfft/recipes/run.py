@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tfft.core.environment import check_environment
-from tfft.core.errors import DataError, MissingInputError
+from tfft.core.errors import DataError, MissingInputError, shorten
 from tfft.core.files import write_json, write_text
 from tfft.data import sources
 from tfft.data.batching import Batches
@@ -18,7 +18,7 @@ from tfft.data.rows import OnBadRows, without_bad_rows
 from tfft.data.table import Table
 from tfft.evaluation.report import REPORTS, Report
 from tfft.recipes.build import Built, build
-from tfft.recipes.run_folder import BASE, load_weights, read_record
+from tfft.recipes.run_folder import BASE, RECORD, load_weights, read_record
 from tfft.tasks.task import TASKS, Labels, Task
 
 _ROWS_AT_ONCE = 32
@@ -83,12 +83,12 @@ class Run:
         """
         if isinstance(inputs, Path) or _is_file(inputs):
             table = sources.read(inputs, option="inputs")["train"]
-            for name in self.task.text:
-                table.column(name, "task.text")
         else:
             table = self.task.rows(inputs)
         if not len(table):
             return []
+        for name in self.task.text:
+            _check_texts(table, name)
         return self.task.answers(self.probabilities(table), self.labels)
 
     def evaluate(self, data: Any, on_bad_rows: OnBadRows = "error") -> Report:
@@ -158,6 +158,18 @@ class Run:
         return export_run(self, Path(directory))
 
 
+def _check_texts(table: Table, name: str) -> None:
+    """Raises for a value that is no text; an empty one is a text like any other."""
+    for row, value in enumerate(table.column(name, "task.text")):
+        if not isinstance(value, str):
+            raise DataError(
+                f"{shorten(value)} is not text",
+                where=f'{table.where(row)}, column "{name}"',
+                expected="a text",
+                fix='give a text, "" for none',
+            )
+
+
 def _is_file(inputs: Any) -> bool:
     """Tells a path given as text from a mistake, which the task explains."""
     return isinstance(inputs, str) and Path(inputs).suffix != "" and "\n" not in inputs
@@ -186,6 +198,13 @@ def load(folder: str | Path, model: Any = None) -> Run:
     if not (folder / "head.safetensors").is_file():
         raise MissingInputError(
             "the run has no weights yet", where=str(folder), fix="resume the training"
+        )
+    if Path(source).is_absolute() and not Path(source).exists():
+        raise MissingInputError(
+            f"the base model is not there: {source}",
+            where=str(folder / RECORD),
+            expected="the folder that the run was trained from",
+            fix="say where it is now with model= (--model on the command line)",
         )
     pretrained = load_pretrained(source)
     if base["fingerprint"] and pretrained.fingerprint != base["fingerprint"]:

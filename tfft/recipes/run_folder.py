@@ -13,12 +13,20 @@ from tfft.adapters.method import Adapter
 from tfft.checkpoints.peft import can_save, load_adapter, save_adapter
 from tfft.checkpoints.tensors import load_variables, save_tensors
 from tfft.core.errors import ConfigError, DataError, MissingInputError, OutputInUseError
-from tfft.core.files import is_occupied, locked, write_json, write_text
+from tfft.core.files import (
+    is_occupied,
+    locked,
+    storage_errors,
+    write_json,
+    write_text,
+)
 from tfft.models.pretrained import Pretrained
 
 RECORD, METRICS, TOKENIZER = "run.json", "metrics.jsonl", "tokenizer.json"
 ADAPTER, BASE, LOGS = "adapter", "base", "logs"
 _HEAD, _BACKBONE = "head.safetensors", "backbone.safetensors"
+# A base waits under this name, which a crash may leave behind, until the run begins.
+_NEW_BASE = ".tmp-base"
 _FORMAT = 1
 # What a resumed run may say otherwise without becoming another run.
 _FREE_TO_CHANGE = {"resume", "overwrite", "verbose", "output_dir", "compile_step"}
@@ -26,7 +34,7 @@ _FREE_TO_CHANGE = {"resume", "overwrite", "verbose", "output_dir", "compile_step
 
 @contextlib.contextmanager
 def claimed(folder: Path, *, overwrite: bool, resume: bool) -> Iterator[None]:
-    """Holds a run folder for one training.
+    """Holds a run folder for one training; what it holds stays until `begin`.
 
     Raises:
         OutputInUseError: When it holds something and neither is said, holds what is
@@ -51,9 +59,19 @@ def claimed(folder: Path, *, overwrite: bool, resume: bool) -> Iterator[None]:
             fix="choose another output_dir; tfft removes nothing it has not written",
         )
     with locked(folder):
-        if overwrite:
-            _empty(folder)
-        yield
+        try:
+            yield
+        finally:
+            shutil.rmtree(folder / _NEW_BASE, ignore_errors=True)
+
+
+def begin(folder: Path, *, overwrite: bool) -> None:
+    """Makes room for a run, once its options, data and model have proved usable."""
+    if overwrite:
+        _empty(folder)
+    if (folder / _NEW_BASE).is_dir():
+        shutil.rmtree(folder / BASE, ignore_errors=True)
+        (folder / _NEW_BASE).rename(folder / BASE)
 
 
 def _empty(folder: Path) -> None:
@@ -114,10 +132,28 @@ def check_resumable(folder: Path, config: dict[str, Any]) -> None:
         )
 
 
+def check_same_inputs(folder: Path, record: dict[str, Any]) -> None:
+    """Raises when rows or base weights are not those a run was started with.
+
+    Raises:
+        DataError: Naming which.
+    """
+    before = read_record(folder)
+    for part, noun in (("data", "rows"), ("model", "weights of the base model")):
+        if before[part]["fingerprint"] != record[part]["fingerprint"]:
+            raise DataError(
+                f"the {noun} are not those of the interrupted run",
+                where=str(folder / RECORD),
+                expected="the same data and model",
+                fix="put them back, or choose another output_dir",
+            )
+
+
 def save_base(folder: Path, pretrained: Pretrained) -> None:
     """Writes a backbone that came as an object, before a method changes it."""
-    pretrained.backbone.save_to_preset(str(folder / BASE))
-    write_text(folder / BASE / TOKENIZER, pretrained.tokenizer.to_json())
+    with storage_errors(folder):
+        pretrained.backbone.save_to_preset(str(folder / _NEW_BASE))
+    write_text(folder / _NEW_BASE / TOKENIZER, pretrained.tokenizer.to_json())
 
 
 def save_weights(

@@ -26,16 +26,23 @@ class Task(abc.ABC):
     Attributes:
         name: What users call it.
         evaluation: Name of the report that suits its outputs.
-        peft_task_type: What PEFT calls it.
         text: The columns it reads.
         max_length: The most tokens of a row.
     """
 
     name: ClassVar[str]
     evaluation: ClassVar[str]
-    peft_task_type: ClassVar[str]
     text: tuple[str, ...]
     max_length: int
+
+    @property
+    @abc.abstractmethod
+    def peft_task_type(self) -> str:
+        """What PEFT calls it."""
+
+    @abc.abstractmethod
+    def suited_to(self, pretrained: Pretrained) -> tuple[Task, list[str]]:
+        """Returns the task with what a model decides, and a sentence for each."""
 
     @abc.abstractmethod
     def bad_rows(self, table: Table, *, labelled: bool = True) -> list[BadRow]:

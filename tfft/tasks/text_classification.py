@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 
@@ -32,18 +33,20 @@ class TextClassification(Task):
             are cut and counted. Defaults to 256.
         dropout: Share of the summary dropped before the head in training.
             Defaults to 0.1.
+        pooling: How a text is summed up for the head: `pooler`, `mean`, `first`, or
+            `auto` for the way of the model's makers. Defaults to `auto`.
 
     >>> TextClassification(text="premise,hypothesis").text
     ('premise', 'hypothesis')
     """
 
     evaluation = "classification"
-    peft_task_type = "SEQ_CLS"
 
     text: tuple[str, ...] = ("text",)
     label: str = "label"
     max_length: int = 256
     dropout: float = 0.1
+    pooling: Literal["auto", "pooler", "mean", "first"] = "auto"
 
     def __post_init__(self) -> None:
         """Refuses values that make no sense."""
@@ -51,6 +54,24 @@ class TextClassification(Task):
         require(self.label not in self.text, self, "label", "another column than text")
         require(self.max_length >= 8, self, "max_length", "8 or more tokens")
         require(0 <= self.dropout < 1, self, "dropout", "from 0 up to but not 1")
+
+    @property
+    def peft_task_type(self) -> str:
+        """SEQ_CLS, whose head takes the pooler's summary; else no head of PEFT's."""
+        return "SEQ_CLS" if self.pooling == "pooler" else "FEATURE_EXTRACTION"
+
+    def suited_to(self, pretrained: Pretrained) -> tuple[Task, list[str]]:
+        """Returns the task with the model's pooling, within the model's length."""
+        notes: list[str] = []
+        task = self
+        limit = pretrained.backbone.max_sequence_length
+        if task.max_length > limit:
+            task = replace(task, max_length=limit)
+            notes.append(f"max_length is the model's limit, {limit}")
+        if task.pooling == "auto":
+            task = replace(task, pooling=pretrained.pooling)
+            notes.append(f"pooling is the model's own, {pretrained.pooling}")
+        return task, notes
 
     def bad_rows(self, table: Table, *, labelled: bool = True) -> list[BadRow]:
         """Returns the rows with an empty text or label, or one of another type.
@@ -154,6 +175,7 @@ class TextClassification(Task):
             pretrained.backbone,
             num_classes=len(labels),
             dropout=self.dropout,
+            pooling=self.pooling,
             seed=seed,
         )
 

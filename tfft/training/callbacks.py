@@ -62,8 +62,13 @@ class KeepBest(keras.callbacks.Callback):
             ]
             return
         self._waited += 1
-        if self.patience and self._waited >= self.patience:
+        if self.has_stopped:
             self.model.stop_training = True
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether the epochs without improvement have used up the patience."""
+        return bool(self.patience) and self._waited >= self.patience
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Puts the best weights back."""

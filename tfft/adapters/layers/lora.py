@@ -23,6 +23,9 @@ def low_rank(x: Any, a: Any, b: Any, scale: float) -> Any:
     Returns:
         The update of the outputs, shape (..., out).
     """
+    # Keras casts weights of itself only where a layer's two dtypes differ; in a layer
+    # all bfloat16, float32 factors would make the sum float32.
+    a, b = ops.cast(a, x.dtype), ops.cast(b, x.dtype)
     return ops.matmul(ops.matmul(x, a), b) * scale
 
 

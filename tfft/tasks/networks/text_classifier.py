@@ -9,6 +9,8 @@ import numpy as np
 
 from tfft.core.seeds import derive
 from tfft.models.architecture import architecture_of
+from tfft.models.configuration import Pooling
+from tfft.tasks.networks.pooling import summary
 
 
 @keras.saving.register_keras_serializable("tfft")
@@ -19,6 +21,8 @@ class TextClassifier(keras.Model):
         backbone: A KerasHub backbone of an architecture tfft knows.
         num_classes: Number of classes.
         dropout: Share of the summary dropped in training. Defaults to 0.1.
+        pooling: `pooler`, `mean` or `first`: how a text is summed up. Defaults to
+            `pooler`, as in BERT's paper.
         seed: For the head's weights and dropout. Defaults to 0.
         **options: Those of every Keras model.
 
@@ -44,6 +48,7 @@ class TextClassifier(keras.Model):
         backbone: Any,
         num_classes: int,
         dropout: float = 0.1,
+        pooling: Pooling = "pooler",
         seed: int = 0,
         **options: Any,
     ) -> None:
@@ -61,13 +66,14 @@ class TextClassifier(keras.Model):
             name="classifier",
         )
         # === Functional Model ===
-        summary = architecture_of(backbone).pooled(backbone(backbone.input))
+        pooled = summary(architecture_of(backbone), backbone, pooling)
         super().__init__(
-            inputs=backbone.input, outputs=classifier(drop(summary)), **options
+            inputs=backbone.input, outputs=classifier(drop(pooled)), **options
         )
         # === Config ===
         self.backbone, self.classifier = backbone, classifier
         self.num_classes, self.dropout, self.seed = num_classes, dropout, seed
+        self.pooling = pooling
 
     @property
     def head_variables(self) -> list[Any]:
@@ -75,8 +81,18 @@ class TextClassifier(keras.Model):
         return [self.classifier.kernel, self.classifier.bias]
 
     @property
+    def uses_top(self) -> bool:
+        """Whether the places above the backbone's stack take part."""
+        return self.pooling == "pooler"
+
+    @property
     def head_modules(self) -> dict[str, dict[str, Any]]:
-        """The head as Hugging Face names and keeps it: weight (classes, hidden)."""
+        """The head as Hugging Face names and keeps it: weight (classes, hidden).
+
+        Empty for a pooling that Hugging Face's classifier does not have.
+        """
+        if not self.uses_top:
+            return {}
         kernel, bias = (np.array(variable) for variable in self.head_variables)
         return {"classifier": {"weight": kernel.T, "bias": bias}}
 
@@ -86,6 +102,7 @@ class TextClassifier(keras.Model):
             "backbone": keras.saving.serialize_keras_object(self.backbone),
             "num_classes": self.num_classes,
             "dropout": self.dropout,
+            "pooling": self.pooling,
             "seed": self.seed,
             "name": self.name,
         }

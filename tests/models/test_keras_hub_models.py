@@ -1,0 +1,67 @@
+"""KerasHub's own models: objects, and the folders that save_to_preset writes."""
+
+from __future__ import annotations
+
+import keras_hub
+import numpy as np
+import pytest
+
+from tests.conftest import LAYERS, VOCABULARY, random_batch
+from tfft.core.errors import ConfigError, MissingInputError
+from tfft.core.files import sha256
+from tfft.models.pretrained import load_pretrained
+from tfft.models.tokenizer import word_piece
+
+
+def pooled(backbone):
+    return backbone(random_batch(), training=False)["pooled_output"].numpy()
+
+
+def hub_tokenizer():
+    return keras_hub.tokenizers.BertTokenizer(
+        vocabulary=list(VOCABULARY), lowercase=True
+    )
+
+
+def test_a_backbone_with_a_tokenizer_of_keras_hub(backbone):
+    loaded = load_pretrained(backbone, hub_tokenizer())
+    assert loaded.backbone is backbone
+    assert loaded.source is None
+    [encoding] = loaded.tokenizer.encode(["Good ab!"], None, 16)
+    expected = ["[CLS]", "good", "a", "##b", "!", "[SEP]"]
+    assert encoding.token_ids == [VOCABULARY.index(token) for token in expected]
+
+
+def test_a_backbone_with_the_tokenizer_of_a_folder(backbone, bert_folder):
+    loaded = load_pretrained(backbone, bert_folder)
+    assert loaded.tokenizer.vocabulary_size == len(VOCABULARY)
+
+
+def test_a_backbone_without_a_tokenizer_is_refused(backbone):
+    with pytest.raises(ConfigError, match="BertBackbone without a tokenizer") as caught:
+        load_pretrained(backbone)
+    assert caught.value.fix.startswith("give tokenizer=")
+
+
+@pytest.mark.parametrize("model", [None, 3, object()])
+def test_anything_else_is_refused_with_its_type(model):
+    with pytest.raises(ConfigError, match=f"of type {type(model).__name__}"):
+        load_pretrained(model, word_piece(VOCABULARY))
+
+
+def test_a_preset_folder_gives_the_same_outputs(tmp_path, backbone):
+    backbone.save_to_preset(tmp_path / "preset")
+    hub_tokenizer().save_to_preset(tmp_path / "preset")
+    loaded = load_pretrained(tmp_path / "preset")
+    assert loaded.backbone.num_layers == LAYERS
+    np.testing.assert_array_equal(pooled(loaded.backbone), pooled(backbone))
+    assert loaded.fingerprint == sha256(tmp_path / "preset" / "model.weights.h5")
+    expected = word_piece(VOCABULARY).encode(["Good!", "a b"], ["bad", ""], 16)
+    assert loaded.tokenizer.encode(["Good!", "a b"], ["bad", ""], 16) == expected
+
+
+def test_a_preset_folder_without_weights_is_refused(tmp_path, backbone):
+    backbone.save_to_preset(tmp_path / "preset")
+    (tmp_path / "preset" / "model.weights.h5").unlink()
+    with pytest.raises(MissingInputError, match=r"without model\.weights\.h5"):
+        load_pretrained(tmp_path / "preset")

@@ -1,0 +1,27 @@
+"""A training that takes a second or two."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def tune(bert_folder, make_rows, tmp_path):
+    """Fine-tunes the tiny BERT's head for an epoch, unless told otherwise."""
+    import tfft
+
+    def run(**options):
+        return tfft.finetune(
+            **{
+                "model": bert_folder,
+                "data": make_rows(40),
+                "output_dir": tmp_path / "run",
+                "method": "head",
+                "epochs": 1,
+                "precision": "float32",
+                "verbose": 0,
+                **options,
+            }
+        )
+
+    return run

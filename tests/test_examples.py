@@ -1,0 +1,38 @@
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
+# Each example with the arguments of its smoke run, and what it must print.
+SMOKE = {
+    "query_saved_model.py": None,
+    "text_classification.py": "probabilities",
+}
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_example_is_run():
+    assert [path.name for path in EXAMPLES] == sorted(SMOKE)
+
+
+@pytest.mark.parametrize("name", [name for name, text in SMOKE.items() if text])
+def test_smoke_run(name, tmp_path, capsys):
+    path = next(path for path in EXAMPLES if path.name == name)
+    load(path).main(["--smoke", "--output_dir", str(tmp_path / "run")])
+    assert SMOKE[name] in capsys.readouterr().out
+
+
+def test_query_saved_model(tiny_run, tmp_path, capsys):
+    version = tiny_run.export(tmp_path / "model")
+    path = next(path for path in EXAMPLES if path.name == "query_saved_model.py")
+    load(path).main([str(version), "good abc", "bad abc"])
+    answers = tiny_run.predict(["good abc", "bad abc"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [one["label"] for one in answers]

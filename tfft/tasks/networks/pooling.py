@@ -1,0 +1,55 @@
+"""Summing up a text: one vector from the states of its tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from tfft.models.architecture import Architecture
+from tfft.models.configuration import Pooling
+
+
+@keras.saving.register_keras_serializable("tfft")
+class MaskedMean(keras.layers.Layer):
+    """The mean of the states of real tokens, in float32.
+
+    Call arguments:
+        states: Shape (batch, length, hidden).
+        mask: 1 for real tokens, shape (batch, length); at least one in each row.
+
+    Returns:
+        Shape (batch, hidden).
+
+    >>> import numpy as np
+    >>> states = np.array([[[1.0], [3.0], [9.0]]], "float32")
+    >>> MaskedMean()(states, np.array([[1, 1, 0]])).numpy().tolist()
+    [[2.0]]
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"dtype": "float32", **options})
+
+    def call(self, states: Any, mask: Any) -> Any:
+        """Returns the mean."""
+        weights = ops.cast(mask, states.dtype)[:, :, None]
+        return ops.sum(states * weights, axis=1) / ops.sum(weights, axis=1)
+
+
+def summary(architecture: Architecture, backbone: Any, pooling: Pooling) -> Any:
+    """Returns the symbolic summary of a backbone's inputs, shape (batch, hidden).
+
+    Args:
+        architecture: Knows the outputs.
+        backbone: A functional KerasHub backbone.
+        pooling: `pooler` for the layer pretrained for it, `first` for the state of
+            the first token, `mean` for the mean of all.
+    """
+    outputs = backbone(backbone.input)
+    if pooling == "pooler":
+        return architecture.pooled(outputs)
+    states = architecture.sequence(outputs)
+    if pooling == "first":
+        return states[:, 0]
+    return MaskedMean(name="mean_pooling")(states, backbone.input["padding_mask"])
