@@ -139,7 +139,9 @@ def test_an_adapted_backbone_is_refused_and_left_as_it_is(name, backbone):
 def test_applying_after_a_method_without_layers_starts_over(name, backbone):
     apply(METHODS.resolve("head"), backbone)
     adapter = apply(resolve(name), backbone)
-    expected = [path for path in paths(backbone.weights) if CONTRACT[name].expects(path)]
+    expected = [
+        path for path in paths(backbone.weights) if CONTRACT[name].expects(path)
+    ]
     assert paths(backbone.trainable_variables) == expected
     assert bool(adapter.injected) == bool(adapter.variables)
 
@@ -167,11 +169,16 @@ def test_merging_keeps_the_outputs_and_unmerging_every_bit(
 
 @pytest.mark.parametrize(
     ("count", "layers"),
-    [(1, ("transformer_layer_1/",)), (2, ("transformer_layer_0/", "transformer_layer_1/"))],
+    [
+        (1, ("transformer_layer_1/",)),
+        (2, ("transformer_layer_0/", "transformer_layer_1/")),
+    ],
 )
 def test_last_layers_trains_as_many_layers_as_asked(count, layers, backbone):
     adapter = apply(METHODS.resolve("last_layers", {"count": count}), backbone)
-    expected = [p for p in paths(backbone.weights) if p.startswith((*layers, "pooled_"))]
+    expected = [
+        p for p in paths(backbone.weights) if p.startswith((*layers, "pooled_"))
+    ]
     assert paths(adapter.changed_base_variables) == expected
     assert len(expected) == 16 * count + 2
 

@@ -129,7 +129,7 @@ def test_given_files_are_the_splits(make_rows, tmp_path):
 
 def test_a_split_given_twice_is_refused(make_rows):
     splits = {"train": make_rows(40), "test": make_rows(9)}
-    with pytest.raises(ConfigError, match="test is given twice.*leave test= out"):
+    with pytest.raises(ConfigError, match=r"test is given twice.*leave test= out"):
         read(splits, test=make_rows(5))
 
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import random
 import string
+import unicodedata
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from tokenizers import AddedToken, normalizers
 
+import tfft.serving.word_piece as module
 from tests.conftest import VOCABULARY
 from tfft.core.errors import DataError
 from tfft.models.tokenizer import word_piece
 from tfft.serving.word_piece import GraphTokenizer, character_table
 
-# Letters, marks and signs that lowercasing, accents, punctuation and Chinese touch.
-WORDS = "ß ss ñ n e ##e é É ##é ı i ##i σ ς ##σ ##ς 中 ##中 文 가 ᄀ ##ᅡ . ##. ' - ¿ ʼn ##n".split()
-MANY = (*VOCABULARY, *string.digits, *string.ascii_uppercase, *WORDS)
 SETTINGS = {
     "uncased": {"lowercase": True},
     "cased": {"lowercase": False},
@@ -33,10 +32,35 @@ CODES = [
 ]
 
 
+def every_piece():
+    """Makes each assigned character a piece, so that none hides behind [UNK]."""
+    assigned = [chr(c) for c in CODES if unicodedata.category(chr(c))[0] != "C"]
+    forms = {
+        part
+        for character in assigned
+        for form in (character, character.lower())
+        for part in unicodedata.normalize("NFD", form) + form
+    }
+    return [*VOCABULARY, *sorted({f"{p}{form}" for form in forms for p in ("", "##")})]
+
+
 @pytest.fixture(scope="module", params=SETTINGS)
 def both(request):
-    tokenizer = word_piece(dict.fromkeys(MANY), **SETTINGS[request.param])
+    vocabulary = dict.fromkeys(every_piece())
+    tokenizer = word_piece(list(vocabulary), **SETTINGS[request.param])
     return tokenizer, GraphTokenizer(tokenizer, MAX_LENGTH)
+
+
+@pytest.fixture(scope="module")
+def table():
+    return character_table(word_piece(VOCABULARY))
+
+
+@pytest.fixture
+def graph_of(table, monkeypatch):
+    """Makes graphs by the one table, which takes seconds and depends on no word."""
+    monkeypatch.setattr(module, "character_table", lambda tokenizer: table)
+    return GraphTokenizer
 
 
 def in_graph(graph, *columns):
@@ -97,9 +121,9 @@ def test_random_strings(both, seed):
 
 
 @pytest.mark.parametrize("max_length", [4, 5, 8, 9, 20])
-def test_pairs_are_cut_alike(max_length):
+def test_pairs_are_cut_alike(graph_of, max_length):
     tokenizer = word_piece(VOCABULARY)
-    graph = GraphTokenizer(tokenizer, max_length)
+    graph = graph_of(tokenizer, max_length)
     lengths = [(i, j) for i in range(13) for j in range(13)]
     firsts, seconds = ["a " * i for i, _ in lengths], ["b " * j for _, j in lengths]
     assert_same(tokenizer, graph, firsts, seconds, max_length)
@@ -139,24 +163,22 @@ def test_bytes_that_are_no_utf8_are_replaced(both, content):
     assert found == expected[:2]
 
 
-def test_an_id_without_a_token_moves_no_other():
+def test_an_id_without_a_token_moves_no_other(graph_of):
     vocabulary = list(VOCABULARY)
     vocabulary[10] = "b"  # f is gone and b is there twice: the last counts
     tokenizer = word_piece(vocabulary)
-    assert_same(
-        tokenizer, GraphTokenizer(tokenizer, MAX_LENGTH), ["abc xyz", "f b good!"]
-    )
+    assert_same(tokenizer, graph_of(tokenizer, MAX_LENGTH), ["abc xyz", "f b good!"])
 
 
-def test_an_added_special_token_is_no_word():
+def test_an_added_special_token_is_no_word(graph_of):
     tokenizer = word_piece(VOCABULARY)
     tokenizer.library.add_special_tokens(["hello"])
-    assert_same(tokenizer, GraphTokenizer(tokenizer, MAX_LENGTH), ["hello", "a hello"])
+    assert_same(tokenizer, graph_of(tokenizer, MAX_LENGTH), ["hello", "a hello"])
 
 
-def test_inside_a_function_of_any_batch_size():
+def test_inside_a_function_of_any_batch_size(graph_of):
     tokenizer = word_piece(VOCABULARY)
-    graph = GraphTokenizer(tokenizer, MAX_LENGTH)
+    graph = graph_of(tokenizer, MAX_LENGTH)
     traced = tf.function(graph, input_signature=[tf.TensorSpec([None], tf.string)])
     for texts in (["a"], ["good bad", "", "x!"]):
         assert_same(tokenizer, traced, texts)

@@ -33,9 +33,9 @@ def save_tensors(
     # safetensors writes the memory as it lies: a transposed view would be wrong.
     # np.ascontiguousarray would make a row of a scalar, such as a step counter.
     arrays = {name: np.asarray(value, order="C") for name, value in tensors.items()}
-    write_atomically(
-        path, lambda target: save_file(arrays, target, metadata=dict(metadata or {}))
-    )
+    # Without tensors, safetensors 0.8 writes empty metadata into a broken header.
+    header = dict(metadata) if metadata else None
+    write_atomically(path, lambda target: save_file(arrays, target, metadata=header))
 
 
 def load_variables(path: Path, variables: Mapping[str, Any]) -> None:

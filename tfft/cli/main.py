@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tfft.cli.parser import parse
+from tfft.cli.quiet import import_tensorflow
+from tfft.core.environment import check_environment
 from tfft.core.errors import ConfigError, TfftError
 from tfft.core.signals import TerminationSignal
 
@@ -36,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         arguments = parse(argv)
+        check_environment()
+        if not arguments.debug:
+            import_tensorflow()
         return _COMMANDS[arguments.command](arguments)
     except TfftError as error:
         return _fail(argv, f"error: {error}", error.exit_code)

@@ -42,8 +42,9 @@ class Examples:
 def bucket_length(length: int) -> int:
     """Returns the padded length for a batch whose longest row has `length` tokens.
 
-    Four lengths to each doubling, none below 16: at most a quarter of a batch is
-    padding of this kind, and up to 512 tokens there are 16 shapes to compile.
+    Steps of 16, from 128 on four lengths to each doubling: above 64 tokens less than
+    a fifth of the longest row's length is padding of this kind, and up to 512 tokens
+    there are 16 shapes to compile.
 
     >>> [bucket_length(n) for n in (1, 17, 65, 128, 129, 300)]
     [16, 32, 80, 128, 160, 320]

@@ -38,16 +38,18 @@ class ReportTable:
 
     def to_rich(self) -> Any:
         """Returns the table for a rich console, cells taken literally."""
+        from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=Text(_printable(self.title)), title_justify="left")
+        table = Table()
         for index, name in enumerate(self.header):
             justify = "right" if index else "left"
             table.add_column(Text(_printable(name)), justify=justify)
         for row in self.rows:
             table.add_row(*(Text(_printable(cell)) for cell in row))
-        return table
+        # A title of the table itself would be broken to the table's width.
+        return Group(Text(_printable(self.title), style="bold"), table)
 
 
 def _line(cells: Sequence[str]) -> str:

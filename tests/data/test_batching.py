@@ -1,0 +1,150 @@
+"""Batches hold every row once, in an order that seed and epoch alone decide."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from tfft.data.batching import Batches, Examples, bucket_length
+
+PAD = 9
+
+
+def examples_of(lengths):
+    return Examples(
+        sequences={
+            "token_ids": [[row + 100] * length for row, length in enumerate(lengths)],
+            "segment_ids": [[1] * length for length in lengths],
+        },
+        values={"labels": np.arange(len(lengths), dtype="int32") % 3},
+        padding={"token_ids": PAD, "segment_ids": 0},
+    )
+
+
+@pytest.fixture
+def examples():
+    return examples_of(np.random.default_rng(0).integers(1, 70, 53).tolist())
+
+
+@pytest.mark.parametrize(
+    ("longest", "padded"),
+    [
+        *((16, 16), (17, 32), (32, 32), (48, 48), (64, 64), (65, 80), (112, 112)),
+        *((128, 128), (129, 160), (256, 256), (257, 320), (448, 448), (512, 512)),
+        *((1, 16), (513, 640), (1025, 1280)),
+    ],
+)
+def test_padded_lengths(longest, padded):
+    assert bucket_length(longest) == padded
+
+
+def test_padded_lengths_are_few_and_close():
+    lengths = np.arange(1, 513)
+    padded = np.array([bucket_length(int(length)) for length in lengths])
+    assert len(set(padded.tolist())) == 16
+    assert (padded >= lengths).all()
+    assert ((padded - lengths) / padded)[64:].max() < 0.2
+
+
+@pytest.mark.parametrize("batch_size", [1, 8, 53, 100])
+@pytest.mark.parametrize("seed", [None, 4])
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_every_row_once_an_epoch(examples, batch_size, seed, epoch):
+    batches = Batches(examples, batch_size, seed)
+    rows = batches.rows(epoch)
+    assert len(rows) == len(batches) == -(-53 // batch_size)
+    assert sorted(np.concatenate(rows).tolist()) == list(range(53))
+    assert sorted(map(len, rows))[1:] == [batch_size] * (len(batches) - 1)
+
+
+def test_every_row_once_over_many_stretches():
+    many = examples_of([1 + row % 5 for row in range(1000)])
+    rows = Batches(many, 4, seed=0).rows()  # 32 batches of 4 are sorted at a time
+    assert sorted(np.concatenate(rows).tolist()) == list(range(1000))
+
+
+def test_the_order_is_another_in_each_epoch_and_for_each_seed(examples):
+    def order(seed, epoch):
+        return np.concatenate(Batches(examples, 8, seed).rows(epoch)).tolist()
+
+    orders = [order(seed, epoch) for seed in (1, 2) for epoch in (0, 1, 2)]
+    assert all(a != b for a, b in itertools.combinations(orders, 2))
+    again = [order(seed, epoch) for seed in (2, 1) for epoch in (2, 1, 0)]
+    assert again[::-1] == orders
+
+
+def test_without_a_seed_the_longest_rows_come_first(examples):
+    rows = np.concatenate(Batches(examples, 8).rows()).tolist()
+    assert rows == sorted(range(53), key=lambda row: -examples.lengths[row])
+
+
+def test_rows_of_similar_length_share_a_batch():
+    lengths = [4, 60] * 64
+    for rows in Batches(examples_of(lengths), 8, seed=1).rows():
+        assert len({lengths[row] for row in rows}) == 1
+
+
+@pytest.mark.parametrize("seed", [None, 3])
+def test_the_content_of_batches(examples, seed):
+    batches = Batches(examples, 8, seed)
+    fill = 0
+    for rows, batch in zip(batches.rows(2), batches.epoch(2), strict=True):
+        length = bucket_length(int(examples.lengths[rows].max()))
+        fill += 8 - len(rows)
+        expected = {
+            "token_ids": np.full((8, length), PAD, "int32"),
+            "segment_ids": np.zeros((8, length), "int32"),
+            "padding_mask": np.zeros((8, length), "int32"),
+            "labels": np.zeros(8, "int32"),
+            "weights": np.zeros(8, "float32"),
+        }
+        for index in range(8):
+            row = rows[index] if index < len(rows) else rows[0]
+            real = examples.lengths[row]
+            expected["token_ids"][index, :real] = row + 100
+            expected["segment_ids"][index, :real] = 1
+            expected["padding_mask"][index, :real] = 1
+            expected["labels"][index] = row % 3
+            expected["weights"][index] = index < len(rows)
+        assert batch.keys() == expected.keys()
+        for name, array in expected.items():
+            np.testing.assert_array_equal(batch[name], array, name, strict=True)
+    assert fill == 3
+
+
+def test_weights_of_the_rows_are_kept_and_not_written_over(examples):
+    given = np.linspace(1, 2, 53, dtype="float32")
+    weighted = Examples(
+        examples.sequences, {**examples.values, "weights": given}, examples.padding
+    )
+    batches = Batches(weighted, 8, seed=1)
+    expected = given.copy()
+    found = np.zeros(53, "float32")
+    for rows, batch in zip(batches.rows(), batches.epoch(), strict=True):
+        found[rows] = batch["weights"][: len(rows)]
+        np.testing.assert_array_equal(batch["weights"][len(rows) :], 0)
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(given, expected)
+
+
+def test_tokens_counts_real_and_padded_ones():
+    batches = Batches(examples_of([3, 20, 5, 40, 1]), 2)
+    # Batches of the lengths 40 and 20, 5 and 3, 1 and a copy of it.
+    assert batches.tokens() == (69, 2 * 48 + 2 * 16 + 2 * 16)
+
+
+@pytest.mark.parametrize("first_epoch", [0, 3])
+def test_the_dataset_gives_the_epochs_one_after_another(examples, first_epoch):
+    batches = Batches(examples, 8, seed=5)
+    dataset = batches.dataset(first_epoch)
+    for name, spec in dataset.element_spec.items():
+        assert spec.shape[0] == 8, name
+    expected = [b for i in range(2) for b in batches.epoch(first_epoch + i)]
+    found = list(dataset.take(2 * len(batches)).as_numpy_iterator())
+    assert len(found) == len(expected)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.keys() == theirs.keys()
+        for name, array in theirs.items():
+            np.testing.assert_array_equal(ours[name], array, name, strict=True)
