@@ -205,7 +205,7 @@ def make_batch():
 
 @pytest.fixture
 def snapshot():
-    """Copies the values of variables; a mapping by path, of any object that has some."""
+    """Copies the values of variables, by path."""
 
     def copy(variables):
         return {variable.path: np.array(variable) for variable in variables}

@@ -5,12 +5,9 @@ import json
 import numpy as np
 import pytest
 from safetensors import safe_open
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
-from tfft.adapters.method import METHODS
-from tfft.checkpoints.peft import CONFIG, WEIGHTS, can_save, load_adapter, save_adapter
-from tfft.core.errors import ConfigError, DataError, MissingInputError
-from tfft.models.architecture import architecture_of
+from tfft.checkpoints.peft import CONFIG, WEIGHTS, load_adapter, save_adapter
 
 HIDDEN, INNER, LAYERS = 16, 32, 2
 
@@ -29,35 +26,14 @@ def modules(*names):
     return [f"encoder.layer.{i}.{name}" for i in range(LAYERS) for name in names]
 
 
-def apply(backbone, **options):
-    """Applies LoRA with random A and B."""
-    options = {"rank": 3, "alpha": 6.0, "target": ("all-linear",), **options}
-    method = METHODS.resolve("lora", options)
-    adapter = method.apply(backbone, architecture_of(backbone), 0)
-    generator = np.random.default_rng(7)
-    for variable in adapter.variables:
-        variable.assign(generator.normal(0, 0.3, variable.shape))
-    return adapter
-
-
 def values(adapter):
     return [np.array(variable) for variable in adapter.variables]
 
 
-@pytest.fixture
-def head():
-    """A classifier of three classes as PyTorch keeps it."""
-    generator = np.random.default_rng(1)
-    return {
-        "classifier": {
-            "weight": generator.normal(0, 1, (3, HIDDEN)).astype("float32"),
-            "bias": generator.normal(0, 1, 3).astype("float32"),
-        }
-    }
-
-
-def test_names_and_shapes_are_pefts_for_a_model_with_a_head(backbone, tmp_path, head):
-    save_adapter(apply(backbone), tmp_path, modules_to_save=head)
+def test_names_and_shapes_are_pefts_for_a_model_with_a_head(
+    make_adapter, backbone, tmp_path, head
+):
+    save_adapter(make_adapter(backbone), tmp_path, modules_to_save=head)
     expected = {"base_model.model.classifier.weight": (3, HIDDEN)}
     expected["base_model.model.classifier.bias"] = (3,)
     for i in range(LAYERS):
@@ -75,8 +51,8 @@ def test_names_and_shapes_are_pefts_for_a_model_with_a_head(backbone, tmp_path, 
         assert file.metadata() == {"format": "pt"}
 
 
-def test_a_bare_encoder_has_names_without_the_model(backbone, tmp_path):
-    save_adapter(apply(backbone, target=None), tmp_path)
+def test_a_bare_encoder_has_names_without_the_model(make_adapter, backbone, tmp_path):
+    save_adapter(make_adapter(backbone, target=None), tmp_path)
     assert set(load_file(tmp_path / WEIGHTS)) == {
         f"base_model.model.{module}.lora_{letter}.weight"
         for module in modules("attention.self.query", "attention.self.value")
@@ -84,8 +60,8 @@ def test_a_bare_encoder_has_names_without_the_model(backbone, tmp_path):
     }
 
 
-def test_config_says_what_peft_needs(backbone, tmp_path, head):
-    adapter = apply(
+def test_config_says_what_peft_needs(make_adapter, backbone, tmp_path, head):
+    adapter = make_adapter(
         backbone,
         rank=4,
         alpha=8.0,
@@ -116,19 +92,21 @@ def test_config_says_what_peft_needs(backbone, tmp_path, head):
     }
 
 
-def test_config_of_a_bare_encoder_saves_no_modules(backbone, tmp_path):
-    save_adapter(apply(backbone), tmp_path)
+def test_config_of_a_bare_encoder_saves_no_modules(make_adapter, backbone, tmp_path):
+    save_adapter(make_adapter(backbone), tmp_path)
     config = json.loads((tmp_path / CONFIG).read_text())
     assert config["modules_to_save"] is None
     assert config["task_type"] == "FEATURE_EXTRACTION"
 
 
 @pytest.mark.parametrize("rslora", [False, True])
-def test_pytorchs_merged_weight_is_kerass_merged_kernel(bert_folder, tmp_path, rslora):
+def test_pytorchs_merged_weight_is_kerass_merged_kernel(
+    make_adapter, bert_folder, tmp_path, rslora
+):
     from tfft.models.pretrained import load_pretrained
 
     backbone = load_pretrained(str(bert_folder)).backbone
-    adapter = apply(backbone, use_rslora=rslora)
+    adapter = make_adapter(backbone, use_rslora=rslora)
     save_adapter(adapter, tmp_path)
     base = load_file(bert_folder / "model.safetensors")
     saved = load_file(tmp_path / WEIGHTS)
@@ -148,86 +126,14 @@ def test_pytorchs_merged_weight_is_kerass_merged_kernel(bert_folder, tmp_path, r
 
 
 @pytest.mark.parametrize("with_head", [False, True])
-def test_loading_gives_back_every_bit(make_backbone, tmp_path, head, with_head):
-    first = apply(make_backbone())
+def test_loading_gives_back_every_bit(
+    make_adapter, make_backbone, tmp_path, head, with_head
+):
+    first = make_adapter(make_backbone())
     save_adapter(first, tmp_path, modules_to_save=head if with_head else None)
-    second = apply(make_backbone())
+    second = make_adapter(make_backbone())
     for variable in second.variables:
         variable.assign(np.zeros(variable.shape))
     load_adapter(second, tmp_path)
     for ours, theirs in zip(values(second), values(first), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-
-
-NAME = "base_model.model.encoder.layer.1.attention.self.key.lora_A.weight"
-
-
-def change_config(**changes):
-    def damage(config, tensors):
-        config.update(changes)
-
-    return damage
-
-
-def lose_a_tensor(config, tensors):
-    del tensors[NAME]
-
-
-def add_a_tensor(config, tensors):
-    tensors[NAME.replace("layer.1", "layer.2")] = tensors[NAME]
-
-
-def cut_a_tensor(config, tensors):
-    tensors[NAME] = tensors[NAME][:, :-1].copy()
-
-
-@pytest.mark.parametrize(
-    ("damage", "says"),
-    [
-        (change_config(r=4), "r=4"),
-        (change_config(lora_alpha=16), "lora_alpha=16"),
-        (change_config(use_rslora=True), "use_rslora=True"),
-        (lose_a_tensor, "layer.1.attention.self.key.lora_A.weight is missing"),
-        (add_a_tensor, "layer.2.attention.self.key.lora_A.weight is not known"),
-        (cut_a_tensor, r"has shape \(15, 3\), not \(16, 3\)"),
-    ],
-)
-def test_a_folder_of_another_adapter_is_refused_whole(backbone, tmp_path, damage, says):
-    adapter = apply(backbone)
-    save_adapter(adapter, tmp_path)
-    config = json.loads((tmp_path / CONFIG).read_text())
-    tensors = load_file(tmp_path / WEIGHTS)
-    damage(config, tensors)
-    (tmp_path / CONFIG).write_text(json.dumps(config))
-    save_file(tensors, tmp_path / WEIGHTS)
-    for variable in adapter.variables:
-        variable.assign(np.full(variable.shape, 5.0))
-    with pytest.raises(DataError, match=says):
-        load_adapter(adapter, tmp_path)
-    assert all((value == 5.0).all() for value in values(adapter))
-
-
-@pytest.mark.parametrize("name", [CONFIG, WEIGHTS])
-def test_a_folder_without_one_of_its_files_says_which(backbone, tmp_path, name):
-    adapter = apply(backbone)
-    save_adapter(adapter, tmp_path)
-    (tmp_path / name).unlink()
-    with pytest.raises(MissingInputError, match=name):
-        load_adapter(adapter, tmp_path)
-
-
-def test_a_merged_adapter_is_not_saved(backbone, tmp_path):
-    adapter = apply(backbone)
-    adapter.merge()
-    with pytest.raises(ConfigError, match="merged") as caught:
-        save_adapter(adapter, tmp_path / "folder")
-    assert caught.value.fix == "call unmerge() first"
-    assert not (tmp_path / "folder").exists()
-
-
-@pytest.mark.parametrize("method", ["full", "head", "last_layers"])
-def test_methods_without_layers_have_no_peft_format(backbone, tmp_path, method):
-    adapter = METHODS.resolve(method).apply(backbone, architecture_of(backbone), 0)
-    assert not can_save(adapter)
-    with pytest.raises(ConfigError, match="no adapter layers"):
-        save_adapter(adapter, tmp_path / "folder")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 
-@pytest.fixture
-def tune(bert_folder, make_rows, tmp_path):
+@pytest.fixture(scope="session")
+def tune(bert_folder, make_rows, tmp_path_factory):
     """Fine-tunes the tiny BERT's head for an epoch, unless told otherwise."""
     import tfft
 
@@ -15,7 +15,7 @@ def tune(bert_folder, make_rows, tmp_path):
             **{
                 "model": bert_folder,
                 "data": make_rows(40),
-                "output_dir": tmp_path / "run",
+                "output_dir": tmp_path_factory.mktemp("tune") / "run",
                 "method": "head",
                 "epochs": 1,
                 "precision": "float32",

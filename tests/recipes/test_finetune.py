@@ -28,7 +28,7 @@ def test_a_loaded_run_answers_bit_for_bit_alike(tune, method):
 
 def test_a_task_that_can_be_learned_is_learned(tune, make_rows):
     run = tune(
-        data=make_rows(120), method="full", learning_rate=1e-2, epochs=3, batch_size=8
+        data=make_rows(200), method="full", learning_rate=1e-2, epochs=4, batch_size=8
     )
     assert run.metrics["test"]["accuracy"] == 1.0
     answers = run.predict(["good zzz", "bad zzz"])
@@ -114,14 +114,18 @@ def test_a_keras_hub_backbone_is_kept_in_the_run_folder(tune, backbone, method):
 
 
 def test_a_backbone_that_cannot_be_trained_leaves_no_trace(tune, backbone, tmp_path):
-    tokenizer = tfft.read_tokenizer
-    with pytest.raises(ConfigError, match="without a tokenizer"):
-        tune(model=backbone)
     from tfft.models.tokenizer import word_piece
 
+    with pytest.raises(ConfigError, match="without a tokenizer"):
+        tune(model=backbone)
     tokenizer = word_piece(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a"])
     with pytest.raises(ConfigError, match="matches no layer"):
-        tune(model=backbone, tokenizer=tokenizer, method=tfft.LoRA(target="qery"))
+        tune(
+            model=backbone,
+            tokenizer=tokenizer,
+            method=tfft.LoRA(target="qery"),
+            output_dir=tmp_path / "run",
+        )
     assert list((tmp_path / "run").iterdir()) == []
 
 
@@ -133,3 +137,15 @@ def test_texts_longer_than_the_model_are_cut_and_counted(tune, make_rows, capsys
     assert "note: train: 1 of 41 rows are longer than 64 tokens and cut" in shown
     assert run.record["task"]["max_length"] == 64
     assert scores(run, ["good " * 90]) == scores(run, ["good " * 200])
+
+
+def test_weights_the_checkpoint_lacks_start_from_the_seed(tune, make_bert, tmp_path):
+    from safetensors.numpy import load_file, save_file
+
+    path = make_bert(tmp_path / "bare") / "model.safetensors"
+    tensors = {k: v for k, v in load_file(path).items() if "pooler" not in k}
+    save_file(tensors, path)
+    one, same = (tune(model=tmp_path / "bare") for _ in range(2))
+    assert "not in the checkpoint, starts at random: pooler" in one.record["notes"]
+    assert scores(one) == scores(same) == scores(tfft.load(one.folder))
+    assert scores(one) != scores(tune(model=tmp_path / "bare", seed=1))

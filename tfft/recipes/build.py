@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tfft.adapters.method import Adapter, Method
+from tfft.core.seeds import derive, stream
 from tfft.models.pretrained import Pretrained
 from tfft.tasks.task import Labels, Task
+
+_SPREAD = 0.02  # of new kernels, as BERT's authors have it
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,22 @@ def build(
     are random, and no one else would ever fit them.
     """
     adapter = method.apply(pretrained.backbone, pretrained.architecture, seed)
-    for variable in pretrained.fresh_variables:
+    for index, variable in enumerate(pretrained.fresh_variables):
         variable.trainable = True
+        if len(variable.shape) > 1:  # biases and norms start at 0 and 1
+            random = stream(seed, "fresh", index)
+            variable.assign(random.normal(0, _SPREAD, variable.shape))
     network = task.build(pretrained, labels, seed)
     if not network.uses_top:
         # The top of the backbone then takes no part, and has no gradient.
         for variable in pretrained.top_variables:
             variable.trainable = False
+    _seed_dropout(network, seed)
     return Built(network, adapter, pretrained)
+
+
+def _seed_dropout(network: Any, seed: int) -> None:
+    """Sets the random states of a network, which Keras draws for a backbone."""
+    states = [v for v in network.variables if "seed_generator" in v.path]
+    for index, state in enumerate(states):
+        state.assign([derive(seed, "dropout", index), 0])

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tfft.core.environment import versions
 from tfft.core.errors import TfftError
-
-if TYPE_CHECKING:
-    from tfft.recipes.run import Run
+from tfft.data.table import Table
+from tfft.recipes.build import Built
+from tfft.tasks.task import Labels, Task
 
 _TOLERANCE = 1e-5
 # Looked at before publishing: what tokenizers stumble over.
@@ -27,48 +27,56 @@ _PROBES = (
 )
 
 
-def export_run(run: Run, directory: Path) -> Path:
-    """Writes a SavedModel of a run; see `Run.export`."""
+def export_model(
+    built: Built,
+    task: Task,
+    labels: Labels,
+    probabilities: Callable[[Table], np.ndarray],
+    directory: Path,
+    details: Mapping[str, Any],
+) -> Path:
+    """Writes a SavedModel that answers from raw text; see `Run.export`.
+
+    Args:
+        built: The network with its weights, not merged; it is so again afterwards.
+        task: Its task.
+        labels: The labels by id.
+        probabilities: What the exported model must answer, for rows of a table.
+        directory: The model's folder; the version folder is made in it.
+        details: What the export says of itself, beside labels and versions.
+
+    Returns:
+        The version folder.
+    """
     from tfft.serving.saved_model import publish
     from tfft.serving.word_piece import GraphTokenizer
 
-    tokenizer = GraphTokenizer(run.built.pretrained.tokenizer, run.task.max_length)
-    columns = _input_names(run)
-    adapter = run.built.adapter
+    tokenizer = GraphTokenizer(built.pretrained.tokenizer, task.max_length)
+    columns = ["text", "text_pair"][: len(task.text)]
     probes = [
-        dict(zip(run.task.text, (text, *_PROBES[:1]), strict=False)) for text in _PROBES
+        dict(zip(task.text, (text, *_PROBES[:1]), strict=False)) for text in _PROBES
     ]
-    expected = run.probabilities(run.task.rows(probes))
-    adapter.merge()
+    expected = probabilities(task.rows(probes))
+    names = [str(label) for label in labels]
+    built.adapter.merge()
     try:
         return publish(
-            run.model,
-            _answer(run, tokenizer),
+            built.network,
+            _answer(built.network, names, tokenizer),
             columns,
             directory,
-            details={
-                "task": run.task.name,
-                "labels": [str(label) for label in run.labels],
-                "run": run.folder.name,
-                "versions": versions(),
-            },
+            details={**details, "labels": names, "versions": versions()},
             check=lambda folder: _check(folder, columns, probes, expected),
         )
     finally:
-        adapter.unmerge()
+        built.adapter.unmerge()
 
 
-def _input_names(run: Run) -> list[str]:
-    """Returns `text`, and `text_pair` for a second column."""
-    return ["text", "text_pair"][: len(run.task.text)]
-
-
-def _answer(run: Run, tokenizer: Any) -> Any:
+def _answer(network: Any, names: list[str], tokenizer: Any) -> Any:
     """Returns the function that the SavedModel computes."""
     import tensorflow as tf
 
-    labels = tf.constant([str(label) for label in run.labels])
-    network = run.model
+    labels = tf.constant(names)
 
     def answer(*texts: tf.Tensor) -> dict[str, tf.Tensor]:
         logits = network(tokenizer(*texts), training=False)

@@ -18,6 +18,7 @@ from tfft.data.rows import OnBadRows, without_bad_rows
 from tfft.data.table import Table
 from tfft.evaluation.report import REPORTS, Report
 from tfft.recipes.build import Built, build
+from tfft.recipes.export import export_model
 from tfft.recipes.run_folder import BASE, RECORD, load_weights, read_record
 from tfft.tasks.task import TASKS, Labels, Task
 
@@ -153,9 +154,14 @@ class Run:
             DataError: When the tokenizer has no exact form inside a graph.
             StorageError: When the disk refuses.
         """
-        from tfft.recipes.export import export_run
-
-        return export_run(self, Path(directory))
+        return export_model(
+            self.built,
+            self.task,
+            self.labels,
+            self.probabilities,
+            Path(directory),
+            {"task": self.task.name, "run": self.folder.name},
+        )
 
 
 def _check_texts(table: Table, name: str) -> None:
