@@ -14,7 +14,6 @@ from tfft.training.callbacks import (
     MetricsFile,
     StopOnDivergence,
     Validate,
-    by_class,
 )
 
 
@@ -149,9 +148,3 @@ def test_epochs_are_counted_from_one():
     for epoch in range(3):
         callback.on_epoch_end(epoch)
     assert seen == [1, 2, 3]
-
-
-def test_a_callback_is_found_by_its_class():
-    keep = KeepBest("val_loss", False, 0)
-    assert by_class([StopOnDivergence(), keep], KeepBest) is keep
-    assert by_class([StopOnDivergence()], KeepBest) is None

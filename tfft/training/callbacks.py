@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -157,8 +157,3 @@ class AtEpochEnd(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Calls it."""
         self._act(epoch + 1)
-
-
-def by_class(callbacks: Sequence[Any], kind: type) -> Any:
-    """Returns the callback of a class, or None."""
-    return next((one for one in callbacks if isinstance(one, kind)), None)
