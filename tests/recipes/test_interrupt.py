@@ -84,19 +84,26 @@ def test_a_resumed_run_ends_as_if_it_had_never_stopped(
     assert not (tmp_path / "run" / "checkpoint").exists()
 
 
-def test_an_interrupted_scoring_loses_no_training(tune, whole, monkeypatch, tmp_path):
+# A rate at which the loss soon gets worse, so that training ends before epoch 6.
+WORSE = {"learning_rate": 5.0, "schedule": "constant", "warmup": 0, "epochs": 6}
+
+
+@pytest.mark.parametrize("options", [OPTIONS, {**WORSE, "early_stopping": 1}])
+def test_an_interrupted_scoring_loses_no_training(tune, monkeypatch, tmp_path, options):
     def stop(*arguments):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
         patched.setattr(tfft.Run, "write_reports", stop)
         with pytest.raises(InterruptedRunError):
-            tune(output_dir=tmp_path / "run", **OPTIONS)
-    loaded = tfft.load(tmp_path / "run")
-    assert loaded.predict(["good a"]) == whole.predict(["good a"])
-    resumed = tune(output_dir=tmp_path / "run", resume=True, **OPTIONS)
-    assert resumed.metrics == whole.metrics
-    assert lines(resumed.folder) == lines(whole.folder)
+            tune(output_dir=tmp_path / "run", **options)
+    loaded, before = tfft.load(tmp_path / "run"), lines(tmp_path / "run")
+    resumed = tune(output_dir=tmp_path / "run", resume=True, **options)
+    assert resumed.predict(["good a"]) == loaded.predict(["good a"])
+    assert lines(resumed.folder) == before
+    losses = [line["val_loss"] for line in before]
+    assert resumed.record["best_epoch"] == np.argmin(losses) + 1
+    assert resumed.metrics["validation"]["loss"] == pytest.approx(min(losses))
 
 
 @pytest.mark.parametrize(
