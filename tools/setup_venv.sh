@@ -24,7 +24,7 @@ PYTHON="$PWD/.venv/bin/python"
 stamp=".venv/tfft-${EXTRAS//[^a-z]/}"
 if [ ! -f "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
   echo "== installing tfft${EXTRAS} (TensorFlow is large: this takes minutes)"
-  "$PYTHON" -m pip install --quiet --disable-pip-version-check --progress-bar off \
+  "$PYTHON" -m pip install -qq --disable-pip-version-check --progress-bar off \
     --editable ".${EXTRAS}"
   touch "$stamp"
 fi

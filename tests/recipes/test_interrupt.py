@@ -14,7 +14,7 @@ import pytest
 
 import tfft
 from tfft.cli.main import main
-from tfft.core.errors import ConfigError, DataError, InterruptedRunError
+from tfft.core.errors import ConfigError, DataError, InterruptedRunError, StorageError
 from tfft.core.signals import TerminationSignal
 from tfft.training.callbacks import StopOnDivergence
 
@@ -88,14 +88,22 @@ def test_a_resumed_run_ends_as_if_it_had_never_stopped(
 WORSE = {"learning_rate": 5.0, "schedule": "constant", "warmup": 0, "epochs": 6}
 
 
-@pytest.mark.parametrize("options", [OPTIONS, {**WORSE, "early_stopping": 1}])
-def test_an_interrupted_scoring_loses_no_training(tune, monkeypatch, tmp_path, options):
+@pytest.mark.parametrize(
+    ("options", "error", "raised"),
+    [
+        (OPTIONS, KeyboardInterrupt(), InterruptedRunError),
+        ({**WORSE, "early_stopping": 1}, StorageError("full"), StorageError),
+    ],
+)
+def test_a_scoring_that_fails_loses_no_training(
+    tune, monkeypatch, tmp_path, options, error, raised
+):
     def stop(*arguments):
-        raise KeyboardInterrupt
+        raise error
 
     with monkeypatch.context() as patched:
         patched.setattr(tfft.Run, "write_reports", stop)
-        with pytest.raises(InterruptedRunError):
+        with pytest.raises(raised):
             tune(output_dir=tmp_path / "run", **options)
     loaded, before = tfft.load(tmp_path / "run"), lines(tmp_path / "run")
     resumed = tune(output_dir=tmp_path / "run", resume=True, **options)

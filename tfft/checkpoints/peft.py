@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from tfft.adapters.method import Adapter, Injected
 from tfft.checkpoints.tensors import assign, save_tensors
 from tfft.core.errors import ConfigError, DataError, MissingInputError
 from tfft.core.files import write_json
+from tfft.models.configuration import read_config
 from tfft.models.weights import read_tensors
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -108,7 +108,7 @@ def load_adapter(adapter: Adapter, folder: Path) -> None:
             raise MissingInputError(
                 f"adapter folder without {name}", where=str(folder), fix="train again"
             )
-    _check_config(adapter, json.loads((folder / CONFIG).read_text(encoding="utf-8")))
+    _check_config(adapter, read_config(folder, CONFIG))
     wanted = {
         name: variable
         for one in adapter.injected
