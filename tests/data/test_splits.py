@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from tfft.core.errors import DataError
+from tfft.core.errors import ConfigError
 from tfft.data.splits import check_fraction, shared, stratified_part
 
 
@@ -90,7 +90,7 @@ def test_shares_that_make_sense(fraction):
 
 @pytest.mark.parametrize("fraction", [-0.1, 0.9, 1, 10, float("nan")])
 def test_shares_that_make_none(fraction):
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(ConfigError) as caught:
         check_fraction(fraction, "validation")
     assert caught.value.what == f"validation={fraction}"
     assert caught.value.fix == "validation=0.1 holds out a tenth"

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tfft.core.errors import ConfigError, DataError
+from tfft.core.errors import ConfigError
 from tfft.recipes.prepare import prepare
 from tfft.tasks.text_classification import TextClassification
 
@@ -140,5 +140,5 @@ def test_test_rows_that_stand_in_train_are_noted(make_rows):
 
 @pytest.mark.parametrize("share", [0.95, -0.1, "1.5"])
 def test_a_share_that_is_none_is_refused(make_rows, share):
-    with pytest.raises(DataError, match=r"test=.*from 0 up to 0\.9"):
+    with pytest.raises(ConfigError, match=r"test=.*from 0 up to 0\.9"):
         read(make_rows(40), test=share)

@@ -128,6 +128,14 @@ def test_resuming_with_another_option_is_refused(tune, whole, change, message):
     assert whole.record["status"] == "complete"
 
 
+def test_resuming_a_complete_run_returns_it(tune, whole):
+    before = (whole.folder / "metrics.jsonl").read_text()
+    again = tune(output_dir=whole.folder, resume=True, **OPTIONS)
+    assert (whole.folder / "metrics.jsonl").read_text() == before
+    assert again.metrics == whole.metrics
+    assert again.predict(["good a"]) == whole.predict(["good a"])
+
+
 def test_resuming_with_other_rows_is_refused(tune, whole, make_rows):
     with pytest.raises(DataError, match="the rows are not those of the interrupted"):
         tune(output_dir=whole.folder, resume=True, data=make_rows(41), **OPTIONS)

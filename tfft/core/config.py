@@ -169,8 +169,8 @@ def _convert_union(value: Any, annotation: Any, where: str) -> Any:
             return convert(value, member, where)
         except ConfigError:
             continue
-    names = [getattr(member, "__name__", str(member)) for member in members]
-    raise _wrong_type(value, " or ".join(names).replace("NoneType", "nothing"), where)
+    names = [_TYPE_NAMES.get(member, str(member)) for member in members]
+    raise _wrong_type(value, " or ".join(names), where)
 
 
 def _convert_literal(value: Any, allowed: tuple, where: str) -> Any:
@@ -191,7 +191,7 @@ def _to_int(value: Any, where: str) -> int:
             return int(value)
     except ValueError:
         pass
-    raise _wrong_type(value, "a whole number", where)
+    raise _wrong_type(value, _TYPE_NAMES[int], where)
 
 
 def _to_float(value: Any, where: str) -> float:
@@ -200,7 +200,7 @@ def _to_float(value: Any, where: str) -> float:
             return float(value)
     except (ValueError, OverflowError):
         pass
-    raise _wrong_type(value, "a number", where)
+    raise _wrong_type(value, _TYPE_NAMES[float], where)
 
 
 def _to_bool(value: Any, where: str) -> bool:
@@ -208,19 +208,19 @@ def _to_bool(value: Any, where: str) -> bool:
         return value
     if isinstance(value, str) and value.lower() in _TRUE + _FALSE:
         return value.lower() in _TRUE
-    raise _wrong_type(value, "true or false", where)
+    raise _wrong_type(value, _TYPE_NAMES[bool], where)
 
 
 def _to_str(value: Any, where: str) -> str:
     if isinstance(value, str):
         return value
-    raise _wrong_type(value, "text", where)
+    raise _wrong_type(value, _TYPE_NAMES[str], where)
 
 
 def _to_none(value: Any, where: str) -> None:
     if value is None:
         return
-    raise _wrong_type(value, "nothing", where)
+    raise _wrong_type(value, _TYPE_NAMES[type(None)], where)
 
 
 def _wrong_type(value: Any, expected: str, where: str) -> ConfigError:
@@ -238,4 +238,12 @@ _CONVERTERS: dict[Any, Callable[[Any, str], Any]] = {
     bool: _to_bool,
     str: _to_str,
     type(None): _to_none,
+}
+
+_TYPE_NAMES = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    type(None): "nothing",
 }

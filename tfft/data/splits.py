@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from tfft.core.errors import DataError
+from tfft.core.errors import ConfigError
 from tfft.core.seeds import stream
 
 SPLITS = ("train", "validation", "test")
@@ -56,10 +56,10 @@ def check_fraction(fraction: float, option: str) -> None:
     """Raises unless a share of rows is one.
 
     Raises:
-        DataError: For a value outside 0 up to but not including 0.9.
+        ConfigError: For a value outside 0 up to but not including 0.9.
     """
     if not 0 <= fraction < 0.9:
-        raise DataError(
+        raise ConfigError(
             f"{option}={fraction}",
             expected="a share of the rows from 0 up to 0.9, or a data file",
             fix=f"{option}=0.1 holds out a tenth",

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from tfft.adapters.method import METHODS, Method
 from tfft.checkpoints.progress import drop_checkpoint
-from tfft.core.environment import check_environment, versions
+from tfft.core.environment import check_environment
 from tfft.core.errors import DivergedError, InterruptedRunError, OutOfMemoryError
 from tfft.core.signals import TerminationSignal, termination_as_exception
 from tfft.data.batching import Batches, Examples
@@ -22,14 +22,15 @@ from tfft.recipes.config import FinetuneConfig
 from tfft.recipes.cost import Cost, estimate
 from tfft.recipes.fit import fit
 from tfft.recipes.prepare import Prepared, prepare
-from tfft.recipes.record import plain_config, plain_object
-from tfft.recipes.run import Run
+from tfft.recipes.record import first_record, plain_config
+from tfft.recipes.run import Run, load
 from tfft.recipes.run_folder import (
     RECORD,
     begin,
     check_resumable,
     check_same_inputs,
     claimed,
+    read_record,
     save_base,
     save_weights,
     write_record,
@@ -100,7 +101,12 @@ class _Finetuning:
             policy != "float32",
         )
         self._say(f"cost: {cost}")
-        self._begin(prepared, pretrained, policy, cost)
+        self._describe(prepared, pretrained, policy, cost)
+        if self._goes_on() and read_record(self.folder)["status"] == "complete":
+            self._say("the run is complete already")
+            return load(self.folder)
+        begin(self.folder, overwrite=self.config.overwrite)
+        write_record(self.folder, self.record)
         run = Run(self.folder, self.task, prepared.labels, built)
         try:
             best_epoch = self._train(run, built, batches, prepared)
@@ -175,7 +181,7 @@ class _Finetuning:
             set_compute_policy(backbone, policy)
         return policy
 
-    def _begin(
+    def _describe(
         self, prepared: Prepared, pretrained: Pretrained, policy: str, cost: Cost
     ) -> None:
         from tfft.training.hardware import describe
@@ -186,30 +192,16 @@ class _Finetuning:
             f", {policy} on {describe()}"
         )
         self.record = {
-            "status": "running",
-            "task": plain_object(self.task),
-            "method": plain_object(self.method),
-            "labels": list(prepared.labels),
-            "model": {
-                "source": pretrained.source,
-                "architecture": pretrained.architecture.name,
-                "fingerprint": pretrained.fingerprint,
-            },
-            "data": {
-                "rows": {split: len(table) for split, table in prepared.tables.items()},
-                "fingerprint": prepared.fingerprint,
-            },
-            "notes": [*prepared.notes, *pretrained.notes],
+            **first_record(self.task, self.method, prepared, pretrained),
             "cost": dataclasses.asdict(cost),
             "precision": policy,
             "config": self.asked,
-            "versions": versions(),
-            "metrics": {},
         }
-        if self.config.resume and (self.folder / RECORD).is_file():
+        if self._goes_on():
             check_same_inputs(self.folder, self.record)
-        begin(self.folder, overwrite=self.config.overwrite)
-        write_record(self.folder, self.record)
+
+    def _goes_on(self) -> bool:
+        return self.config.resume and (self.folder / RECORD).is_file()
 
     def _learning_rate(self) -> float:
         return self.config.learning_rate or self.method.learning_rate

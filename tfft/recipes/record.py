@@ -8,13 +8,40 @@ from typing import Any
 
 from tfft.adapters.method import Method
 from tfft.core.config import to_dict
+from tfft.core.environment import versions
+from tfft.models.pretrained import Pretrained
 from tfft.recipes.config import FinetuneConfig
+from tfft.recipes.prepare import Prepared
 from tfft.tasks.task import Task
 
 
 def plain_object(config: Any) -> dict[str, Any]:
     """Returns a task or a method as its name and its options."""
     return {"name": config.name, **to_dict(config)}
+
+
+def first_record(
+    task: Task, method: Method, prepared: Prepared, pretrained: Pretrained
+) -> dict[str, Any]:
+    """Returns what `run.json` says before training."""
+    return {
+        "status": "running",
+        "task": plain_object(task),
+        "method": plain_object(method),
+        "labels": list(prepared.labels),
+        "model": {
+            "source": pretrained.source,
+            "architecture": pretrained.architecture.name,
+            "fingerprint": pretrained.fingerprint,
+        },
+        "data": {
+            "rows": {split: len(table) for split, table in prepared.tables.items()},
+            "fingerprint": prepared.fingerprint,
+        },
+        "notes": [*prepared.notes, *pretrained.notes],
+        "versions": versions(),
+        "metrics": {},
+    }
 
 
 def plain_config(config: FinetuneConfig, task: Task, method: Method) -> dict[str, Any]:
