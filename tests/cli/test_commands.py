@@ -76,6 +76,14 @@ def test_evaluate_refuses_a_class_training_did_not_have(tiny_run, tmp_path, caps
     )
 
 
+def test_evaluate_says_which_rows_it_left_out(tiny_run, call, tmp_path):
+    path = tmp_path / "more.csv"
+    path.write_text("text,label\ngood a,pos\n,neg\nbad b,neg\n")
+    shown = call("evaluate", tiny_run.folder, path, "--on_bad_rows", "skip")
+    assert "note: left out 1 of 3 rows: empty text" in shown
+    assert "more.csv:3" in shown
+
+
 def test_export_prints_the_version_folder(tiny_run, call, tmp_path):
     shown = call("export", tiny_run.folder, tmp_path / "served")
     assert shown == f"exported: {tmp_path / 'served' / '1'}\n"

@@ -84,6 +84,8 @@ def _evaluate(arguments: Namespace) -> int:
         print(json.dumps(report.to_dict(), ensure_ascii=False))
     else:
         _show(report.tables())
+        for note in report.notes:
+            print(f"note: {note}")
     return 0
 
 

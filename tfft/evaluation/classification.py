@@ -23,6 +23,7 @@ class ClassificationReport(Report):
         summary: Accuracy, macro F1, weighted F1, mean loss, number of rows.
         classes: Precision, recall, F1 and rows of each class.
         confusion: Rows of class i that were taken for class j.
+        notes: What was left out, a sentence each.
     """
 
     monitor = ("loss", False)
@@ -31,6 +32,7 @@ class ClassificationReport(Report):
     summary: dict[str, float]
     classes: dict[str, dict[str, float]]
     confusion: np.ndarray
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def make(
@@ -90,6 +92,7 @@ class ClassificationReport(Report):
             "summary": self.summary,
             "classes": self.classes,
             "confusion": self.confusion.tolist(),
+            "notes": list(self.notes),
         }
 
     def tables(self) -> list[ReportTable]:

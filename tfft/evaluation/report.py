@@ -73,6 +73,8 @@ class Report(abc.ABC):
     name: ClassVar[str]
     #: The metric that decides which epoch was best, and whether more is better.
     monitor: ClassVar[tuple[str, bool]]
+    #: What was left out of the rows, a sentence each.
+    notes: tuple[str, ...]
 
     @classmethod
     @abc.abstractmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -105,9 +106,9 @@ class Run:
         tables = sources.read(data)
         split = "test" if "test" in tables else "train"
         bad = self.task.bad_rows(tables[split])
-        table, _ = without_bad_rows(tables[split], bad, on_bad_rows)
+        table, notes = without_bad_rows(tables[split], bad, on_bad_rows)
         self.task.check_labels(table, self.labels, "given")
-        return self.evaluate_table(table)
+        return dataclasses.replace(self.evaluate_table(table), notes=tuple(notes))
 
     def evaluate_table(self, table: Table) -> Report:
         """Returns the report of checked rows."""

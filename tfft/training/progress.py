@@ -84,6 +84,7 @@ class ShowProgress(keras.callbacks.Callback):
                 f"  step {batch + 1}/{self._steps} · {text} · {left:.0f} s left",
                 markup=False,
                 highlight=False,
+                soft_wrap=True,
             )
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -98,6 +99,7 @@ class ShowProgress(keras.callbacks.Callback):
             f"epoch {epoch + 1}/{self._epochs} · {seconds:.0f} s · {metrics}",
             markup=False,
             highlight=False,
+            soft_wrap=True,
         )
 
     def close(self) -> None:
