@@ -74,7 +74,7 @@ def test_values_become_the_annotated_type(value, annotation, expected):
         (1, bool, "true or false"),
         (3, str, "text"),
         (3, tuple[int, ...], "a list"),
-        ("x", int | None, "int or nothing"),
+        ("x", int | None, "a whole number or nothing"),
     ],
 )
 def test_values_of_another_type_are_refused(value, annotation, expected):
