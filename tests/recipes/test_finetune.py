@@ -26,6 +26,14 @@ def test_a_loaded_run_answers_bit_for_bit_alike(tune, method):
     assert run.record["method"]["name"] == method
 
 
+def test_a_run_without_backbone_dropout_is_loaded_without_it(tune):
+    run = tune(backbone_dropout=0.0, learning_rate=1e-2)
+    loaded = tfft.load(run.folder)
+    # Attention built with dropout rounds otherwise, by more than nothing.
+    assert loaded.built.pretrained.backbone.dropout == 0.0
+    assert loaded.predict(TEXTS) == run.predict(TEXTS)
+
+
 def test_a_task_that_can_be_learned_is_learned(tune, make_rows):
     run = tune(
         data=make_rows(200), method="full", learning_rate=1e-2, epochs=4, batch_size=8

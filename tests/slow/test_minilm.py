@@ -62,6 +62,7 @@ def run(model_folder, tmp_path_factory):
         data={split: table.select(range(128)) for split, table in tables.items()},
         task=tfft.TextClassification(max_length=128),
         output_dir=tmp_path_factory.mktemp("runs") / "spam",
+        backbone_dropout=0.0,
         epochs=1,
         verbose=0,
     )
@@ -82,6 +83,11 @@ def test_no_base_weight_moved_by_a_bit(run, model_folder):
     trained = {v.path: v.numpy() for v in run.built.pretrained.backbone.weights}
     for path, value in fresh.items():
         np.testing.assert_array_equal(trained[path], value, err_msg=path)
+
+
+def test_a_loaded_run_predicts_bit_for_bit(run):
+    mails = read(SPAM)["test"].column("text")[:100]
+    assert tfft.load(run.folder).predict(mails) == run.predict(mails)
 
 
 def test_the_saved_model_answers_as_the_run(run, tmp_path):

@@ -213,7 +213,9 @@ def load(folder: str | Path, model: Any = None) -> Run:
             expected="the folder that the run was trained from",
             fix="say where it is now with model= (--model on the command line)",
         )
-    pretrained = load_pretrained(source)
+    # Keras' attention takes another path, of other roundings, when it was built
+    # without dropout.
+    pretrained = load_pretrained(source, dropout=record["config"]["backbone_dropout"])
     if base["fingerprint"] and pretrained.fingerprint != base["fingerprint"]:
         raise DataError(
             "the base model is not the one of the training",
