@@ -1,4 +1,4 @@
-"""A training that is stopped loses no whole epoch, and says how it ended."""
+"""A training that is stopped loses no step, and says how it ended."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import tfft
 from tfft.cli.main import main
 from tfft.core.errors import ConfigError, DataError, InterruptedRunError, StorageError
 from tfft.core.signals import TerminationSignal
-from tfft.training.callbacks import StopOnDivergence
+from tfft.training.step import TrainingModel
 
 # Dropout in adapter, backbone and head: their random states must go on as well.
 OPTIONS = {
@@ -32,16 +32,17 @@ STEPS = 4  # of an epoch: 32 rows by 8
 @pytest.fixture
 def stop_at(monkeypatch):
     """Raises at a step of the training, once."""
-    look = StopOnDivergence.on_train_batch_end
+    take = TrainingModel.train_step
 
     def plan(step, error):
-        def raise_then(self, batch, logs=None):
-            look(self, batch, logs)
-            if self.model.optimizer.iterations.numpy() == step:
-                monkeypatch.setattr(StopOnDivergence, "on_train_batch_end", look)
+        def raise_after(self, batch):
+            logs = take(self, batch)
+            if self.optimizer.iterations.numpy() == step:
+                monkeypatch.setattr(TrainingModel, "train_step", take)
                 raise error
+            return logs
 
-        monkeypatch.setattr(StopOnDivergence, "on_train_batch_end", raise_then)
+        monkeypatch.setattr(TrainingModel, "train_step", raise_after)
 
     return plan
 
@@ -71,7 +72,8 @@ def test_a_resumed_run_ends_as_if_it_had_never_stopped(
     stopped = tfft.load(tmp_path / "run")
     assert stopped.record["status"] == "interrupted"
     assert len(stopped.predict(["good", "bad"])) == 2
-    assert (tmp_path / "run" / "checkpoint").exists() == (step > STEPS)
+    kept = sorted(one.name for one in (tmp_path / "run" / "checkpoints").iterdir())
+    assert kept[-1] == f"step-{step:08d}"
     resumed = tune(output_dir=tmp_path / "run", resume=True, **OPTIONS)
     assert resumed.record["status"] == "complete"
     assert resumed.metrics == whole.metrics
@@ -81,7 +83,7 @@ def test_a_resumed_run_ends_as_if_it_had_never_stopped(
         weights(resumed).items(), weights(whole).items(), strict=True
     ):
         assert np.array_equal(one, other)
-    assert not (tmp_path / "run" / "checkpoint").exists()
+    assert not (resumed.folder / "checkpoints").exists()
 
 
 # A rate at which the loss soon gets worse, so that training ends before epoch 6.

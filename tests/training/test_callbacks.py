@@ -7,12 +7,11 @@ import keras
 import numpy as np
 import pytest
 
-from tfft.core.errors import DivergedError, StorageError
+from tfft.core.errors import StorageError
 from tfft.training.callbacks import (
     AtEpochEnd,
     KeepBest,
     MetricsFile,
-    StopOnDivergence,
     Validate,
 )
 
@@ -101,19 +100,6 @@ def test_validation_metrics_join_the_logs():
     logs = {"loss": 1.0}
     Validate(lambda: {"accuracy": 0.5, "loss": 2.0}).on_epoch_end(0, logs)
     assert logs == {"loss": 1.0, "val_accuracy": 0.5, "val_loss": 2.0}
-
-
-@pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
-def test_a_loss_that_is_no_number_stops_training(loss, model):
-    stop = StopOnDivergence()
-    stop.set_model(model)
-    model.optimizer.iterations.assign(41)
-    stop.on_train_batch_end(41, {"loss": 1.0})
-    with pytest.raises(DivergedError) as caught:
-        stop.on_train_batch_end(41, {"loss": loss})
-    assert caught.value.where == "step 42"
-    assert caught.value.exit_code == 76
-    assert "learning_rate" in caught.value.fix
 
 
 def test_metrics_file_gets_a_line_of_json_an_epoch(tmp_path, model):

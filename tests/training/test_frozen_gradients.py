@@ -93,7 +93,7 @@ def step_graph(make_backbone, make_training, make_batch, tensors_of):
             max_sequence_length=13,
         )
         adapter, model = make_training(method, backbone, **options)
-        step = tf.function(model.train_step)
+        step = tf.function(model.gradient)
         batch = tensors_of(make_batch(ROWS, LENGTH))
         return step.get_concrete_function(batch).graph, adapter
 

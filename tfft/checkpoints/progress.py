@@ -1,4 +1,4 @@
-"""Where a training stands, so that it can go on after the last whole epoch."""
+"""Where a training stands, on disk, so that it can go on from there."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 
 from tfft.checkpoints.tensors import assign, save_tensors
-from tfft.core.files import new_directory, write_json
+from tfft.core.errors import DataError, StorageError
+from tfft.core.files import new_directory, sha256, write_json
 from tfft.models.weights import read_tensors
 
-_FOLDER = "checkpoint"
+_FOLDER = "checkpoints"
+_STATE, _EXTRA, _FACTS = "state.safetensors", "extra.safetensors", "facts.json"
+_MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -45,36 +48,167 @@ class TrainingState:
             }
         )
 
-    def save(self, run: Path, epoch: int, extra: Mapping[str, np.ndarray]) -> None:
-        """Replaces the checkpoint of a run folder by this state, or not at all."""
-        with new_directory(run / _FOLDER) as folder:
-            tensors = {name: np.array(value) for name, value in self.variables.items()}
-            save_tensors(folder / "state.safetensors", tensors)
-            save_tensors(folder / "extra.safetensors", extra)
-            write_json(folder / "state.json", {"epoch": epoch})
+    @property
+    def size(self) -> int:
+        """Bytes of the values."""
+        return sum(value.nbytes for value in self.values().values())
 
-    def restore(self, run: Path) -> tuple[int, dict[str, np.ndarray]]:
-        """Puts the checkpoint's values into the variables.
+    def values(self) -> dict[str, np.ndarray]:
+        """Returns copies of the values, by name."""
+        from keras import ops
+
+        return {name: ops.convert_to_numpy(v) for name, v in self.variables.items()}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A whole checkpoint.
+
+    Attributes:
+        folder: Where it lies.
+        facts: Counters and whatever else is no array.
+    """
+
+    folder: Path
+    facts: dict[str, Any]
+
+    @property
+    def step(self) -> int:
+        """Steps of the training that it has."""
+        return int(self.facts["step"])
+
+    def restore(self, state: TrainingState) -> dict[str, np.ndarray]:
+        """Puts the values into the variables, all or none.
 
         Returns:
-            The epochs that had ended, and what was saved beside the state.
+            What was saved beside the state.
 
         Raises:
             DataError: When it is the checkpoint of another model.
         """
-        folder = run / _FOLDER
-        epoch = json.loads((folder / "state.json").read_text(encoding="utf-8"))["epoch"]
-        extra = read_tensors(folder / "extra.safetensors")
-        path = folder / "state.safetensors"
-        assign(self.variables, read_tensors(path), str(path))
-        return int(epoch), extra
+        extra = read_tensors(self.folder / _EXTRA)
+        path = self.folder / _STATE
+        assign(state.variables, read_tensors(path), str(path))
+        return extra
 
 
-def has_checkpoint(run: Path) -> bool:
-    """Tells whether a run folder holds a checkpoint to go on from."""
-    return (run / _FOLDER / "state.json").is_file()
+class Checkpoints:
+    """The checkpoints of a run folder, the oldest dropped as new ones come.
+
+    Each is a folder of its own that appears whole or not at all, with the SHA-256
+    of every file.
+
+    Args:
+        run: The run folder.
+        keep_last: How many of the latest stay.
+        keep_best: How many of those with the best scores stay besides.
+    """
+
+    def __init__(self, run: Path, keep_last: int = 2, keep_best: int = 0) -> None:
+        self._folder = run / _FOLDER
+        self._keep_last, self._keep_best = keep_last, keep_best
+
+    def check_space(self, state: TrainingState) -> None:
+        """Raises when the disk has no room for the checkpoints of a training.
+
+        Raises:
+            StorageError: With the bytes that are needed and free.
+        """
+        # The best weights may stand beside the state; one more while it is written.
+        needed = 2 * state.size * (self._keep_last + self._keep_best + 1)
+        free = shutil.disk_usage(self._folder.parent).free
+        if free < needed:
+            raise StorageError(
+                f"checkpoints need up to {needed / 1e6:,.0f} MB, "
+                f"{free / 1e6:,.0f} MB are free",
+                where=str(self._folder),
+                fix="free some space, or lower keep_last and keep_best",
+            )
+
+    def save(
+        self,
+        state: TrainingState,
+        extra: Mapping[str, np.ndarray],
+        facts: Mapping[str, Any],
+    ) -> None:
+        """Writes a checkpoint, then drops those too many.
+
+        Args:
+            state: The variables.
+            extra: Further arrays.
+            facts: Further values that JSON can hold: `step` at least, and `score`
+                where more is better.
+
+        Raises:
+            StorageError: When the disk refuses; the others stay as they are.
+        """
+        with new_directory(self._folder / f"step-{facts['step']:08d}") as folder:
+            save_tensors(folder / _STATE, state.values())
+            save_tensors(folder / _EXTRA, extra)
+            write_json(folder / _FACTS, dict(facts))
+            sums = {name: sha256(folder / name) for name in (_STATE, _EXTRA, _FACTS)}
+            write_json(folder / _MANIFEST, sums)
+        self._rotate()
+
+    def latest(self) -> tuple[Checkpoint | None, list[str]]:
+        """Returns the last checkpoint that is whole, and a sentence for each other.
+
+        Raises:
+            DataError: When there are some and none is whole.
+        """
+        problems: list[str] = []
+        for folder in self._all():
+            problem = _damage(folder)
+            if problem is None:
+                return _read(folder), problems
+            problems.append(f"checkpoint {folder.name} is damaged: {problem}")
+        if problems:
+            raise DataError(
+                "; ".join(problems),
+                where=str(self._folder),
+                expected="a checkpoint that is whole",
+                fix="begin anew with overwrite",
+            )
+        return None, []
+
+    def drop(self) -> None:
+        """Removes all of them."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _all(self) -> list[Path]:
+        """Returns the checkpoints, the latest first; by step, clocks can lie."""
+        if not self._folder.is_dir():
+            return []
+        named = [one for one in self._folder.iterdir() if one.name.startswith("step-")]
+        return sorted(named, key=lambda one: one.name, reverse=True)
+
+    def _rotate(self) -> None:
+        kept = self._all()
+        surplus = kept[self._keep_last :]
+        scored = [one for one in surplus if _score(one) is not None]
+        best = sorted(scored, key=lambda one: -_score(one))[: self._keep_best]
+        for folder in surplus:
+            if folder not in best:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
-def drop_checkpoint(run: Path) -> None:
-    """Removes the checkpoint of a run that needs it no more."""
-    shutil.rmtree(run / _FOLDER, ignore_errors=True)
+def _read(folder: Path) -> Checkpoint:
+    return Checkpoint(folder, json.loads((folder / _FACTS).read_text("utf-8")))
+
+
+def _score(folder: Path) -> float | None:
+    return None if _damage(folder) else _read(folder).facts.get("score")
+
+
+def _damage(folder: Path) -> str | None:
+    """Returns what is wrong with a checkpoint, None for nothing."""
+    try:
+        sums = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        for name in (_STATE, _EXTRA, _FACTS):
+            if sha256(folder / name) != sums[name]:
+                return f"{name} is not what was written"
+    except FileNotFoundError as error:
+        return f"{Path(error.filename).name} is missing"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return f"{_MANIFEST} cannot be read"
+    return None

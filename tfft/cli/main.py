@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tfft.cli.launch import run_launch
 from tfft.cli.parser import parse
 from tfft.cli.quiet import import_tensorflow
 from tfft.core.environment import check_environment
@@ -30,8 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 when all went well, 2 for options that cannot be meant, 65
         for unusable data, 66 for missing input, 71 for too little memory, 73 for a
-        run folder in use, 74 for a disk that refuses, 76 for a loss that is no
-        number, 130 and 143 for signals, 1 for a bug.
+        run folder in use, 74 for a disk that refuses, 75 for a worker that is
+        gone, 76 for a loss that is no number, 130 and 143 for signals, 1 for a bug.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     # TensorFlow reads it once, when it is imported.
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = parse(argv)
         check_environment()
-        if not arguments.debug:
+        if not arguments.debug and arguments.command != "launch":
             import_tensorflow()
         return _COMMANDS[arguments.command](arguments)
     except TfftError as error:
@@ -158,4 +159,5 @@ _COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "predict": _predict,
     "export": _export,
     "inspect": _inspect,
+    "launch": run_launch,
 }

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from tfft.cli.launch import add_launch, check_launch
 from tfft.core import yaml
 from tfft.core.errors import ConfigError, nearest, one_of
 from tfft.recipes.config import FinetuneConfig
@@ -60,7 +61,7 @@ def make_parser() -> argparse.ArgumentParser:
     common.add_argument(
         "--debug", action="store_true", help="show the traceback of an error"
     )
-    for add in (_finetune, _evaluate, _predict, _export, _inspect):
+    for add in (_finetune, _evaluate, _predict, _export, _inspect, add_launch):
         add(commands, common)
     return parser
 
@@ -150,6 +151,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     Raises:
         ConfigError: For anything the command does not know.
     """
+    if argv[:1] == ["launch"]:
+        arguments = make_parser().parse_args(argv)
+        check_launch(arguments.workers, arguments.rest)
+        parse(arguments.rest)  # says what is wrong before any process starts
+        return arguments
     plain, dotted = _split_dotted(argv)
     arguments = make_parser().parse_args(plain)
     if dotted and arguments.command not in ("finetune", "inspect"):

@@ -81,6 +81,12 @@ class StorageError(TfftError):
     exit_code = 74
 
 
+class LostWorkerError(TfftError):
+    """Another process of a training is gone; the last checkpoint is safe."""
+
+    exit_code = 75
+
+
 class DivergedError(TfftError):
     """The loss stopped being a number."""
 

@@ -59,20 +59,27 @@ class Batches:
     """The batches of some examples, the same shapes for the same lengths.
 
     Each epoch shuffles the rows, sorts stretches of 32 batches by length, cuts them
-    and shuffles the batches. The last batch is filled up with rows of weight 0, so
-    every batch has `batch_size` rows.
+    and shuffles the batches. Batches are filled up with rows of weight 0 and of
+    `row_ids` -1, so that all have the same number of rows.
 
     Args:
         examples: The encoded rows.
         batch_size: Rows in a batch.
         seed: For the order. None keeps the longest rows first, for inference: what
             does not fit into memory then fails at once.
+        divisible_by: Batches are filled up to a multiple of it, for replicas and
+            for accumulation. Defaults to 1.
     """
 
     def __init__(
-        self, examples: Examples, batch_size: int, seed: int | None = None
+        self,
+        examples: Examples,
+        batch_size: int,
+        seed: int | None = None,
+        divisible_by: int = 1,
     ) -> None:
         self.examples, self.batch_size, self.seed = examples, batch_size, seed
+        self.padded_size = -(-batch_size // divisible_by) * divisible_by
 
     def __len__(self) -> int:
         return -(-len(self.examples) // self.batch_size)
@@ -101,14 +108,14 @@ class Batches:
             yield self.batch(rows)
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Returns the batch dict of some rows, filled up to `batch_size`."""
-        missing = self.batch_size - len(rows)
+        """Returns the batch dict of some rows, filled up to `padded_size`."""
+        missing = self.padded_size - len(rows)
         filled = np.concatenate([rows, np.repeat(rows[:1], missing)])
         length = bucket_length(int(self.examples.lengths[filled].max()))
         batch: dict[str, np.ndarray] = {}
         for name, sequences in self.examples.sequences.items():
             padded = np.full(
-                (self.batch_size, length), self.examples.padding[name], "int32"
+                (self.padded_size, length), self.examples.padding[name], "int32"
             )
             for index, row in enumerate(filled):
                 padded[index, : len(sequences[row])] = sequences[row]
@@ -117,33 +124,53 @@ class Batches:
         batch["padding_mask"] = (np.arange(length) < real[:, None]).astype("int32")
         for name, values in self.examples.values.items():
             batch[name] = values[filled]
-        weights = batch.get("weights", np.ones(self.batch_size, "float32")).copy()
+        weights = batch.get("weights", np.ones(self.padded_size, "float32")).copy()
         weights[len(rows) :] = 0
         batch["weights"] = weights
+        batch["row_ids"] = np.concatenate([rows, np.full(missing, -1)]).astype("int32")
         return batch
 
     def tokens(self, epoch: int = 0) -> tuple[int, int]:
         """Returns the real and the padded number of tokens of an epoch."""
         lengths = self.examples.lengths
         padded = sum(
-            bucket_length(int(lengths[rows].max())) * self.batch_size
+            bucket_length(int(lengths[rows].max())) * self.padded_size
             for rows in self.rows(epoch)
         )
         return int(lengths.sum()), padded
 
-    def dataset(self, first_epoch: int = 0) -> Any:
-        """Returns an endless `tf.data.Dataset` of the epochs from the first on."""
+    def dataset(
+        self,
+        first_epoch: int = 0,
+        first_step: int = 0,
+        shares: int = 1,
+        mine: range = range(1),
+    ) -> Any:
+        """Returns an endless `tf.data.Dataset` of batches, from any place on.
+
+        Args:
+            first_epoch: Where it begins.
+            first_step: Batches of that epoch to leave out.
+            shares: Equal parts that each batch is cut into, one after another;
+                `padded_size` is a multiple of it.
+            mine: The parts wanted, for a process that has some of the replicas.
+        """
         import tensorflow as tf
+
+        size = self.padded_size // shares
 
         def generate() -> Iterator[dict[str, np.ndarray]]:
             for epoch in itertools.count(first_epoch):
-                yield from self.epoch(epoch)
+                skipped = first_step if epoch == first_epoch else 0
+                for rows in self.rows(epoch)[skipped:]:
+                    batch = self.batch(rows)
+                    for part in mine:
+                        cut = slice(part * size, (part + 1) * size)
+                        yield {name: value[cut] for name, value in batch.items()}
 
         sample = self.batch(np.array([0]))
         signature = {
-            name: tf.TensorSpec(
-                (self.batch_size, *[None] * (value.ndim - 1)), value.dtype
-            )
+            name: tf.TensorSpec((size, *[None] * (value.ndim - 1)), value.dtype)
             for name, value in sample.items()
         }
         dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)

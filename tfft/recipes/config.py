@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from tfft.core.config import configuration, require
 from tfft.core.errors import ConfigError
 from tfft.data.rows import OnBadRows
-from tfft.training.hardware import Precision
+from tfft.training.names import OnNaN, Precision
 from tfft.training.schedules import Schedule
+
+_ROWS = 16  # what batch_size="auto" means
 
 
 @configuration(
@@ -44,7 +46,13 @@ class FinetuneConfig:
         backbone_dropout: Dropout inside the backbone in training, from 0 up to but
             not 1. Defaults to the model's own.
         epochs: Passes over the training rows. Defaults to 3.
-        batch_size: Rows in a step. Defaults to 16.
+        batch_size: Rows in a step, over all replicas and pieces; `auto` takes 16
+            and as many pieces as the memory asks for. Defaults to 16.
+        accumulation: Pieces in which a replica's rows of a step are computed one
+            after another: less memory, the same result. Defaults to 1.
+        strategy: `mirrored` (all GPUs, or the logical CPUs), `mirrored:N`,
+            `multi_worker` (by TF_CONFIG, see `tfft launch`), `tpu`, or in Python a
+            tf.distribute.Strategy. Defaults to one device.
         learning_rate: The peak. Defaults to the method's.
         warmup: Share of the steps in which the rate rises. Defaults to 0.1.
         schedule: `cosine`, `linear` or `constant` after the rise. Defaults to
@@ -54,13 +62,20 @@ class FinetuneConfig:
         early_stopping: Epochs without improvement before training stops, 0 for
             never. The best weights are kept in any case. Defaults to 2.
         seed: For splits, order, new weights and dropout. Defaults to 42.
-        precision: `auto`, `float32` or `mixed_bfloat16` in training; results are
-            always computed in float32. Defaults to `auto`.
+        precision: `auto`, `float32`, `mixed_bfloat16` or `mixed_float16` in
+            training; results are always computed in float32. Defaults to `auto`.
         compile_step: Whether XLA compiles the step. Defaults to yes on GPUs and
             TPUs.
+        on_nan: `stop` ends the training at a step whose loss or gradient is not a
+            number, `skip` leaves the step out and counts it. Defaults to `stop`.
+        save_every: Steps from checkpoint to checkpoint. Defaults to the end of each
+            epoch only.
+        keep_last: Latest checkpoints that stay while training. Defaults to 2.
+        keep_best: Checkpoints with the best validation that stay besides. Defaults
+            to 0.
         overwrite: Replaces what the run folder holds. Defaults to False.
-        resume: Goes on after the last whole epoch of an interrupted run. Defaults
-            to False.
+        resume: Goes on from the last checkpoint of an interrupted run, to the
+            weights it would have had without the interruption. Defaults to False.
         verbose: 0 prints nothing, 1 progress and results. Defaults to 1.
     """
 
@@ -75,7 +90,9 @@ class FinetuneConfig:
     tokenizer: Any = None
     backbone_dropout: float | None = None
     epochs: int = 3
-    batch_size: int = 16
+    batch_size: int | Literal["auto"] = 16
+    accumulation: int = 1
+    strategy: Any = None
     learning_rate: float | None = None
     warmup: float = 0.1
     schedule: Schedule = "cosine"
@@ -85,6 +102,10 @@ class FinetuneConfig:
     seed: int = 42
     precision: Precision = "auto"
     compile_step: bool | None = None
+    on_nan: OnNaN = "stop"
+    save_every: int | None = None
+    keep_last: int = 2
+    keep_best: int = 0
     overwrite: bool = False
     resume: bool = False
     verbose: int = 1
@@ -92,7 +113,14 @@ class FinetuneConfig:
     def __post_init__(self) -> None:
         """Refuses values that make no sense."""
         require(self.epochs >= 1, self, "epochs", "1 or more")
-        require(self.batch_size >= 1, self, "batch_size", "1 or more")
+        rows = self.rows_per_step
+        require(rows >= 1, self, "batch_size", "1 or more, or auto")
+        fits = 1 <= self.accumulation <= rows
+        require(fits, self, "accumulation", f"1 to batch_size={rows}")
+        saves = self.save_every is None or self.save_every >= 1
+        require(saves, self, "save_every", "1 or more steps")
+        require(self.keep_last >= 1, self, "keep_last", "1 or more")
+        require(self.keep_best >= 0, self, "keep_best", "0 or more")
         positive = self.learning_rate is None or 0 < self.learning_rate < 10
         require(positive, self, "learning_rate", "a number above 0 and below 10")
         require(0 <= self.warmup < 1, self, "warmup", "from 0 up to but not 1")
@@ -110,3 +138,8 @@ class FinetuneConfig:
                 expected="one of them",
                 fix="leave overwrite out to go on, or resume to begin anew",
             )
+
+    @property
+    def rows_per_step(self) -> int:
+        """Rows of one optimizer step."""
+        return _ROWS if self.batch_size == "auto" else self.batch_size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,19 @@ from typing import Any
 from rich.console import Console
 
 from tfft.adapters.method import METHODS, Method
-from tfft.checkpoints.progress import drop_checkpoint
+from tfft.checkpoints.progress import Checkpoints
 from tfft.core.environment import check_environment
-from tfft.core.errors import DivergedError, InterruptedRunError, OutOfMemoryError
-from tfft.core.signals import TerminationSignal, termination_as_exception
+from tfft.core.errors import (
+    DivergedError,
+    InterruptedRunError,
+    LostWorkerError,
+    OutOfMemoryError,
+)
+from tfft.core.signals import (
+    TerminationSignal,
+    termination_as_exception,
+    uninterrupted,
+)
 from tfft.data.batching import Batches, Examples
 from tfft.evaluation.report import REPORTS, Report
 from tfft.models.precision import compute_policy, set_compute_policy
@@ -20,9 +30,10 @@ from tfft.models.pretrained import Pretrained, load_pretrained
 from tfft.recipes.build import Built, build
 from tfft.recipes.config import FinetuneConfig
 from tfft.recipes.cost import Cost, estimate
-from tfft.recipes.fit import fit
+from tfft.recipes.fit import Loop
 from tfft.recipes.prepare import Prepared, prepare
 from tfft.recipes.record import first_record, plain_config
+from tfft.recipes.replicas import Replicas, on_replicas
 from tfft.recipes.run import Run, load
 from tfft.recipes.run_folder import (
     RECORD,
@@ -62,24 +73,38 @@ def finetune(**options: Any) -> Run:
     config = FinetuneConfig(**options)
     task: Task = TASKS.resolve(config.task)
     method: Method = METHODS.resolve(config.method)
-    folder = Path(config.output_dir)
-    with (
-        termination_as_exception(),
-        claimed(folder, overwrite=config.overwrite, resume=config.resume),
-    ):
-        if config.resume and (folder / RECORD).is_file():
-            check_resumable(folder, plain_config(config, task, method))
-        return _Finetuning(config, task, method, folder).run()
+    output = Path(config.output_dir)
+    with termination_as_exception(), on_replicas(config.strategy) as replicas:
+        with replicas.folder(output) as folder:
+            if replicas.chief:
+                held = claimed(output, overwrite=config.overwrite, resume=config.resume)
+            else:
+                held = contextlib.nullcontext()
+            with held:
+                if config.resume and (output / RECORD).is_file():
+                    check_resumable(output, plain_config(config, task, method))
+                training = _Finetuning(config, task, method, folder, replicas)
+                run = training.run()
+            replicas.wait()
+        # Read anew, a model has plain variables again, and every process the result.
+        return run if replicas.alone else load(output)
 
 
 class _Finetuning:
     """One training; its steps in the order they happen."""
 
     def __init__(
-        self, config: FinetuneConfig, task: Task, method: Method, folder: Path
+        self,
+        config: FinetuneConfig,
+        task: Task,
+        method: Method,
+        folder: Path,
+        replicas: Replicas,
     ) -> None:
         self.config, self.task, self.method, self.folder = config, task, method, folder
-        self.console = Console(quiet=not config.verbose, highlight=False)
+        self.replicas, self.output = replicas, Path(config.output_dir)
+        quiet = not (config.verbose and replicas.chief)
+        self.console = Console(quiet=quiet, highlight=False)
         self.record: dict[str, Any] = {}
         # As asked for: a resumed run is compared with it, and max_length may shrink.
         self.asked = plain_config(config, task, method)
@@ -91,7 +116,12 @@ class _Finetuning:
         built = build(
             self.task, self.method, pretrained, prepared.labels, self.config.seed
         )
-        batches = Batches(examples["train"], self.config.batch_size, self.config.seed)
+        batches = Batches(
+            examples["train"],
+            self.config.rows_per_step,
+            self.config.seed,
+            divisible_by=self.replicas.count * self.config.accumulation,
+        )
         policy = self._set_precision(built)
         cost = estimate(
             built.network,
@@ -102,9 +132,9 @@ class _Finetuning:
         )
         self._say(f"cost: {cost}")
         self._describe(prepared, pretrained, policy, cost)
-        if self._goes_on() and read_record(self.folder)["status"] == "complete":
+        if self._goes_on() and read_record(self.output)["status"] == "complete":
             self._say("the run is complete already")
-            return load(self.folder)
+            return load(self.output)
         begin(self.folder, overwrite=self.config.overwrite)
         write_record(self.folder, self.record)
         run = Run(self.folder, self.task, prepared.labels, built)
@@ -112,7 +142,8 @@ class _Finetuning:
             best_epoch = self._train(run, built, batches, prepared)
             reports = self._finish(run, built, prepared, best_epoch)
         except KeyboardInterrupt as signal:
-            self._save(built, "interrupted")
+            with uninterrupted(forget=True):
+                self._save(built, "interrupted")
             raise _interrupted(signal, self.folder) from signal
         except DivergedError:
             self._save(built, "diverged")
@@ -198,10 +229,10 @@ class _Finetuning:
             "config": self.asked,
         }
         if self._goes_on():
-            check_same_inputs(self.folder, self.record)
+            check_same_inputs(self.output, self.record)
 
     def _goes_on(self) -> bool:
-        return self.config.resume and (self.folder / RECORD).is_file()
+        return self.config.resume and (self.output / RECORD).is_file()
 
     def _learning_rate(self) -> float:
         return self.config.learning_rate or self.method.learning_rate
@@ -211,28 +242,39 @@ class _Finetuning:
     ) -> int:
         import tensorflow as tf
 
+        train = prepared.tables["train"]
+        loop = Loop(
+            network=built.network,
+            objective=self.task.loss,
+            batches=batches,
+            config=self.config,
+            learning_rate=self._learning_rate(),
+            policy=compute_policy(built.pretrained.backbone),
+            folder=self.folder,
+            resume_from=self.output,
+            console=self.console,
+            monitor=REPORTS.get(self.task.evaluation).monitor,
+            validate=(
+                (lambda: run.evaluate_table(prepared.tables["validation"]))
+                if "validation" in prepared.tables
+                else None
+            ),
+            describe=lambda rows: ", ".join(train.where(row) for row in rows[:5]),
+        )
         try:
-            return fit(
-                built.network,
-                self.task.loss,
-                batches,
-                self.config,
-                learning_rate=self._learning_rate(),
-                folder=self.folder,
-                console=self.console,
-                monitor=REPORTS.get(self.task.evaluation).monitor,
-                validate=(
-                    (lambda: run.evaluate_table(prepared.tables["validation"]))
-                    if "validation" in prepared.tables
-                    else None
-                ),
-            )
+            return loop.run()
         except tf.errors.ResourceExhaustedError as error:
             raise OutOfMemoryError(
-                f"a step of {self.config.batch_size} rows of up to "
+                f"a step of {self.config.rows_per_step} rows of up to "
                 f"{self.task.max_length} tokens does not fit into memory",
                 where="training",
-                fix="lower batch_size or task.max_length",
+                fix="raise accumulation, lower batch_size or task.max_length",
+            ) from error
+        except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+            raise LostWorkerError(
+                "another worker of this training is gone",
+                where=str(self.output),
+                fix="start all workers again with resume: the last checkpoint is there",
             ) from error
 
     def _finish(
@@ -254,7 +296,7 @@ class _Finetuning:
         run.write_reports(reports)
         self.record["status"] = "complete"
         write_record(self.folder, self.record)
-        drop_checkpoint(self.folder)
+        Checkpoints(self.folder).drop()
         return reports
 
     def _show(self, reports: dict[str, Report]) -> None:

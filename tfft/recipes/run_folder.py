@@ -24,12 +24,18 @@ from tfft.models.pretrained import Pretrained
 
 RECORD, METRICS, TOKENIZER = "run.json", "metrics.jsonl", "tokenizer.json"
 ADAPTER, BASE, LOGS = "adapter", "base", "logs"
+CHECKPOINTS = "checkpoints"
 _HEAD, _BACKBONE = "head.safetensors", "backbone.safetensors"
 # A base waits under this name, which a crash may leave behind, until the run begins.
 _NEW_BASE = ".tmp-base"
 _FORMAT = 1
 # What a resumed run may say otherwise without becoming another run.
-_FREE_TO_CHANGE = {"resume", "overwrite", "verbose", "output_dir", "compile_step"}
+_FREE_TO_CHANGE = {
+    "resume", "overwrite", "verbose", "output_dir", "compile_step",
+    "save_every", "keep_last", "keep_best",
+}  # fmt: skip
+# Packages whose versions decide what a step computes.
+_DECIDING = ("tfft", "tensorflow", "keras", "keras-hub")
 
 
 @contextlib.contextmanager
@@ -76,7 +82,7 @@ def begin(folder: Path, *, overwrite: bool) -> None:
 
 def _empty(folder: Path) -> None:
     """Removes what a run writes, and nothing else."""
-    for name in (ADAPTER, BASE, LOGS, "checkpoint"):
+    for name in (ADAPTER, BASE, LOGS, CHECKPOINTS):
         shutil.rmtree(folder / name, ignore_errors=True)
     files = (RECORD, METRICS, TOKENIZER, _HEAD, _BACKBONE, "report.json", "report.md")
     for name in files:
@@ -137,6 +143,7 @@ def check_same_inputs(folder: Path, record: dict[str, Any]) -> None:
 
     Raises:
         DataError: Naming which.
+        ConfigError: When tfft or what it stands on has another version.
     """
     before = read_record(folder)
     for part, noun in (("data", "rows"), ("model", "weights of the base model")):
@@ -147,6 +154,18 @@ def check_same_inputs(folder: Path, record: dict[str, Any]) -> None:
                 expected="the same data and model",
                 fix="put them back, or choose another output_dir",
             )
+    changed = [
+        f"{name} was {before['versions'].get(name)} and is {record['versions'][name]}"
+        for name in _DECIDING
+        if before["versions"].get(name) != record["versions"][name]
+    ]
+    if changed:
+        raise ConfigError(
+            f"other versions would go on with other numbers: {'; '.join(changed)}",
+            where=str(folder / RECORD),
+            expected="the versions of the interrupted run",
+            fix="install them, or choose another output_dir",
+        )
 
 
 def save_base(folder: Path, pretrained: Pretrained) -> None:

@@ -1,4 +1,4 @@
-"""Callbacks: validation, early stopping, the metrics file, divergence."""
+"""Callbacks: validation, early stopping, the metrics file, checkpoints."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfft.core.errors import DivergedError
 from tfft.core.files import storage_errors
+from tfft.core.signals import uninterrupted
 
 
 class Validate(keras.callbacks.Callback):
@@ -50,20 +50,27 @@ class KeepBest(keras.callbacks.Callback):
         self.monitor, self.patience = monitor, patience
         self._sign = 1.0 if higher_is_better else -1.0
         self.best, self.best_epoch, self._waited = -math.inf, 0, 0
+        self.last_score, self._seen = -math.inf, 0
         self._weights: list[np.ndarray] = []
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Keeps the weights when the metric is the best so far."""
-        value = self._sign * float((logs or {})[self.monitor])
-        if value > self.best:
-            self.best, self.best_epoch, self._waited = value, epoch + 1, 0
-            self._weights = [
-                np.array(variable) for variable in self.model.trainable_variables
-            ]
-            return
-        self._waited += 1
+        # A training stopped after this sees the end of the epoch once more.
+        if epoch + 1 > self._seen:
+            with uninterrupted():
+                self._look(epoch + 1, self._sign * float((logs or {})[self.monitor]))
         if self.has_stopped:
             self.model.stop_training = True
+
+    def _look(self, epoch: int, value: float) -> None:
+        self.last_score, self._seen = value, epoch
+        self._waited += 1
+        if value > self.best:
+            self.best, self.best_epoch, self._waited = value, epoch, 0
+            self._weights = [
+                keras.ops.convert_to_numpy(variable)
+                for variable in self.model.trainable_variables
+            ]
 
     @property
     def has_stopped(self) -> bool:
@@ -82,35 +89,17 @@ class KeepBest(keras.callbacks.Callback):
 
     def state(self) -> dict[str, np.ndarray]:
         """Returns what a resumed training needs to go on deciding alike."""
-        numbers = np.array([self.best, self.best_epoch, self._waited], "float64")
+        numbers = np.array(
+            [self.best, self.best_epoch, self._waited, self._seen], "float64"
+        )
         weights = {f"best.{i}": value for i, value in enumerate(self._weights)}
         return {"best": numbers, **weights}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Takes what `state` returned."""
-        self.best, epoch, waited = (float(number) for number in state["best"])
-        self.best_epoch, self._waited = int(epoch), int(waited)
+        self.best = float(state["best"][0])
+        self.best_epoch, self._waited, self._seen = map(int, state["best"][1:])
         self._weights = [state[f"best.{i}"] for i in range(len(state) - 1)]
-
-
-class StopOnDivergence(keras.callbacks.Callback):
-    """Raises as soon as a loss is not finite; that step has changed nothing."""
-
-    def on_train_batch_end(
-        self, batch: int, logs: dict[str, Any] | None = None
-    ) -> None:
-        """Looks at the running mean, which stays not finite once it is.
-
-        Raises:
-            DivergedError: Naming the step.
-        """
-        if not math.isfinite(float((logs or {})["loss"])):
-            raise DivergedError(
-                "the loss is not a finite number",
-                where=f"step {int(self.model.optimizer.iterations.numpy()) + 1}",
-                fix="lower learning_rate, or look for damaged rows; the weights before "
-                "that step are in the run folder",
-            )
 
 
 class MetricsFile(keras.callbacks.Callback):
@@ -157,3 +146,23 @@ class AtEpochEnd(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Calls it."""
         self._act(epoch + 1)
+
+
+class EverySteps(keras.callbacks.Callback):
+    """Calls a function after every so many steps of an epoch.
+
+    Args:
+        steps: How many.
+        act: The function.
+    """
+
+    def __init__(self, steps: int, act: Callable[[], None]) -> None:
+        super().__init__()
+        self._steps, self._act = steps, act
+
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        """Calls it, but for steps that were done before a resume."""
+        if (batch + 1) % self._steps == 0 and not self.model.fast_forwarding:
+            self._act()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-Precision = Literal["auto", "float32", "mixed_bfloat16"]
+from tfft.training.names import Precision
 
-_BFLOAT16_CAPABILITY = (8, 0)
+_BFLOAT16_CAPABILITY, _FLOAT16_CAPABILITY = (8, 0), (7, 0)
 
 
 def devices() -> tuple[list[Any], list[Any]]:
@@ -26,26 +26,28 @@ def choose_precision(precision: Precision) -> str:
     Args:
         precision: "auto" takes bfloat16 where the hardware multiplies it: TPUs,
             GPUs from compute capability 8.0, CPUs with AMX or AVX512-BF16. On a
-            CPU with AMX a step takes half the time of float32.
+            CPU with AMX a step takes half the time of float32. GPUs from 7.0 get
+            float16, with a loss scale.
     """
     if precision != "auto":
         return precision
-    return "mixed_bfloat16" if _has_bfloat16() else "float32"
-
-
-def _has_bfloat16() -> bool:
-    import tensorflow as tf
-
     gpus, tpus = devices()
     if tpus:
-        return True
+        return "mixed_bfloat16"
     if gpus:
-        details = (tf.config.experimental.get_device_details(gpu) for gpu in gpus)
-        return all(
-            one.get("compute_capability", (0, 0)) >= _BFLOAT16_CAPABILITY
-            for one in details
-        )
-    return bool(cpu_flags() & {"amx_bf16", "avx512_bf16"})
+        return _choose_for_gpus(gpus)
+    has_bfloat16 = cpu_flags() & {"amx_bf16", "avx512_bf16"}
+    return "mixed_bfloat16" if has_bfloat16 else "float32"
+
+
+def _choose_for_gpus(gpus: list[Any]) -> str:
+    import tensorflow as tf
+
+    details = (tf.config.experimental.get_device_details(gpu) for gpu in gpus)
+    weakest = min(one.get("compute_capability", (0, 0)) for one in details)
+    if weakest >= _BFLOAT16_CAPABILITY:
+        return "mixed_bfloat16"
+    return "mixed_float16" if weakest >= _FLOAT16_CAPABILITY else "float32"
 
 
 def cpu_flags(path: Path = Path("/proc/cpuinfo")) -> set[str]:

@@ -1,22 +1,37 @@
-"""The train step: losses and weights are summed, and divided once."""
+"""The train step: losses, weights and gradients are summed, and divided once."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-Objective = Callable[[Any, Mapping[str, Any]], tuple[Any, Any]]
+from tfft.core.signals import uninterrupted
+from tfft.training.keras_gaps import DistributedModel
+from tfft.training.loss_scale import LossScale
+from tfft.training.names import OnNaN
+from tfft.training.nonfinite import nonfinite
+from tfft.training.position import Position
+from tfft.training.sums import (
+    Batch,
+    Objective,
+    gradient_sums,
+    in_pieces,
+    only_on_first_replica,
+    sum_over_replicas,
+)
 
 
-class TrainingModel(keras.Model):
+class TrainingModel(DistributedModel):
     """Trains a network under `fit` on batch dicts.
 
-    The gradient is taken with respect to the trainable variables alone, so none of
-    a frozen kernel is ever formed. A step whose gradient is not finite changes
-    nothing: `loss` then is not finite either, and a callback can stop.
+    A step has two halves. The first computes the gradient, changing nothing but
+    random states; the second applies it. Between them the host looks: a gradient
+    that is not finite is never applied, and a step that did not fit into memory is
+    computed again in smaller pieces.
 
     Args:
         network: Maps the inputs of a batch dict to outputs.
@@ -24,6 +39,14 @@ class TrainingModel(keras.Model):
             weights.
         clip_norm: Largest global norm of the gradient; 0 for no limit.
             Defaults to 1.
+        accumulation: Pieces in which a replica's rows are computed one after
+            another; their number is a multiple of it. Defaults to 1.
+        adapt: Whether a step that does not fit into memory is computed anew in more
+            pieces. Defaults to False.
+        on_nan: "stop" raises at a step that is not finite, "skip" counts it.
+            Defaults to "stop".
+        describe: Returns what users know rows by, from their `row_ids`.
+        loss_scale: The rules of the loss scale, for float16.
         **options: Those of every Keras model.
     """
 
@@ -32,13 +55,24 @@ class TrainingModel(keras.Model):
         network: keras.Model,
         objective: Objective,
         clip_norm: float = 1.0,
+        *,
+        accumulation: int = 1,
+        adapt: bool = False,
+        on_nan: OnNaN = "stop",
+        describe: Callable[[list[int]], str] | None = None,
+        loss_scale: LossScale | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.network = network
-        self.objective = objective
-        self.clip_norm = clip_norm
-        self.loss_mean = keras.metrics.Mean(name="loss")
+        self.network, self.objective = network, objective
+        self.clip_norm, self.accumulation, self.adapt = clip_norm, accumulation, adapt
+        self.on_nan, self.describe = on_nan, describe
+        self.loss_scale = loss_scale
+        self.position = Position(loss_scale=loss_scale.first if loss_scale else 1.0)
+        self.fast_forwarding = False
+        self._resume_step = 0
+        self._compute: Any = None
+        self._apply: Any = None
         self.built = True
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
@@ -48,48 +82,145 @@ class TrainingModel(keras.Model):
 
     @property
     def metrics(self) -> list[keras.Metric]:
-        """The weighted mean of the loss since the epoch began."""
-        return [self.loss_mean]
+        """None of Keras': the position holds the loss, so that it can resume."""
+        return []
 
-    def gradients(self, batch: Mapping[str, Any]) -> tuple[Any, Any, list[Any]]:
-        """Returns sum of losses, sum of weights, and the gradient of their ratio."""
+    def sums(self, batch: Batch, scale: Any = 1.0) -> tuple[Any, Any, list[Any]]:
+        """Returns sum of losses, sum of weights, and the gradient of the first."""
         variables = [variable.value for variable in self.trainable_variables]
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(variables)
-            outputs = self(batch, training=True)
-            loss_sum, weight_sum = self.objective(outputs, batch)
-            loss = tf.math.divide_no_nan(loss_sum, weight_sum)
-        # An embedding's gradient comes as one row a token. The norm of those rows is
-        # not the norm of their sums, which repeated tokens need.
-        gradients = [
-            tf.convert_to_tensor(gradient)
-            for gradient in tape.gradient(loss, variables)
-        ]
-        return loss_sum, weight_sum, gradients
 
-    def train_step(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        def part(rows: Batch) -> tuple[Any, Any, list[Any]]:
+            call = _training_call(self)
+            return gradient_sums(call, self.objective, variables, rows, scale)
+
+        if self.accumulation == 1:
+            return part(batch)
+        return in_pieces(part, batch, self.accumulation)
+
+    def gradient(self, batch: Batch, scale: Any = 1.0) -> tuple[Any, Any, Any, Any]:
+        """Returns what a replica computes in a step.
+
+        Returns:
+            The sums of losses and weights of all replicas, the global norm of their
+            gradient, and the gradient itself, clipped.
+        """
+        loss, weight, gradients = self.sums(batch, scale)
+        loss, weight, *gradients = sum_over_replicas([loss, weight, *gradients])
+        divisor = tf.cast(weight, "float32") * scale
+        gradients = [tf.math.divide_no_nan(one, divisor) for one in gradients]
+        norm = tf.linalg.global_norm(gradients)
+        if self.clip_norm:
+            factor = self.clip_norm / tf.maximum(norm, self.clip_norm)
+            gradients = [one * factor for one in gradients]
+        return loss, weight, norm, gradients
+
+    def train_step(self, batch: Batch) -> dict[str, float]:
         """Updates the trainable variables from one batch.
 
         Args:
             batch: The network's inputs, and what the objective reads.
 
         Returns:
-            The running mean of the loss and this step's gradient norm, unclipped.
-        """
-        loss_sum, weight_sum, gradients = self.gradients(batch)
-        norm = tf.linalg.global_norm(gradients)
-        if self.clip_norm:
-            scale = self.clip_norm / tf.maximum(norm, self.clip_norm)
-            gradients = [gradient * scale for gradient in gradients]
-        finite = tf.math.is_finite(norm) & tf.math.is_finite(loss_sum)
-        tf.cond(finite, lambda: self._apply(gradients), lambda: tf.constant(0))
-        loss = tf.math.divide_no_nan(loss_sum, weight_sum)
-        loss = tf.where(finite, loss, float("nan"))
-        self.loss_mean.update_state(loss, sample_weight=weight_sum)
-        return {"loss": self.loss_mean.result(), "gradient_norm": norm}
+            The mean of the loss since the epoch began, and this step's gradient
+            norm, unclipped.
 
-    def _apply(self, gradients: list[Any]) -> Any:
+        Raises:
+            DivergedError: When loss or gradient is not finite; nothing has changed.
+        """
+        if self._compute is None:
+            self.make_train_function()
+        with uninterrupted():
+            scale = self.position.loss_scale
+            loss, weight, norm, gradients = self._computed(batch, scale)
+            loss, weight, norm = (
+                float(self._local(one)[0]) for one in (loss, weight, norm)
+            )
+            if math.isfinite(loss) and math.isfinite(norm):
+                self._apply(gradients)
+                self.position.add(loss, weight, norm)
+            elif not (self.loss_scale and math.isfinite(loss)):
+                if self.on_nan == "stop":
+                    raise nonfinite(self, self._local(batch), self.describe)
+                self.position.skip()
+            else:
+                self.position.step += 1
+            if self.loss_scale:
+                self.loss_scale.adjust(self.position, math.isfinite(norm))
+            return self.position.logs()
+
+    def _computed(self, batch: Batch, scale: float) -> Any:
+        if not self.adapt:
+            return self._compute(batch, tf.constant(scale))
+        states = [v for v in self.variables if "seed_generator" in v.path]
+        before = [keras.ops.convert_to_numpy(state) for state in states]
+        while True:
+            try:
+                return self._compute(batch, tf.constant(scale))
+            except tf.errors.ResourceExhaustedError:
+                rows = next(iter(self._local(batch)[0].values())).shape[0]
+                more = [
+                    n for n in range(self.accumulation + 1, rows + 1) if not rows % n
+                ]
+                if not more:
+                    raise
+                self.accumulation = more[0]
+                for state, value in zip(states, before, strict=True):
+                    state.assign(value)
+                self.make_train_function(force=True)
+
+    def _local(self, value: Any) -> tuple[Any, ...]:
+        """Returns the values of this process' replicas."""
+        return self.distribute_strategy.experimental_local_results(value)
+
+    def make_train_function(self, force: bool = False) -> None:
+        """Traces both halves of the step; `fit` calls it."""
+        if self._compute is not None and not force:
+            return
+        strategy, compiled = self.distribute_strategy, bool(self.jit_compile)
+
+        def compute(batch: Any, scale: Any) -> Any:
+            return strategy.run(self.gradient, args=(batch, scale))
+
+        def apply(gradients: Any) -> None:
+            strategy.run(self._update, args=(gradients,))
+
+        if self.run_eagerly:
+            self._compute, self._apply = compute, apply
+        else:
+            # XLA needs every shape; elsewhere one trace for all lengths is enough.
+            trace = {"jit_compile": compiled, "reduce_retracing": not compiled}
+            self._compute = tf.function(compute, autograph=False, **trace)
+            self._apply = tf.function(apply, autograph=False, **trace)
+        self.train_function = self._next_step
+
+    def _update(self, gradients: list[Any]) -> None:
         self.optimizer.apply_gradients(
-            zip(gradients, self.trainable_variables, strict=True)
+            zip(only_on_first_replica(gradients), self.trainable_variables, strict=True)
         )
-        return tf.constant(0)
+
+    def _next_step(self, iterator: Any) -> dict[str, float]:
+        self.fast_forwarding = self._resume_step > 0
+        if self.fast_forwarding:
+            self._resume_step -= 1
+            return self.position.logs()
+        return self.train_step(next(iterator))
+
+    def fit(self, *args: Any, callbacks: Any = None, **options: Any) -> Any:
+        """Trains as every Keras model does, from the position on.
+
+        The data begin at the position; `fit` still counts the steps of its epoch
+        that were done before, and `fast_forwarding` is true while it does.
+        """
+        self._resume_step = self.position.step
+        return super().fit(*args, callbacks=[_Epochs(), *(callbacks or [])], **options)
+
+
+class _Epochs(keras.callbacks.Callback):
+    """Tells the position that an epoch begins."""
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.model.position.begin(epoch)
+
+
+def _training_call(model: keras.Model) -> Callable[[Batch], Any]:
+    return lambda rows: model(rows, training=True)

@@ -1,0 +1,100 @@
+"""Processes that train together on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+_POLL_SECONDS = 0.2
+# What a worker gets to notice that another is gone, and to say so.
+_GRACE_SECONDS = 60.0
+
+
+def launch(command: Sequence[str], workers: int) -> int:
+    """Runs a command in several processes that find each other by TF_CONFIG.
+
+    The output of the first worker is shown, that of the others only when they fail.
+
+    Args:
+        command: The program and its arguments.
+        workers: How many processes.
+
+    Returns:
+        0 when all ended well, else the exit code of the first that failed; the
+        others are given a minute to stop by themselves.
+    """
+    addresses = [f"localhost:{port}" for port in _free_ports(workers)]
+    processes = [_start(command, addresses, index) for index in range(workers)]
+    with _forwarded_signals(processes):
+        return _wait(processes)
+
+
+def _start(
+    command: Sequence[str], addresses: list[str], index: int
+) -> subprocess.Popen:
+    config = {
+        "cluster": {"worker": addresses},
+        "task": {"type": "worker", "index": index},
+    }
+    return subprocess.Popen(
+        list(command),
+        env={**os.environ, "TF_CONFIG": json.dumps(config)},
+        stdin=subprocess.DEVNULL,
+        stdout=None if index == 0 else subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _wait(processes: list[subprocess.Popen]) -> int:
+    """Returns the first bad exit code once all have ended."""
+    code, deadline = 0, float("inf")
+    while True:
+        running = any(process.poll() is None for process in processes)
+        failed = [one.returncode for one in processes if one.returncode]
+        if failed and not code:
+            code, deadline = _exit_code(failed[0]), time.monotonic() + _GRACE_SECONDS
+            print(f"a worker ended with exit code {code}", file=sys.stderr)
+        if not running:
+            return code
+        if time.monotonic() > deadline:
+            for process in processes:
+                process.kill()
+        time.sleep(_POLL_SECONDS)
+
+
+def _exit_code(returncode: int) -> int:
+    """Returns an exit code as a shell gives it: 128 more than a deadly signal."""
+    return 128 - returncode if returncode < 0 else returncode
+
+
+@contextlib.contextmanager
+def _forwarded_signals(processes: list[subprocess.Popen]) -> Iterator[None]:
+    """Hands SIGINT and SIGTERM on to the processes."""
+
+    def forward(number: int, frame: object) -> None:
+        for process in processes:
+            if process.poll() is None:
+                process.send_signal(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    former = {number: signal.signal(number, forward) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("localhost", 0))
+        return [one.getsockname()[1] for one in sockets]
