@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import resource
 import signal
 import subprocess
 import sys
@@ -13,8 +14,10 @@ import numpy as np
 import pytest
 
 import tfft
+from tfft.checkpoints.progress import Checkpoints
 from tfft.cli.main import main
 from tfft.core.errors import ConfigError, DataError, InterruptedRunError, StorageError
+from tfft.core.files import sha256
 from tfft.core.signals import TerminationSignal
 from tfft.training.step import TrainingModel
 
@@ -201,3 +204,59 @@ def test_a_full_disk_is_told_and_the_run_can_be_resumed(
     run = tfft.load(tmp_path / "run")
     assert run.record["status"] == "complete"
     assert len(lines(run.folder)) == 1
+
+
+def test_a_disk_that_fills_up_during_a_checkpoint_leaves_the_one_before(
+    tune, whole, monkeypatch, tmp_path
+):
+    """A limit on the size of files is a full disk that needs no rights to set up."""
+    save, limits = Checkpoints.save, resource.getrlimit(resource.RLIMIT_FSIZE)
+    folder = tmp_path / "run" / "checkpoints"
+
+    def sums():
+        return {path: sha256(path) for path in folder.rglob("*") if path.is_file()}
+
+    before = {}
+
+    def save_once(self, state, extra, facts):
+        save(self, state, extra, facts)
+        before.update(sums())
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+
+    monkeypatch.setattr(Checkpoints, "save", save_once)
+    try:
+        with pytest.raises(StorageError, match=r"cannot write: File too large.*free"):
+            tune(output_dir=tmp_path / "run", save_every=2, **OPTIONS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    monkeypatch.undo()
+    assert sums() == before
+    assert [one.name for one in folder.iterdir()] == ["step-00000002"]
+    resumed = tune(output_dir=tmp_path / "run", resume=True, **OPTIONS)
+    assert resumed.metrics == whole.metrics
+    for one, other in zip(
+        weights(resumed).values(), weights(whole).values(), strict=True
+    ):
+        assert np.array_equal(one, other)
+
+
+def test_a_truncated_last_checkpoint_is_told_and_the_one_before_is_used(
+    tune, whole, stop_at, tmp_path, capsys
+):
+    stop_at(6, KeyboardInterrupt())
+    with pytest.raises(InterruptedRunError):
+        tune(output_dir=tmp_path / "run", save_every=2, **OPTIONS)
+    last = tmp_path / "run/checkpoints/step-00000006/state.safetensors"
+    last.write_bytes(last.read_bytes()[:-100])
+    capsys.readouterr()
+    resumed = tune(
+        output_dir=tmp_path / "run", resume=True, **{**OPTIONS, "verbose": 1}
+    )
+    shown = capsys.readouterr().out
+    assert "note: checkpoint step-00000006 is damaged: state.safetensors" in shown
+    assert "resuming after epoch 1, step 0" in shown
+    assert resumed.metrics == whole.metrics
+    for one, other in zip(
+        weights(resumed).values(), weights(whole).values(), strict=True
+    ):
+        assert np.array_equal(one, other)

@@ -92,6 +92,14 @@ def test_the_workers_get_the_addresses_and_their_numbers(tmp_path):
     assert all(one["cluster"]["worker"] == addresses for one in found)
 
 
+def test_an_error_says_more_than_what_it_did_to_the_others():
+    program = "import json, os, sys; i = json.loads(os.environ['TF_CONFIG'])['task']"
+    for codes, expected in (([75, 65], 65), ([75, 137], 75), ([0, 143], 143)):
+        ends = f"{program}; c = {codes}[i['index']]"
+        ends += "; os.kill(os.getpid(), c - 128) if c > 128 else sys.exit(c)"
+        assert launch([sys.executable, "-c", ends], 2) == expected
+
+
 @pytest.mark.parametrize(
     ("program", "code"),
     [("import sys; sys.exit(65)", 65), ("import os; os.kill(os.getpid(), 9)", 137)],

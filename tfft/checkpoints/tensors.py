@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,14 +30,32 @@ def save_tensors(
     Raises:
         StorageError: When the disk refuses; the old file stays.
     """
-    from safetensors.numpy import save_file
-
     # safetensors writes the memory as it lies: a transposed view would be wrong.
     # np.ascontiguousarray would make a row of a scalar, such as a step counter.
     arrays = {name: np.asarray(value, order="C") for name, value in tensors.items()}
     # Without tensors, safetensors 0.8 writes empty metadata into a broken header.
     header = dict(metadata) if metadata else None
-    write_atomically(path, lambda target: save_file(arrays, target, metadata=header))
+    write_atomically(path, lambda target: _write(target, arrays, header))
+
+
+def _write(
+    path: Path, arrays: Mapping[str, np.ndarray], header: dict[str, str] | None
+) -> None:
+    """Writes a file whose failures are those of every file.
+
+    Raises:
+        OSError: When the disk refuses, which safetensors tells in words.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    try:
+        save_file(dict(arrays), path, metadata=header)
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if number:
+            raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
+        raise
 
 
 def load_variables(path: Path, variables: Mapping[str, Any]) -> None:

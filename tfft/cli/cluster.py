@@ -12,6 +12,9 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
+from tfft.core.errors import LostWorkerError
+
+_LOST = LostWorkerError.exit_code
 _POLL_SECONDS = 0.2
 # What a worker gets to notice that another is gone, and to say so.
 _GRACE_SECONDS = 60.0
@@ -27,8 +30,8 @@ def launch(command: Sequence[str], workers: int) -> int:
         workers: How many processes.
 
     Returns:
-        0 when all ended well, else the exit code of the first that failed; the
-        others are given a minute to stop by themselves.
+        0 when all ended well. Else an error's exit code, or 75 when a worker was
+        lost: the others get a minute to stop by themselves.
     """
     addresses = [f"localhost:{port}" for port in _free_ports(workers)]
     processes = [_start(command, addresses, index) for index in range(workers)]
@@ -53,25 +56,33 @@ def _start(
 
 
 def _wait(processes: list[subprocess.Popen]) -> int:
-    """Returns the first bad exit code once all have ended."""
-    code, deadline = 0, float("inf")
-    while True:
-        running = any(process.poll() is None for process in processes)
-        failed = [one.returncode for one in processes if one.returncode]
-        if failed and not code:
-            code, deadline = _exit_code(failed[0]), time.monotonic() + _GRACE_SECONDS
-            print(f"a worker ended with exit code {code}", file=sys.stderr)
-        if not running:
-            return code
+    """Returns the exit code of the whole once all have ended."""
+    deadline = float("inf")
+    while any(process.poll() is None for process in processes):
+        if deadline == float("inf") and _failures(processes):
+            deadline = time.monotonic() + _GRACE_SECONDS
         if time.monotonic() > deadline:
             for process in processes:
                 process.kill()
         time.sleep(_POLL_SECONDS)
+    failures = _failures(processes)
+    if not failures:
+        return 0
+    code = _cause(failures)
+    print(f"a worker ended with exit code {code}", file=sys.stderr)
+    return code
 
 
-def _exit_code(returncode: int) -> int:
-    """Returns an exit code as a shell gives it: 128 more than a deadly signal."""
-    return 128 - returncode if returncode < 0 else returncode
+def _failures(processes: list[subprocess.Popen]) -> list[int]:
+    """Returns exit codes as a shell gives them: 128 more than a deadly signal."""
+    codes = [one.returncode for one in processes if one.returncode]
+    return [128 - code if code < 0 else code for code in codes]
+
+
+def _cause(failures: list[int]) -> int:
+    """Returns the code that says most: an error's, before a loss, before a signal."""
+    errors = [code for code in failures if code < 128 and code != _LOST]
+    return (errors or [code for code in failures if code == _LOST] or failures)[0]
 
 
 @contextlib.contextmanager

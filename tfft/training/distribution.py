@@ -145,6 +145,10 @@ def wait_for_all(strategy: Any) -> None:
     """Returns when every process of a strategy has come this far."""
     import tensorflow as tf
 
-    if worker(strategy)[1] > 1:
+    @tf.function
+    def meet() -> Any:
         one = strategy.run(lambda: tf.constant(1.0))
-        strategy.reduce(tf.distribute.ReduceOp.SUM, one, axis=None).numpy()
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, one, axis=None)
+
+    if worker(strategy)[1] > 1:
+        meet().numpy()
