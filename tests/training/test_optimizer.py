@@ -321,6 +321,7 @@ REPLICAS = """
     import keras
     from tfft.training.averages import average_in_place
     from tfft.training.optimizer import make_optimizer
+    from tfft.training.warmup_decay import WarmupDecay
 
     def train(strategy):
         with strategy.scope():
@@ -330,13 +331,15 @@ REPLICAS = """
                 keras.layers.Dense(1, kernel_initializer=start(1), name="high"),
             ])
             optimizer = make_optimizer(
-                "adamw", model.trainable_variables, learning_rate=0.1,
+                "adamw", model.trainable_variables,
+                learning_rate=WarmupDecay(0.1, 12, 2, "linear"),
                 weight_decay=0.3, ema=0.9,
                 multipliers={v.path: 0.25 for v in model.layers[0].weights})
             model.compile(optimizer, "mse", jit_compile=False)
         data = np.random.default_rng(0).normal(0, 1, (16, 4)).astype("float32")
         model.fit(data[:, :3], data[:, 3:], batch_size=8, epochs=3, shuffle=False,
                   verbose=0)
+        assert abs(float(optimizer.learning_rate) - 0.06) < 1e-6  # 6 of 12 steps
         return [np.array(v) for v in model.trainable_variables]
 
     def start(seed):
