@@ -13,7 +13,8 @@ from tfft.checkpoints.tensors import save_tensors
 from tfft.core.errors import DataError, StorageError
 from tfft.core.files import sha256
 from tfft.models.weights import read_tensors
-from tfft.training.optimizer import adamw
+from tfft.training.optimizer import make_optimizer
+from tfft.training.warmup_decay import WarmupDecay
 
 
 @pytest.fixture
@@ -25,12 +26,10 @@ def start(make_backbone, make_training):
         options = {"rank": 2, "dropout": 0.3} if method == "lora" else {}
         spec = METHODS.resolve(method, options)
         _, model = make_training(spec, backbone, dropout=0.1)
-        optimizer = adamw(
+        optimizer = make_optimizer(
+            "adamw",
             model.trainable_variables,
-            learning_rate=1e-2,
-            steps=6,
-            warmup=0.2,
-            schedule="linear",
+            learning_rate=WarmupDecay(1e-2, 6, 1, "linear"),
             weight_decay=0.01,
         )
         model.compile(optimizer=optimizer, jit_compile=False)

@@ -1,6 +1,7 @@
 """Progress: lines in a log file, a bar on a terminal."""
 
 import io
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -113,3 +114,28 @@ def test_a_bar_shows_count_and_text():
     assert "reading" in output.getvalue()
     assert "3/4" in output.getvalue()
     assert "slowly" in output.getvalue()
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_steps_done_before_an_interruption_count_as_done_and_not_as_fast(
+    show, terminal
+):
+    progress, output, clock = show(terminal=terminal)
+    model = SimpleNamespace(fast_forwarding=True)
+    progress.set_model(model)
+    progress.on_epoch_begin(0)
+    for step in range(8):
+        model.fast_forwarding = step < 4
+        clock.now += 0.001 if model.fast_forwarding else 0.5
+        progress.on_train_batch_end(step, {"loss": 1.0})
+    progress.close()
+    text = output.getvalue()
+    # 100 tokens a step in half a second, also for the first step after the skipped.
+    assert "loss 1.0000 · 200 tokens/s" in text
+    if terminal:
+        assert "8/8" in text
+    else:
+        assert text.splitlines() == [
+            "  step 6/8 · loss 1.0000 · 200 tokens/s · 1 s left",
+            "  step 8/8 · loss 1.0000 · 200 tokens/s · 0 s left",
+        ]

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tfft.core.errors import DivergedError
-from tfft.training.optimizer import adamw
+from tfft.training.optimizer import make_optimizer
 
 
 def sgd(rate=0.5):
@@ -172,13 +172,8 @@ def test_adamw_and_skipping_work_under_xla(
     make_backbone, make_training, make_batch, tensors_of
 ):
     _, model = make_training("lora", make_backbone(num_layers=1))
-    optimizer = adamw(
-        model.trainable_variables,
-        learning_rate=1e-3,
-        steps=4,
-        warmup=0.25,
-        schedule="cosine",
-        weight_decay=0.01,
+    optimizer = make_optimizer(
+        "adamw", model.trainable_variables, learning_rate=1e-3, weight_decay=0.01
     )
     model.compile(optimizer=optimizer, jit_compile=True)
     model.on_nan = "skip"

@@ -17,7 +17,7 @@ from tfft.recipes.config import FinetuneConfig
 from tfft.version import __version__
 
 _GROUPS = ("method", "task")
-_PYTHON_ONLY = ("tokenizer",)
+_PYTHON_ONLY = ("tokenizer", "callbacks")
 _FLAGS = ("overwrite", "resume")
 
 

@@ -7,8 +7,8 @@ from typing import Any, Literal
 from tfft.core.config import configuration, require
 from tfft.core.errors import ConfigError
 from tfft.data.rows import OnBadRows
+from tfft.recipes.config_checks import check_optimizing, check_watching
 from tfft.training.names import OnNaN, Precision
-from tfft.training.schedules import Schedule
 
 _ROWS = 16  # what batch_size="auto" means
 
@@ -55,9 +55,10 @@ class FinetuneConfig:
             tf.distribute.Strategy. Defaults to one device.
         learning_rate: The peak. Defaults to the method's.
         warmup: Share of the steps in which the rate rises. Defaults to 0.1.
-        schedule: `cosine`, `linear` or `constant` after the rise. Defaults to
+        schedule: `cosine`, `linear`, `polynomial` or `constant` after the rise, or in
+            Python a Keras `LearningRateSchedule`, which decides alone. Defaults to
             `cosine`.
-        weight_decay: AdamW's, not on biases and norms. Defaults to 0.01.
+        weight_decay: Not on biases and norms, and not with `adam`. Defaults to 0.01.
         clip_norm: Largest norm of the gradient, 0 for no limit. Defaults to 1.
         early_stopping: Epochs without improvement before training stops, 0 for
             never. The best weights are kept in any case. Defaults to 2.
@@ -73,6 +74,24 @@ class FinetuneConfig:
         keep_last: Latest checkpoints that stay while training. Defaults to 2.
         keep_best: Checkpoints with the best validation that stay besides. Defaults
             to 0.
+        optimizer: `adamw`, `adam`, `sgd`, `adafactor`, `lion` or `muon`, or a mapping
+            of `name` and options of the Keras class, or in Python a Keras optimizer,
+            which brings its own learning rate and weight decay. Defaults to `adamw`.
+        warmup_steps: Steps in which the rate rises, instead of a share.
+        schedule_power: Of the `polynomial` schedule. Defaults to 2.
+        no_decay: Patterns of variables that do not decay either, such as
+            `classifier.*` or `*.lora_b`. Defaults to none.
+        layer_decay: Each layer has the learning rate of the one above times this,
+            the highest that of the head times this. Defaults to 1.
+        ema: Momentum of a moving average of the weights, which is then what is
+            validated and kept; 0 for none. Defaults to 0.
+        callbacks: In Python, a list of Keras callbacks.
+        log_every: Steps from one point of TensorBoard's curves to the next. Defaults
+            to 10.
+        profile: First and last step to profile for TensorBoard, such as `10,15`.
+            Defaults to none.
+        projector: Validation rows whose vectors TensorBoard's projector shows.
+            Defaults to 0.
         overwrite: Replaces what the run folder holds. Defaults to False.
         resume: Goes on from the last checkpoint of an interrupted run, to the
             weights it would have had without the interruption. Defaults to False.
@@ -95,7 +114,7 @@ class FinetuneConfig:
     strategy: Any = None
     learning_rate: float | None = None
     warmup: float = 0.1
-    schedule: Schedule = "cosine"
+    schedule: Any = "cosine"
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     early_stopping: int = 2
@@ -106,6 +125,16 @@ class FinetuneConfig:
     save_every: int | None = None
     keep_last: int = 2
     keep_best: int = 0
+    optimizer: Any = "adamw"
+    warmup_steps: int | None = None
+    schedule_power: float = 2.0
+    no_decay: tuple[str, ...] = ()
+    layer_decay: float = 1.0
+    ema: float = 0.0
+    callbacks: tuple[Any, ...] = ()
+    log_every: int = 10
+    profile: tuple[int, ...] = ()
+    projector: int = 0
     overwrite: bool = False
     resume: bool = False
     verbose: int = 1
@@ -131,6 +160,8 @@ class FinetuneConfig:
         dropout = self.backbone_dropout
         fits = dropout is None or 0 <= dropout < 1
         require(fits, self, "backbone_dropout", "from 0 up to but not 1")
+        check_optimizing(self)
+        check_watching(self)
         if self.overwrite and self.resume:
             raise ConfigError(
                 "overwrite=True and resume=True are both given",

@@ -31,6 +31,8 @@ from tfft.recipes.build import Built, build
 from tfft.recipes.config import FinetuneConfig
 from tfft.recipes.cost import Cost, estimate
 from tfft.recipes.fit import Loop
+from tfft.recipes.optimize import describe_rate
+from tfft.recipes.plan import plan_training
 from tfft.recipes.prepare import Prepared, prepare
 from tfft.recipes.record import first_record, plain_config
 from tfft.recipes.replicas import Replicas, on_replicas
@@ -135,11 +137,14 @@ class _Finetuning:
         if self._goes_on() and read_record(self.output)["status"] == "complete":
             self._say("the run is complete already")
             return load(self.output)
+        plan = plan_training(
+            self.config, self.folder, self.task, built, prepared.tables
+        )
         begin(self.folder, overwrite=self.config.overwrite)
         write_record(self.folder, self.record)
         run = Run(self.folder, self.task, prepared.labels, built)
         try:
-            best_epoch = self._train(run, built, batches, prepared)
+            best_epoch = self._train(run, built, batches, prepared, plan)
             reports = self._finish(run, built, prepared, best_epoch)
         except KeyboardInterrupt as signal:
             with uninterrupted(forget=True):
@@ -218,8 +223,7 @@ class _Finetuning:
         from tfft.training.hardware import describe
 
         self._say(
-            f"training: {self.method.name}, learning rate {self._learning_rate():g}"
-            f"{'' if self.config.learning_rate else f' ({self.method.name} default)'}"
+            f"training: {self.method.name}, {describe_rate(self.config, self.method)}"
             f", {policy} on {describe()}"
         )
         self.record = {
@@ -238,7 +242,12 @@ class _Finetuning:
         return self.config.learning_rate or self.method.learning_rate
 
     def _train(
-        self, run: Run, built: Built, batches: Batches, prepared: Prepared
+        self,
+        run: Run,
+        built: Built,
+        batches: Batches,
+        prepared: Prepared,
+        plan: dict[str, Any],
     ) -> int:
         import tensorflow as tf
 
@@ -260,6 +269,7 @@ class _Finetuning:
                 else None
             ),
             describe=lambda rows: ", ".join(train.where(row) for row in rows[:5]),
+            **plan,
         )
         try:
             return loop.run()

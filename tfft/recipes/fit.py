@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from tfft.core.signals import uninterrupted
 from tfft.data.batching import Batches
 from tfft.evaluation.report import Report
 from tfft.recipes.config import FinetuneConfig
-from tfft.recipes.run_folder import LOGS, METRICS
+from tfft.recipes.optimize import optimizer_of
+from tfft.recipes.run_folder import METRICS
+from tfft.recipes.watch import watchers
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,9 @@ class Loop:
         validate: Returns the report of the validation rows; None when there are
             none: the last epoch's weights are kept then.
         describe: Returns what users know training rows by.
+        multipliers: Factors of the learning rate by variable path.
+        outputs: Paths of the head's variables.
+        observers: Callbacks that look at the weights that validation sees.
     """
 
     network: Any
@@ -51,6 +56,9 @@ class Loop:
     monitor: tuple[str, bool]
     validate: Callable[[], Report] | None
     describe: Callable[[list[int]], str]
+    multipliers: Mapping[str, float]
+    outputs: Sequence[str]
+    observers: Sequence[Any]
 
     def run(self) -> int:
         """Trains.
@@ -95,7 +103,6 @@ class Loop:
         """Returns the compiled model that trains the network."""
         from tfft.training.hardware import choose_compilation
         from tfft.training.loss_scale import LossScale
-        from tfft.training.optimizer import adamw
         from tfft.training.step import TrainingModel
 
         config = self.config
@@ -109,13 +116,13 @@ class Loop:
             describe=self.describe,
             loss_scale=LossScale() if self.policy == "mixed_float16" else None,
         )
-        optimizer = adamw(
+        optimizer = optimizer_of(
+            config,
             model.trainable_variables,
             learning_rate=self.learning_rate,
             steps=len(self.batches) * config.epochs,
-            warmup=config.warmup,
-            schedule=config.schedule,
-            weight_decay=config.weight_decay,
+            multipliers=self.multipliers,
+            outputs=self.outputs,
         )
         compiled = choose_compilation(config.compile_step)
         model.compile(optimizer=optimizer, jit_compile=compiled)
@@ -136,8 +143,7 @@ class Loop:
 
     def _callbacks(self, keep: Any, progress: Any, saver: _Saver) -> list[Any]:
         """Returns the callbacks in the order in which they must see an epoch's end."""
-        import keras
-
+        from tfft.training.averages import OnAverage
         from tfft.training.callbacks import (
             AtEpochEnd,
             EverySteps,
@@ -151,10 +157,10 @@ class Loop:
         every = self.config.save_every
         return [
             *([EverySteps(every, saver.save)] if every else []),
-            *validation,
+            OnAverage([*validation, *self.observers]),
             progress,
             MetricsFile(self.folder / METRICS, dict),
-            keras.callbacks.TensorBoard(str(self.folder / LOGS), write_graph=False),
+            *watchers(self.config, self.folder, self.batches),
             AtEpochEnd(saver.end_epoch),
         ]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,9 @@ from tfft.models.pretrained import Pretrained
 from tfft.recipes.config import FinetuneConfig
 from tfft.recipes.prepare import Prepared
 from tfft.tasks.task import Task
+
+# Options that may be a Keras object.
+_KERAS = ("optimizer", "schedule")
 
 
 def plain_object(config: Any) -> dict[str, Any]:
@@ -54,7 +59,27 @@ def plain_config(config: FinetuneConfig, task: Task, method: Method) -> dict[str
         field.name: _plain(getattr(config, field.name))
         for field in dataclasses.fields(config)
     }
-    return {**values, "task": plain_object(task), "method": plain_object(method)}
+    lists = {
+        name: [_plain(value) for value in getattr(config, name)]
+        for name in ("no_decay", "profile", "callbacks")
+    }
+    optimizing = {name: _keras(getattr(config, name)) for name in _KERAS}
+    nouns = {"task": plain_object(task), "method": plain_object(method)}
+    return {**values, **lists, **optimizing, **nouns}
+
+
+def _keras(value: Any) -> Any:
+    """Returns a name, or a Keras object by its class and what it was made with."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        return dict(value)
+    try:
+        config = {k: v for k, v in value.get_config().items() if k != "name"}
+    except NotImplementedError:  # a class of the user's own that has no such method
+        config = {}
+    plain = json.loads(json.dumps(config, default=_plain))
+    return {"class": type(value).__name__, **plain}
 
 
 def _plain(value: Any) -> Any:

@@ -23,7 +23,7 @@ from tfft.core.files import (
 from tfft.models.pretrained import Pretrained
 
 RECORD, METRICS, TOKENIZER = "run.json", "metrics.jsonl", "tokenizer.json"
-ADAPTER, BASE, LOGS = "adapter", "base", "logs"
+ADAPTER, BASE, LOGS, TABLE = "adapter", "base", "logs", "metrics.csv"
 CHECKPOINTS = "checkpoints"
 _HEAD, _BACKBONE = "head.safetensors", "backbone.safetensors"
 # A base waits under this name, which a crash may leave behind, until the run begins.
@@ -33,6 +33,7 @@ _FORMAT = 1
 _FREE_TO_CHANGE = {
     "resume", "overwrite", "verbose", "output_dir", "compile_step",
     "save_every", "keep_last", "keep_best",
+    "callbacks", "log_every", "profile", "projector",
 }  # fmt: skip
 # Packages whose versions decide what a step computes.
 _DECIDING = ("tfft", "tensorflow", "keras", "keras-hub")
@@ -85,7 +86,7 @@ def _empty(folder: Path) -> None:
     for name in (ADAPTER, BASE, LOGS, CHECKPOINTS):
         shutil.rmtree(folder / name, ignore_errors=True)
     files = (RECORD, METRICS, TOKENIZER, _HEAD, _BACKBONE, "report.json", "report.md")
-    for name in files:
+    for name in (*files, TABLE):
         (folder / name).unlink(missing_ok=True)
 
 

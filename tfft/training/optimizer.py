@@ -1,91 +1,224 @@
-"""AdamW with warm-up and decay."""
+"""Keras' optimizers by name, with rates and weight decay for each variable."""
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
-from tfft.training.schedules import Schedule
+from tfft.core.errors import ConfigError, nearest, one_of, shorten
+from tfft.core.patterns import select
 
 # Biases and norms set scales of their own; pulling them to zero harms.
-_NO_DECAY = ("bias", "gamma", "beta")
+_NO_DECAY = ("bias", "gamma", "beta", "scale")
+
+# AdamW is Adam with the decay that every optimizer gets here.
+_TABLE: dict[str, tuple[type, dict[str, Any]]] = {
+    "adamw": (keras.optimizers.Adam, {}),
+    "adam": (keras.optimizers.Adam, {}),
+    "sgd": (keras.optimizers.SGD, {"momentum": 0.9}),
+    "adafactor": (keras.optimizers.Adafactor, {}),
+    "lion": (keras.optimizers.Lion, {}),
+    "muon": (keras.optimizers.Muon, {}),
+}
+
+# What other options of a training say, or what the train step does itself.
+_NOT_ITS_OWN = (
+    "learning_rate",
+    "weight_decay",
+    "adam_weight_decay",
+    "use_ema",
+    "ema_momentum",
+    "ema_overwrite_frequency",
+    "loss_scale_factor",
+    "gradient_accumulation_steps",
+    "name",
+)
+_REFUSED = ("use_ema", "loss_scale_factor", "gradient_accumulation_steps")
 
 
-@keras.saving.register_keras_serializable("tfft")
-class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """A rise from 0 over the first steps, then a fall to 0 at the last.
+class ByVariable:
+    """Mixed into a Keras optimizer: each variable has a rate and a decay of its own.
 
-    Args:
-        peak: The highest learning rate.
-        steps: Steps of the whole training.
-        warmup_steps: Steps of the rise.
-        kind: Form of the fall: "cosine", "linear", or "constant" for none.
+    The learning rate is scaled and not the gradient, to which Adam is blind.
 
-    >>> schedule = WarmupDecay(1.0, steps=10, warmup_steps=2, kind="linear")
-    >>> [round(float(schedule(step)), 3) for step in (0, 1, 2, 6, 10)]
-    [0.5, 1.0, 1.0, 0.5, 0.0]
+    Attributes:
+        factors: What the learning rate is multiplied by, for each variable.
+        decays: The share of a weight that a step at rate 1 takes away.
     """
 
-    def __init__(
-        self, peak: float, steps: int, warmup_steps: int, kind: Schedule
-    ) -> None:
-        self.peak, self.steps = peak, steps
-        self.warmup_steps, self.kind = warmup_steps, kind
+    factors: Sequence[float]
+    decays: Sequence[float]
 
-    def __call__(self, step: Any) -> Any:
-        """Returns the learning rate of a step, counted from 0."""
-        step = ops.cast(step, "float32")
-        rise = (step + 1) / max(self.warmup_steps, 1)
-        span = max(self.steps - self.warmup_steps, 1)
-        progress = ops.clip((step - self.warmup_steps) / span, 0.0, 1.0)
-        fall = {
-            "cosine": 0.5 * (1 + ops.cos(math.pi * progress)),
-            "linear": 1 - progress,
-            "constant": ops.ones_like(progress),
-        }[self.kind]
-        return self.peak * ops.where(step < self.warmup_steps, rise, fall)
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return {
-            "peak": self.peak,
-            "steps": self.steps,
-            "warmup_steps": self.warmup_steps,
-            "kind": self.kind,
-        }
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Decays a variable, then updates it as its optimizer does."""
+        index = self._get_variable_index(variable)
+        rate = learning_rate * self.factors[index]
+        if self.decays[index]:
+            share = ops.cast(rate * self.decays[index], variable.dtype)
+            self.assign_sub(variable, ops.multiply(variable, share))
+        super().update_step(gradient, variable, rate)
 
 
-def adamw(
+def make_optimizer(
+    kind: Any,
     variables: Sequence[Any],
     *,
-    learning_rate: float,
-    steps: int,
-    warmup: float,
-    schedule: Schedule,
+    learning_rate: Any,
     weight_decay: float,
+    no_decay: Sequence[str] = (),
+    ema: float = 0.0,
+    multipliers: Mapping[str, float] | None = None,
+    outputs: Sequence[str] = (),
 ) -> keras.optimizers.Optimizer:
-    """Returns AdamW (Loshchilov & Hutter, 2017, arXiv:1711.05101), built.
+    """Returns a Keras optimizer, built.
 
     Args:
+        kind: A name, a dict of `name` and options of the Keras class, or a Keras
+            optimizer, of which a new one is made: it gives its own weight decay.
         variables: What it will train.
-        learning_rate: The peak.
-        steps: Steps of the whole training.
-        warmup: Share of the steps in which the rate rises.
-        schedule: Form of the fall.
-        weight_decay: Decay per step, times the learning rate; none for biases and
-            norms.
+        learning_rate: A number or a Keras schedule.
+        weight_decay: Decay per step, times the learning rate, apart from the
+            gradient (Loshchilov & Hutter, 2017, arXiv:1711.05101). None for biases,
+            norms and other vectors, and with "adam".
+        no_decay: Patterns of the paths of further variables without decay.
+        ema: Momentum of the moving average of the variables, 0 for none.
+        multipliers: Factors of the learning rate by variable path; 1 for others.
+        outputs: Paths of output layers' variables, which Muon leaves to Adam.
+
+    Raises:
+        ConfigError: For an unknown optimizer or option, a pattern or a path that
+            means no variable.
     """
-    optimizer = keras.optimizers.AdamW(
-        WarmupDecay(learning_rate, steps, round(warmup * steps), schedule),
-        weight_decay=weight_decay,
-    )
-    optimizer.exclude_from_weight_decay(
-        var_list=[variable for variable in variables if variable.name in _NO_DECAY]
-    )
+    base, config, own_decay = _resolve(kind, weight_decay)
+    if base is keras.optimizers.Muon:
+        exact = [f"^{re.escape(path)}$" for path in outputs]
+        config["exclude_layers"] = [*(config.get("exclude_layers") or ()), *exact]
+    config |= {"learning_rate": learning_rate, "use_ema": ema > 0}
+    if ema:
+        config["ema_momentum"] = ema
+    optimizer = _make(type(base.__name__, (ByVariable, base), {}), config)
+    for name in ("weight_decay", "adam_weight_decay"):
+        if hasattr(optimizer, name):
+            setattr(optimizer, name, None)  # ByVariable's, not Keras'
+    optimizer.factors = _factors(variables, multipliers or {})
+    optimizer.decays = _decays(variables, own_decay, no_decay)
     # Inside the conditional of the train step it could not create its variables.
     optimizer.build(list(variables))
     return optimizer
+
+
+def check_optimizer(
+    kind: Any,
+    variables: Sequence[Any],
+    no_decay: Sequence[str] = (),
+    multipliers: Mapping[str, float] | None = None,
+) -> None:
+    """Raises what `make_optimizer` would, and makes nothing that takes memory.
+
+    Raises:
+        ConfigError: As there.
+    """
+    base, config, decay = _resolve(kind, 0.0)
+    _make(base, {"learning_rate": 1.0, **config})
+    _factors(variables, multipliers or {})
+    _decays(variables, decay, no_decay)
+
+
+def _make(cls: type, config: dict[str, Any]) -> keras.optimizers.Optimizer:
+    try:
+        return cls.from_config(config)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{cls.__name__} refuses its options: {error}",
+            where="optimizer",
+            fix="see the class in Keras' documentation",
+        ) from error
+
+
+def own_rate(kind: Any) -> Any:
+    """Returns the learning rate or the schedule of a Keras optimizer, else None."""
+    if not isinstance(kind, keras.optimizers.Optimizer):
+        return None
+    rate = kind.get_config()["learning_rate"]
+    if isinstance(rate, Mapping):
+        return keras.saving.deserialize_keras_object(rate)
+    return float(rate)
+
+
+def _resolve(kind: Any, weight_decay: float) -> tuple[type, dict[str, Any], float]:
+    """Returns the Keras class, the constructor's options and the weight decay."""
+    if isinstance(kind, keras.optimizers.Optimizer):
+        return _resolve_object(kind)
+    options = dict(kind) if isinstance(kind, Mapping) else {"name": kind}
+    name = options.pop("name", None)
+    if name not in _TABLE:
+        raise ConfigError(
+            f"unknown optimizer {shorten(name)}",
+            expected=f"{one_of(_TABLE)}; or in Python a Keras optimizer",
+            fix=nearest(str(name), _TABLE) or "choose one of them",
+        )
+    base, defaults = _TABLE[name]
+    allowed = [
+        option
+        for option in inspect.signature(base.__init__).parameters
+        if option not in (*_NOT_ITS_OWN, "self", "kwargs")
+    ]
+    for option in options:
+        if option not in allowed:
+            raise ConfigError(
+                f"unknown option {option} of optimizer {name}",
+                expected=one_of(allowed),
+                fix=nearest(option, allowed) or "leave it out",
+            )
+    return base, {**defaults, **options}, 0.0 if name == "adam" else weight_decay
+
+
+def _resolve_object(kind: Any) -> tuple[type, dict[str, Any], float]:
+    config = kind.get_config()
+    for option in _REFUSED:
+        if config.get(option):
+            raise ConfigError(
+                f"the optimizer has {option}={config[option]}",
+                expected="an optimizer without it",
+                fix="use the option ema" if option == "use_ema" else "leave it out",
+            )
+    decay = config.get("weight_decay")
+    if config.get("adam_weight_decay", decay) != decay:
+        raise ConfigError(
+            f"weight_decay={decay} and "
+            f"adam_weight_decay={config['adam_weight_decay']} differ",
+            where=type(kind).__name__,
+            fix="give both the same value, and no_decay for what shall not decay",
+        )
+    return type(kind), config, decay or 0.0
+
+
+def _factors(variables: Sequence[Any], multipliers: Mapping[str, float]) -> list[float]:
+    paths = {variable.path for variable in variables}
+    for path, factor in multipliers.items():
+        if path not in paths or not 0 <= factor < math.inf:
+            raise ConfigError(
+                f"learning rate multiplier {factor} of {path}",
+                expected="0 or more, for the path of a variable that trains",
+                fix="see the paths of model.trainable_variables",
+            )
+    return [float(multipliers.get(variable.path, 1.0)) for variable in variables]
+
+
+def _decays(
+    variables: Sequence[Any], decay: float, patterns: Sequence[str]
+) -> list[float]:
+    places = [(variable.path.replace("/", "."),) for variable in variables]
+    spared = set(select(patterns, places, where="no_decay")) if patterns else set()
+    return [
+        0.0
+        if index in spared or variable.name in _NO_DECAY or len(variable.shape) < 2
+        else float(decay)
+        for index, variable in enumerate(variables)
+    ]

@@ -58,11 +58,11 @@ class ShowProgress(keras.callbacks.Callback):
         self._epochs, self._steps, self._tokens = epochs, steps, tokens
         self._progress: Progress | None = None
         self._task: Any = None
-        self._started = 0.0
+        self._started, self._skipped = 0.0, 0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Starts a bar."""
-        self._started = self._clock()
+        self._started, self._skipped = self._clock(), 0
         if self._console.is_terminal:
             self._progress = bar(self._console)
             self._progress.start()
@@ -74,11 +74,14 @@ class ShowProgress(keras.callbacks.Callback):
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
         """Moves the bar, or prints a line now and then."""
+        if getattr(self.model, "fast_forwarding", False):
+            self._skip(batch + 1)
+            return
         text = self._text(batch + 1, logs or {})
         if self._progress is not None:
             self._progress.update(self._task, completed=batch + 1, text=text)
         elif (batch + 1) % max(self._steps // _LINES_PER_EPOCH, 1) == 0:
-            left = (self._clock() - self._started) / (batch + 1)
+            left = (self._clock() - self._started) / (batch + 1 - self._skipped)
             left *= self._steps - batch - 1
             self._console.print(
                 f"  step {batch + 1}/{self._steps} · {text} · {left:.0f} s left",
@@ -108,7 +111,13 @@ class ShowProgress(keras.callbacks.Callback):
             self._progress.stop()
             self._progress = None
 
+    def _skip(self, done: int) -> None:
+        """Starts after steps that an interrupted training has done already."""
+        self._started, self._skipped = self._clock(), done
+        if self._progress is not None:
+            self._progress.reset(self._task, total=self._steps, completed=done)
+
     def _text(self, done: int, logs: dict[str, Any]) -> str:
         seconds = max(self._clock() - self._started, 1e-9)
-        speed = self._tokens * done / self._steps / seconds
+        speed = self._tokens * (done - self._skipped) / self._steps / seconds
         return f"loss {float(logs['loss']):.4f} · {speed:,.0f} tokens/s"

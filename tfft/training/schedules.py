@@ -1,7 +1,7 @@
-"""The names of the schedules, apart from TensorFlow so that a parser can list them."""
+"""Names of schedules and optimizers, apart from TensorFlow: a parser lists them."""
 
 from __future__ import annotations
 
-from typing import Literal
+SCHEDULES = ("cosine", "linear", "polynomial", "constant")
 
-Schedule = Literal["cosine", "linear", "constant"]
+OPTIMIZERS = ("adamw", "adam", "sgd", "adafactor", "lion", "muon")

@@ -1,0 +1,85 @@
+"""What makes sense among the options of optimizer, schedule, logs and callbacks."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tfft.core.config import require
+from tfft.core.errors import ConfigError, nearest, one_of, shorten
+from tfft.training.schedules import OPTIMIZERS, SCHEDULES
+
+
+def check_optimizing(config: Any) -> None:
+    """Raises for options of optimizer and schedule that cannot be meant.
+
+    Objects are told by what they can do: looking at their classes would import Keras.
+
+    Raises:
+        ConfigError: With the value given and the values allowed.
+    """
+    _check_kind(config, "optimizer", OPTIMIZERS, "apply_gradients")
+    _check_kind(config, "schedule", SCHEDULES, "from_config")
+    if not isinstance(config.optimizer, str | Mapping):
+        _refuse_beside(config, "optimizer", ("learning_rate", "weight_decay"))
+    if not isinstance(config.schedule, str):
+        rise = ("learning_rate", "warmup", "warmup_steps", "schedule_power")
+        _refuse_beside(config, "schedule", rise)
+    if config.warmup_steps is not None:
+        require(config.warmup_steps >= 0, config, "warmup_steps", "0 or more")
+        _refuse_beside(config, "warmup_steps", ("warmup",))
+    require(config.schedule_power > 0, config, "schedule_power", "above 0")
+    require(0 < config.layer_decay <= 1, config, "layer_decay", "above 0, at most 1")
+    require(0 <= config.ema < 1, config, "ema", "from 0 up to but not 1")
+
+
+def check_watching(config: Any) -> None:
+    """Raises for options of logs and callbacks that cannot be meant.
+
+    Raises:
+        ConfigError: With the value given and the values allowed.
+    """
+    for callback in config.callbacks:
+        if isinstance(callback, type) or not hasattr(callback, "on_epoch_end"):
+            raise ConfigError(
+                f"callback {shorten(callback)}",
+                where="FinetuneConfig.callbacks",
+                expected="objects of keras.callbacks.Callback",
+                fix="give callbacks in a list",
+            )
+    require(config.log_every >= 1, config, "log_every", "1 or more")
+    require(config.projector >= 0, config, "projector", "0 or more")
+    steps = config.profile
+    pair = not steps or (len(steps) == 2 and 1 <= steps[0] <= steps[1])
+    require(pair, config, "profile", "the first and the last step, counted from 1")
+
+
+def _check_kind(config: Any, field: str, names: tuple[str, ...], ability: str) -> None:
+    """Refuses what is neither a known name nor a Keras object."""
+    value = getattr(config, field)
+    if field == "optimizer" and isinstance(value, Mapping):
+        value = value.get("name")
+    if isinstance(value, str) or isinstance(value, type) or not hasattr(value, ability):
+        if value in names:
+            return
+        raise ConfigError(
+            f"unknown {field} {shorten(value)}",
+            where=f"{type(config).__name__}.{field}",
+            expected=f"{one_of(names)}; or in Python a Keras object",
+            fix=nearest(str(value), names) or "choose one of them",
+        )
+
+
+def _refuse_beside(config: Any, given: str, others: Iterable[str]) -> None:
+    """Refuses options that another one decides already."""
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    for name in others:
+        value = getattr(config, name)
+        if value != defaults[name]:
+            raise ConfigError(
+                f"{name}={shorten(value)} beside {given}="
+                f"{shorten(getattr(config, given))}, which decides that",
+                where=type(config).__name__,
+                fix=f"leave {name} or {given} out",
+            )

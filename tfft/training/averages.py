@@ -1,0 +1,68 @@
+"""Callbacks that see the moving average of the weights instead of the weights."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+
+@contextlib.contextmanager
+def average_in_place(model: Any) -> Iterator[None]:
+    """Puts the average that the optimizer keeps into the model, and takes it out.
+
+    Before the first step there is no average, and the weights stay as they are.
+    """
+    optimizer = model.optimizer
+    if not optimizer.use_ema or not int(optimizer.iterations.numpy()):
+        yield
+        return
+    variables = model.trainable_variables
+    before = [np.array(variable) for variable in variables]
+    optimizer.finalize_variable_values(variables)
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+
+
+class OnAverage(keras.callbacks.Callback):
+    """Ends epochs for other callbacks with the average in the weights' place.
+
+    At the end of the training Keras puts the average in for good, before
+    `on_train_end`.
+
+    Args:
+        callbacks: Those that evaluate or keep weights, in their order.
+    """
+
+    def __init__(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
+        super().__init__()
+        self._callbacks = list(callbacks)
+
+    def set_model(self, model: Any) -> None:
+        """Hands the model on."""
+        super().set_model(model)
+        for callback in self._callbacks:
+            callback.set_model(model)
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        """Hands the parameters of `fit` on."""
+        super().set_params(params)
+        for callback in self._callbacks:
+            callback.set_params(params)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Calls theirs; the weights are back afterwards, whatever happened."""
+        with average_in_place(self.model):
+            for callback in self._callbacks:
+                callback.on_epoch_end(epoch, logs)
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Calls theirs."""
+        for callback in self._callbacks:
+            callback.on_train_end(logs)

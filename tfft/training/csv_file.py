@@ -1,0 +1,40 @@
+"""The metrics of the epochs as a table."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from tfft.core.files import write_text
+
+
+class MetricsTable(keras.callbacks.Callback):
+    """Writes `metrics.csv` from the lines of `metrics.jsonl`, after it.
+
+    The whole table is written each time, so that an epoch that a resumed training
+    does once more is in it once, and a metric that comes later has its column.
+
+    Args:
+        source: The JSON lines.
+        path: The table.
+    """
+
+    def __init__(self, source: Path, path: Path) -> None:
+        super().__init__()
+        self._source, self._path = source, path
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Writes the table."""
+        text = self._source.read_text(encoding="utf-8")
+        rows = [json.loads(line) for line in text.splitlines()]
+        table = io.StringIO()
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        writer = csv.DictWriter(table, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(self._path, table.getvalue())
