@@ -15,7 +15,7 @@ class Replicas:
     """The devices that train together, seen from one process.
 
     Attributes:
-        strategy: The tf.distribute strategy.
+        strategy: The tf.distribute strategy; None for one device.
         count: All replicas, of all processes.
         chief: Whether this is the process that writes.
     """
@@ -31,9 +31,10 @@ class Replicas:
 
     def wait(self) -> None:
         """Returns when every process has come this far."""
-        from tfft.training.distribution import wait_for_all
+        if not self.alone:
+            from tfft.training.distribution import wait_for_all
 
-        wait_for_all(self.strategy)
+            wait_for_all(self.strategy)
 
     @contextlib.contextmanager
     def folder(self, output: Path) -> Iterator[Path]:
@@ -59,6 +60,10 @@ def on_replicas(strategy: Any) -> Iterator[Replicas]:
     Raises:
         ConfigError: For one that is not known or not possible here.
     """
+    if strategy is None:
+        # Whatever is wrong with options or data is told before TensorFlow loads.
+        yield Replicas(None, 1, True)
+        return
     from tfft.training.distribution import choose_strategy, worker
 
     chosen = choose_strategy(strategy)
