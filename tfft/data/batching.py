@@ -38,6 +38,10 @@ class Examples:
         """The number of tokens of each row."""
         return np.array([len(ids) for ids in self.sequences["token_ids"]], "int64")
 
+    def form(self, name: str) -> tuple[tuple[int, ...], Any]:
+        """Returns the shape and the type of a token of a sequence feature."""
+        return (), "int32"
+
 
 def bucket_length(length: int) -> int:
     """Returns the padded length for a batch whose longest row has `length` tokens.
@@ -114,8 +118,9 @@ class Batches:
         length = bucket_length(int(self.examples.lengths[filled].max()))
         batch: dict[str, np.ndarray] = {}
         for name, sequences in self.examples.sequences.items():
+            shape, dtype = self.examples.form(name)
             padded = np.full(
-                (self.padded_size, length), self.examples.padding[name], "int32"
+                (self.padded_size, length, *shape), self.examples.padding[name], dtype
             )
             for index, row in enumerate(filled):
                 padded[index, : len(sequences[row])] = sequences[row]

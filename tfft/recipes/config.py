@@ -73,6 +73,9 @@ class FinetuneConfig:
         keep_last: Latest checkpoints that stay while training. Defaults to 2.
         keep_best: Checkpoints with the best validation that stay besides. Defaults
             to 0.
+        cache_frozen: Whether the layers below everything that trains, and below
+            any dropout, are computed once for each row and kept. Defaults to yes
+            when there are such layers and more epochs than one.
         overwrite: Replaces what the run folder holds. Defaults to False.
         resume: Goes on from the last checkpoint of an interrupted run, to the
             weights it would have had without the interruption. Defaults to False.
@@ -106,6 +109,7 @@ class FinetuneConfig:
     save_every: int | None = None
     keep_last: int = 2
     keep_best: int = 0
+    cache_frozen: bool | None = None
     overwrite: bool = False
     resume: bool = False
     verbose: int = 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,13 @@ from tfft.recipes.build import Built, build
 from tfft.recipes.config import FinetuneConfig
 from tfft.recipes.cost import Cost, estimate
 from tfft.recipes.fit import Loop
+from tfft.recipes.frozen import choose_split, computed_once
 from tfft.recipes.prepare import Prepared, prepare
 from tfft.recipes.record import first_record, plain_config
 from tfft.recipes.replicas import Replicas, on_replicas
 from tfft.recipes.run import Run, load
 from tfft.recipes.run_folder import (
+    FROZEN,
     RECORD,
     begin,
     check_resumable,
@@ -139,7 +142,8 @@ class _Finetuning:
         write_record(self.folder, self.record)
         run = Run(self.folder, self.task, prepared.labels, built)
         try:
-            best_epoch = self._train(run, built, batches, prepared)
+            with self._shortened(run, built, examples, batches) as (network, short):
+                best_epoch = self._train(run, network, short, prepared)
             reports = self._finish(run, built, prepared, best_epoch)
         except KeyboardInterrupt as signal:
             with uninterrupted(forget=True):
@@ -237,19 +241,46 @@ class _Finetuning:
     def _learning_rate(self) -> float:
         return self.config.learning_rate or self.method.learning_rate
 
+    @contextlib.contextmanager
+    def _shortened(
+        self, run: Run, built: Built, examples: dict[str, Examples], batches: Batches
+    ) -> Iterator[tuple[Any, Batches]]:
+        """Yields the network and the batches to train on: of what can change."""
+        config = self.config
+        split, note = choose_split(built.network, config.cache_frozen, config.epochs)
+        if note:
+            self._say(f"note: {note}")
+        if split is None:
+            yield built.network, batches
+            return
+        with computed_once(
+            split,
+            built.network,
+            examples,
+            self.folder / FROZEN,
+            self._say,
+            required=bool(config.cache_frozen),
+        ) as short:
+            if short is None:
+                yield built.network, batches
+                return
+            run.compute_with(short.forward)
+            train = short.examples["train"]
+            yield short.network, Batches(train, batches.batch_size, batches.seed)
+
     def _train(
-        self, run: Run, built: Built, batches: Batches, prepared: Prepared
+        self, run: Run, network: Any, batches: Batches, prepared: Prepared
     ) -> int:
         import tensorflow as tf
 
         train = prepared.tables["train"]
         loop = Loop(
-            network=built.network,
+            network=network,
             objective=self.task.loss,
             batches=batches,
             config=self.config,
             learning_rate=self._learning_rate(),
-            policy=compute_policy(built.pretrained.backbone),
+            policy=compute_policy(run.built.pretrained.backbone),
             folder=self.folder,
             resume_from=self.output,
             console=self.console,

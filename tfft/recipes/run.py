@@ -60,6 +60,10 @@ class Run:
 
         return Forward(self.built.network)
 
+    def compute_with(self, forward: Any) -> None:
+        """Takes another way to the network's outputs, until `refresh`."""
+        self.__dict__["_forward"] = forward
+
     def refresh(self) -> None:
         """Traces the network anew, after its precision or its layers changed."""
         self.__dict__.pop("_forward", None)
