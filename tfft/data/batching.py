@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,14 @@ class Examples:
     def form(self, name: str) -> tuple[tuple[int, ...], Any]:
         """Returns the shape and the type of a token of a sequence feature."""
         return (), "int32"
+
+    def select(self, rows: np.ndarray) -> Examples:
+        """Returns some of the rows."""
+        return Examples(
+            {name: [v[row] for row in rows] for name, v in self.sequences.items()},
+            {name: v[rows] for name, v in self.values.items()},
+            self.padding,
+        )
 
 
 def bucket_length(length: int) -> int:
@@ -87,6 +96,12 @@ class Batches:
 
     def __len__(self) -> int:
         return -(-len(self.examples) // self.batch_size)
+
+    def of(self, examples: Examples) -> Batches:
+        """Returns the same batches of other features, or of other rows."""
+        other = copy.copy(self)
+        other.examples = examples
+        return other
 
     def rows(self, epoch: int = 0) -> list[np.ndarray]:
         """Returns the row indices of each batch of an epoch."""

@@ -265,8 +265,7 @@ class _Finetuning:
                 yield built.network, batches
                 return
             run.compute_with(short.forward)
-            train = short.examples["train"]
-            yield short.network, Batches(train, batches.batch_size, batches.seed)
+            yield short.network, batches.of(short.examples["train"])
 
     def _train(
         self, run: Run, network: Any, batches: Batches, prepared: Prepared
