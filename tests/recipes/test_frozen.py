@@ -7,8 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from tfft.core.errors import ConfigError
+from tfft.core.errors import ConfigError, InterruptedRunError
 from tfft.recipes import frozen
+from tfft.training.callbacks import MetricsFile
 
 LAST = {"name": "last_layers", "count": 1}
 USED = "are computed once"
@@ -136,7 +137,7 @@ def test_other_rows_take_the_whole_way(tune):
     expected = run.probabilities(table)
     place = run.folder / "frozen"
     with frozen.computed_once(
-        split, run.model, {"train": encoded}, place, print, required=True
+        split, {"train": encoded}, place, print, required=True
     ) as short:
         run.compute_with(short.forward)
         np.testing.assert_allclose(run.probabilities(table), expected, 0, 1e-6)
@@ -144,3 +145,37 @@ def test_other_rows_take_the_whole_way(tune):
         found = run.probabilities(others)
         run.refresh()
         np.testing.assert_array_equal(found, run.probabilities(others))
+
+
+def test_a_resumed_training_goes_on_alike(tune, tmp_path, monkeypatch):
+    """The states are computed anew, and the same."""
+    options = {
+        "method": LAST, "epochs": 3, "batch_size": 8, "backbone_dropout": 0.0,
+        "early_stopping": 0, "verbose": 0,
+    }  # fmt: skip
+    whole = tune(**options)
+    states = frozen.Prefix.states
+    begin = MetricsFile.on_epoch_begin
+
+    def stop(self, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
+        begin(self, epoch, logs)
+
+    place = {"output_dir": tmp_path / "run"}
+    with monkeypatch.context() as patched:
+        patched.setattr(MetricsFile, "on_epoch_begin", stop)
+        with pytest.raises(InterruptedRunError):
+            tune(**options, **place)
+    computed = []
+    monkeypatch.setattr(
+        frozen.Prefix,
+        "states",
+        lambda *given: computed.append(1) or states(*given),
+    )
+    resumed = tune(**options, **place, resume=True)
+    assert computed
+    assert lines_of(resumed) == lines_of(whole)
+    other = weights_of(resumed)
+    for path, value in weights_of(whole).items():
+        np.testing.assert_array_equal(other[path], value, err_msg=path)

@@ -34,6 +34,10 @@ class Forward:
         )
         self._names = names
 
+    def over(self, network: Any, forms: Mapping[str, tuple[Any, Any]]) -> Forward:
+        """Returns the same for another network of the same outputs."""
+        return Forward(network, forms)
+
     def __call__(
         self, batches: Batches, advance: Callable[[int], None] | None = None
     ) -> np.ndarray:

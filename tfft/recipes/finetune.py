@@ -255,7 +255,6 @@ class _Finetuning:
             return
         with computed_once(
             split,
-            built.network,
             examples,
             self.folder / FROZEN,
             self._say,
@@ -265,7 +264,7 @@ class _Finetuning:
                 yield built.network, batches
                 return
             run.compute_with(short.forward)
-            yield short.network, batches.of(short.examples["train"])
+            yield split.rest, batches.of(short.states["train"])
 
     def _train(
         self, run: Run, network: Any, batches: Batches, prepared: Prepared

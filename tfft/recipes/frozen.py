@@ -26,15 +26,28 @@ class Shortened:
     """A training that begins where the frozen layers end.
 
     Attributes:
-        network: The network from there on; it shares its layers with the whole.
-        examples: The rows by split, with the states there.
-        forward: Gives the outputs of the whole network for these rows in no time,
-            and for any other rows too.
+        split: The cut; what trains is its `rest`.
+        ids: The rows by split as they were encoded.
+        states: The same rows with their states at the cut.
     """
 
-    network: Any
-    examples: Mapping[str, Examples]
-    forward: ShortForward
+    split: Split
+    ids: Mapping[str, Examples]
+    states: Mapping[str, Examples]
+
+    def forward(self, whole: Forward) -> ShortForward:
+        """Returns a forward pass that is short for the rows of validation."""
+        known = "validation" if "validation" in self.ids else "train"
+        states, split = self.states[known], self.split
+        sample = Batches(states, 1).batch(np.array([0]))
+        forms = {
+            name: ((None, *([None] * per_token), *size), sample[name].dtype)
+            for name, per_token, size in zip(
+                split.names, split.per_token, split.sizes, strict=True
+            )
+        }
+        rest = whole.over(split.rest, forms)
+        return ShortForward(whole, rest, self.ids[known], states)
 
 
 class ShortForward:
@@ -103,7 +116,6 @@ def choose_split(
 @contextlib.contextmanager
 def computed_once(
     split: Split,
-    network: Any,
     examples: Mapping[str, Examples],
     folder: Path,
     say: Callable[[str], None],
@@ -114,7 +126,6 @@ def computed_once(
 
     Args:
         split: The cut.
-        network: The whole network.
         examples: The rows by split, `train` and maybe `validation`.
         folder: Where the states are kept when memory is short; removed at the end.
         say: Shows the user a sentence.
@@ -148,27 +159,9 @@ def computed_once(
             name: prefix.states(one, place and place / name)
             for name, one in kept.items()
         }
-        yield Shortened(split.rest, states, _forward(network, split, kept, states))
+        yield Shortened(split, kept, states)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _forward(
-    network: Any,
-    split: Split,
-    ids: Mapping[str, Examples],
-    states: Mapping[str, Examples],
-) -> Any:
-    known = "validation" if "validation" in ids else "train"
-    sample = Batches(states[known], 1).batch(np.array([0]))
-    forms = {
-        name: ((None, *([None] * per_token), *size), sample[name].dtype)
-        for name, per_token, size in zip(
-            split.names, split.per_token, split.sizes, strict=True
-        )
-    }
-    rest = Forward(split.rest, forms)
-    return ShortForward(Forward(network), rest, ids[known], states[known])
 
 
 def available_memory() -> int:
