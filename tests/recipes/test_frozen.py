@@ -55,10 +55,11 @@ def test_training_is_the_same(pair, monkeypatch, method, precision, place):
         monkeypatch.setattr(frozen, "available_memory", lambda: 0)
     plain, short = pair(method=method, precision=precision)
     # Sums of other shapes: float32 rounds in the 7th digit, and bfloat16's states
-    # in the 3rd wherever that tips a value over.
-    tolerance = 1e-5 if precision == "float32" else 3e-3
+    # in the 3rd wherever that tips a value over; a gradient's norm is a product of
+    # many of them.
+    tolerance, relative = (1e-5, 1e-5) if precision == "float32" else (3e-3, 0.03)
     for one, other in zip(lines_of(plain), lines_of(short), strict=True):
-        assert other == pytest.approx(one, abs=tolerance)
+        assert other == pytest.approx(one, abs=tolerance, rel=relative)
     other = weights_of(short)
     for path, value in weights_of(plain).items():
         np.testing.assert_allclose(other[path], value, 0, tolerance, err_msg=path)

@@ -80,9 +80,9 @@ def estimate(**options: Any) -> Estimate:
         return _estimate(config)
     except tf.errors.ResourceExhaustedError as error:
         raise OutOfMemoryError(
-            f"a step of {config.batch_size} rows does not fit into memory",
+            f"a step of {config.rows_per_step} rows does not fit into memory",
             where="estimate",
-            fix="lower batch_size or task.max_length",
+            fix="raise accumulation, lower batch_size or task.max_length",
         ) from error
 
 
@@ -112,9 +112,14 @@ def _estimate(config: FinetuneConfig) -> Estimate:
     policy = choose_precision(config.precision)
     if compute_policy(backbone) != policy:
         set_compute_policy(backbone, policy)
-    batches = Batches(examples["train"], config.batch_size, config.seed)
-    cost = cost_of(network, backbone, batches, config.epochs, policy != "float32")
-    times = probe(network, task.loss, batches, examples.get("validation"), config)
+    pieces = config.accumulation
+    batches = Batches(
+        examples["train"], config.rows_per_step, config.seed, divisible_by=pieces
+    )
+    half = policy != "float32"
+    cost = cost_of(network, backbone, batches, config.epochs, half, accumulation=pieces)
+    validation = examples.get("validation")
+    times = probe(network, task.loss, batches, validation, config, policy)
     facts = dataclasses.asdict(cost)
     return Estimate(
         **{**facts, "memory": cost.memory + times.kept},

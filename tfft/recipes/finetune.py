@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +31,12 @@ from tfft.recipes.build import Built, build
 from tfft.recipes.config import FinetuneConfig
 from tfft.recipes.cost import Cost, estimate
 from tfft.recipes.fit import Loop
-from tfft.recipes.frozen import choose_split, computed_once
+from tfft.recipes.frozen import shortened
 from tfft.recipes.prepare import Prepared, prepare
 from tfft.recipes.record import first_record, plain_config
 from tfft.recipes.replicas import Replicas, on_replicas
 from tfft.recipes.run import Run, load
 from tfft.recipes.run_folder import (
-    FROZEN,
     RECORD,
     begin,
     check_resumable,
@@ -132,6 +130,7 @@ class _Finetuning:
             batches,
             self.config.epochs,
             policy != "float32",
+            accumulation=self.config.accumulation,
         )
         self._say(f"cost: {cost}")
         self._describe(prepared, pretrained, policy, cost)
@@ -142,7 +141,10 @@ class _Finetuning:
         write_record(self.folder, self.record)
         run = Run(self.folder, self.task, prepared.labels, built)
         try:
-            with self._shortened(run, built, examples, batches) as (network, short):
+            with shortened(run, examples, batches, self.config, self._say) as (
+                network,
+                short,
+            ):
                 best_epoch = self._train(run, network, short, prepared)
             reports = self._finish(run, built, prepared, best_epoch)
         except KeyboardInterrupt as signal:
@@ -240,31 +242,6 @@ class _Finetuning:
 
     def _learning_rate(self) -> float:
         return self.config.learning_rate or self.method.learning_rate
-
-    @contextlib.contextmanager
-    def _shortened(
-        self, run: Run, built: Built, examples: dict[str, Examples], batches: Batches
-    ) -> Iterator[tuple[Any, Batches]]:
-        """Yields the network and the batches to train on: of what can change."""
-        config = self.config
-        split, note = choose_split(built.network, config.cache_frozen, config.epochs)
-        if note:
-            self._say(f"note: {note}")
-        if split is None:
-            yield built.network, batches
-            return
-        with computed_once(
-            split,
-            examples,
-            self.folder / FROZEN,
-            self._say,
-            required=bool(config.cache_frozen),
-        ) as short:
-            if short is None:
-                yield built.network, batches
-                return
-            run.compute_with(short.forward)
-            yield split.rest, batches.of(short.states["train"])
 
     def _train(
         self, run: Run, network: Any, batches: Batches, prepared: Prepared

@@ -16,6 +16,9 @@ from tfft.data.batching import Batches, Examples
 from tfft.evaluation.forward import Forward
 from tfft.evaluation.prefix import Prefix
 from tfft.models.frozen import Split, split_frozen
+from tfft.recipes.config import FinetuneConfig
+from tfft.recipes.run import Run
+from tfft.recipes.run_folder import FROZEN
 
 # Of the memory that is available, and of the disk's free space.
 _MEMORY_SHARE, _DISK_SHARE = 0.25, 0.8
@@ -77,6 +80,39 @@ def _same_rows(one: Examples, other: Examples) -> bool:
         np.array_equal(np.concatenate(values), np.concatenate(other.sequences[name]))
         for name, values in one.sequences.items()
     )
+
+
+@contextlib.contextmanager
+def shortened(
+    run: Run,
+    examples: Mapping[str, Examples],
+    batches: Batches,
+    config: FinetuneConfig,
+    say: Callable[[str], None],
+) -> Iterator[tuple[Any, Batches]]:
+    """Yields the network and the batches to train on: those of what can change.
+
+    Args:
+        run: With the whole network; it scores the shorter way meanwhile.
+        examples: The rows by split.
+        batches: The training rows.
+        config: The options of the training.
+        say: Shows the user a sentence.
+    """
+    split, note = choose_split(run.model, config.cache_frozen, config.epochs)
+    if note:
+        say(f"note: {note}")
+    if split is None:
+        yield run.model, batches
+        return
+    required = bool(config.cache_frozen)
+    folder = run.folder / FROZEN
+    with computed_once(split, examples, folder, say, required=required) as short:
+        if short is None:
+            yield run.model, batches
+            return
+        run.compute_with(short.forward)
+        yield split.rest, batches.of(short.states["train"])
 
 
 def choose_split(

@@ -43,6 +43,7 @@ def probe(
     batches: Batches,
     validation: Examples | None,
     config: FinetuneConfig,
+    policy: str,
 ) -> Times:
     """Returns the times of a training; changes the weights of the network.
 
@@ -52,6 +53,7 @@ def probe(
         batches: The training rows.
         validation: The validation rows, if any.
         config: The options of the training.
+        policy: In what numbers the network computes.
     """
     lengths = _lengths(batches)
     order = np.argsort(lengths, kind="stable")
@@ -71,13 +73,13 @@ def probe(
     ours = batches.of(few)
     ends = np.cumsum([0, *map(len, rows)])
     parts = [ours.batch(np.arange(*ends[i : i + 2])) for i in range(2)]
-    seconds_of = _steps(network, objective, ours, parts, config)
+    seconds_of = _steps(network, objective, ours, parts, config, policy)
     known = [float(part["padding_mask"].shape[1]) for part in parts]
     steps = np.interp(lengths, [0.0, *known], [0.0, *seconds_of])
     epoch = float(steps.sum())
     if validation:
         forward = _forward(network, parts[0]) / parts[0]["padding_mask"].size
-        epoch += forward * Batches(validation, batches.batch_size).tokens()[1]
+        epoch += forward * batches.of(validation).tokens()[1]
     return Times(once, kept, float(steps.mean()), epoch, note)
 
 
@@ -99,19 +101,58 @@ def _steps(
     batches: Batches,
     parts: list[dict[str, np.ndarray]],
     config: FinetuneConfig,
+    policy: str,
 ) -> list[float]:
     """Returns the seconds of a step on each batch, the first one's tracing aside."""
     import keras
     import tensorflow as tf
 
+    model = _model(network, objective, config, policy)
+    each = 1 + _STEPS
+    steps = list(itertools.chain(*([part] * each for part in parts)))
+    data = tf.data.Dataset.from_generator(
+        lambda: steps, output_signature=batches.dataset().element_spec
+    )
+    marks: list[float] = []
+    mark = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: marks.append(time.perf_counter())
+    )
+    model.fit(
+        data,
+        steps_per_epoch=len(steps),
+        shuffle=False,
+        verbose=0,
+        callbacks=[mark],
+    )
+    return [
+        float(np.median(np.diff(marks[index * each : (index + 1) * each])))
+        for index in range(len(parts))
+    ]
+
+
+def _model(
+    network: Any,
+    objective: Callable[[Any, Any], tuple[Any, Any]],
+    config: FinetuneConfig,
+    policy: str,
+) -> Any:
+    """Returns a model whose steps cost what those of the training will."""
     from tfft.training.hardware import choose_compilation
+    from tfft.training.loss_scale import LossScale
     from tfft.training.optimizer import adamw
     from tfft.training.step import TrainingModel
 
-    model = TrainingModel(network, objective, clip_norm=config.clip_norm)
+    model = TrainingModel(
+        network,
+        objective,
+        clip_norm=config.clip_norm,
+        accumulation=config.accumulation,
+        on_nan="skip",
+        loss_scale=LossScale() if policy == "mixed_float16" else None,
+    )
     optimizer = adamw(
         model.trainable_variables,
-        learning_rate=1e-6,  # the times of a step, not its effect
+        learning_rate=1e-6,  # the times of a step count, not its effect
         steps=2 * _STEPS,
         warmup=0.0,
         schedule="constant",
@@ -119,27 +160,7 @@ def _steps(
     )
     compiled = choose_compilation(config.compile_step)
     model.compile(optimizer=optimizer, jit_compile=compiled)
-    signature = batches.dataset().element_spec
-    found = []
-    for part in parts:
-        data = tf.data.Dataset.from_generator(
-            lambda part=part: itertools.repeat(part), output_signature=signature
-        )
-        marks: list[float] = []
-        mark = keras.callbacks.LambdaCallback(
-            on_train_batch_end=lambda batch, logs, marks=marks: marks.append(
-                time.perf_counter()
-            )
-        )
-        model.fit(
-            data,
-            steps_per_epoch=1 + _STEPS,
-            shuffle=False,
-            verbose=0,
-            callbacks=[mark],
-        )
-        found.append(float(np.median(np.diff(marks))))
-    return found
+    return model
 
 
 def _forward(network: Any, batch: dict[str, np.ndarray]) -> float:
