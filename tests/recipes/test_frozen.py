@@ -54,15 +54,18 @@ def test_training_is_the_same(pair, monkeypatch, method, precision, place):
     if place == "disk":
         monkeypatch.setattr(frozen, "available_memory", lambda: 0)
     plain, short = pair(method=method, precision=precision)
-    # Sums of other shapes: float32 rounds in the 7th digit, and bfloat16's states
-    # in the 3rd wherever that tips a value over; a gradient's norm is a product of
-    # many of them.
-    tolerance, relative = (1e-5, 1e-5) if precision == "float32" else (3e-3, 0.03)
+    # Sums of other shapes: float32 rounds in the 7th digit. bfloat16 does in the 3rd,
+    # more or less often as TensorFlow fuses operations, and Adam divides a gradient
+    # near zero by its size: steps of 0.01 then differ whole, a few out of twelve.
+    exact = precision == "float32"
+    tolerance, moved = (1e-5, 1e-5) if exact else (5e-3, 0.04)
     for one, other in zip(lines_of(plain), lines_of(short), strict=True):
-        assert other == pytest.approx(one, abs=tolerance, rel=relative)
+        norms = [line.pop("gradient_norm") for line in (one, other)]
+        assert norms[1] == pytest.approx(norms[0], rel=1e-4 if exact else 0.1)
+        assert other == pytest.approx(one, abs=tolerance)
     other = weights_of(short)
     for path, value in weights_of(plain).items():
-        np.testing.assert_allclose(other[path], value, 0, tolerance, err_msg=path)
+        np.testing.assert_allclose(other[path], value, 0, moved, err_msg=path)
     assert not (short.folder / "frozen").exists()
 
 
