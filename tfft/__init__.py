@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tfft.models.pretrained import load_pretrained
     from tfft.models.tokenizer import read_tokenizer
     from tfft.recipes.apply import apply
+    from tfft.recipes.estimate import Estimate, estimate
     from tfft.recipes.finetune import finetune
     from tfft.recipes.inspect import inspect_data
     from tfft.recipes.run import Run, load
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from tfft.tasks.text_classification import TextClassification
 
 _HOMES = {
+    "Estimate": "tfft.recipes.estimate",
     "Full": "tfft.adapters.full",
     "Head": "tfft.adapters.head",
     "LastLayers": "tfft.adapters.last_layers",
@@ -34,6 +36,7 @@ _HOMES = {
     "TextClassifier": "tfft.tasks.networks.text_classifier",
     "TfftError": "tfft.core.errors",
     "apply": "tfft.recipes.apply",
+    "estimate": "tfft.recipes.estimate",
     "finetune": "tfft.recipes.finetune",
     "inspect_data": "tfft.recipes.inspect",
     "load": "tfft.recipes.run",
@@ -42,6 +45,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Estimate",
     "Full",
     "Head",
     "LastLayers",
@@ -52,6 +56,7 @@ __all__ = [
     "TfftError",
     "__version__",
     "apply",
+    "estimate",
     "finetune",
     "inspect_data",
     "layers",

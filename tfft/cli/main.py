@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -68,12 +69,28 @@ def _fail(argv: Sequence[str], text: str, code: int) -> int:
 def _finetune(arguments: Namespace) -> int:
     from tfft.recipes.finetune import finetune
 
-    missing = {"model", "data", "output_dir"} - arguments.options.keys()
-    if missing:
-        names = ", ".join(f"--{name}" for name in sorted(missing))
-        raise ConfigError(f"{names} not given", fix="see tfft finetune --help")
+    _expect(arguments, "model", "data", "output_dir")
     finetune(**arguments.options)
     return 0
+
+
+def _estimate(arguments: Namespace) -> int:
+    from tfft.recipes.estimate import estimate
+
+    _expect(arguments, "model", "data")
+    found = estimate(**arguments.options)
+    print(json.dumps(dataclasses.asdict(found)) if arguments.json else found)
+    return 0
+
+
+def _expect(arguments: Namespace, *names: str) -> None:
+    """Refuses a command without the options it cannot do without."""
+    missing = [f"--{name}" for name in sorted(names) if name not in arguments.options]
+    if missing:
+        raise ConfigError(
+            f"{', '.join(missing)} not given",
+            fix=f"see tfft {arguments.command} --help",
+        )
 
 
 def _evaluate(arguments: Namespace) -> int:
@@ -155,6 +172,7 @@ def _show(tables: Sequence[Any]) -> None:
 
 _COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "finetune": _finetune,
+    "estimate": _estimate,
     "evaluate": _evaluate,
     "predict": _predict,
     "export": _export,

@@ -19,6 +19,10 @@ from tfft.version import __version__
 _GROUPS = ("method", "task")
 _PYTHON_ONLY = ("tokenizer", "callbacks")
 _FLAGS = ("overwrite", "resume")
+_TRAININGS = ("finetune", "estimate")
+_DOTTED = (
+    "Options of a method or a task follow a dot: --method.rank 4 --task.text body."
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -61,7 +65,8 @@ def make_parser() -> argparse.ArgumentParser:
     common.add_argument(
         "--debug", action="store_true", help="show the traceback of an error"
     )
-    for add in (_finetune, _evaluate, _predict, _export, _inspect, add_launch):
+    rest = (_evaluate, _predict, _export, _inspect, add_launch)
+    for add in (_finetune, _estimate, *rest):
         add(commands, common)
     return parser
 
@@ -72,9 +77,25 @@ def _finetune(commands: Any, common: argparse.ArgumentParser) -> None:
         parents=[common],
         allow_abbrev=False,
         help="fine-tune a model on data and write a run folder",
-        epilog="Options of a method or a task follow a dot: --method.rank 4 "
-        "--task.text body.",
+        epilog=_DOTTED,
     )
+    _add_options(parser)
+
+
+def _estimate(commands: Any, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "estimate",
+        parents=[common],
+        allow_abbrev=False,
+        help="say what a fine-tuning will cost in memory and time, without doing it",
+        epilog=_DOTTED,
+    )
+    _add_options(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `finetune`."""
     parser.add_argument(
         "--config", type=Path, help="YAML file with these options by name"
     )
@@ -146,7 +167,7 @@ def _inspect(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Returns the arguments; `options` holds the ones of `finetune` as it takes them.
+    """Returns the arguments; `options` holds those of a training as it takes them.
 
     Raises:
         ConfigError: For anything the command does not know.
@@ -158,13 +179,13 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         return arguments
     plain, dotted = _split_dotted(argv)
     arguments = make_parser().parse_args(plain)
-    if dotted and arguments.command not in ("finetune", "inspect"):
+    if dotted and arguments.command not in (*_TRAININGS, "inspect"):
         raise ConfigError(
             f"unknown option --{next(iter(dotted))}.…",
             where=f"tfft {arguments.command}",
             fix="leave it out",
         )
-    if arguments.command == "finetune":
+    if arguments.command in _TRAININGS:
         arguments.options = _finetune_options(arguments, dotted)
     elif arguments.command == "inspect":
         arguments.task = {"name": arguments.task, **dotted.get("task", {})}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,18 @@ class Examples:
     def lengths(self) -> np.ndarray:
         """The number of tokens of each row."""
         return np.array([len(ids) for ids in self.sequences["token_ids"]], "int64")
+
+    def form(self, name: str) -> tuple[tuple[int, ...], Any]:
+        """Returns the shape and the type of a token of a sequence feature."""
+        return (), "int32"
+
+    def select(self, rows: np.ndarray) -> Examples:
+        """Returns some of the rows."""
+        return Examples(
+            {name: [v[row] for row in rows] for name, v in self.sequences.items()},
+            {name: v[rows] for name, v in self.values.items()},
+            self.padding,
+        )
 
 
 def bucket_length(length: int) -> int:
@@ -84,6 +97,12 @@ class Batches:
     def __len__(self) -> int:
         return -(-len(self.examples) // self.batch_size)
 
+    def of(self, examples: Examples) -> Batches:
+        """Returns the same batches of other features, or of other rows."""
+        other = copy.copy(self)
+        other.examples = examples
+        return other
+
     def rows(self, epoch: int = 0) -> list[np.ndarray]:
         """Returns the row indices of each batch of an epoch."""
         lengths = self.examples.lengths
@@ -114,8 +133,9 @@ class Batches:
         length = bucket_length(int(self.examples.lengths[filled].max()))
         batch: dict[str, np.ndarray] = {}
         for name, sequences in self.examples.sequences.items():
+            shape, dtype = self.examples.form(name)
             padded = np.full(
-                (self.padded_size, length), self.examples.padding[name], "int32"
+                (self.padded_size, length, *shape), self.examples.padding[name], dtype
             )
             for index, row in enumerate(filled):
                 padded[index, : len(sequences[row])] = sequences[row]

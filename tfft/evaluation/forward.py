@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,19 +16,27 @@ class Forward:
     Args:
         network: A Keras model that takes batch dicts. Change its weights as you
             like; after a change of its layers or its precision make a new one.
+        forms: The shape and the type of its inputs that are no ids, by name.
     """
 
-    def __init__(self, network: Any) -> None:
+    def __init__(
+        self, network: Any, forms: Mapping[str, tuple[Any, Any]] | None = None
+    ) -> None:
         import tensorflow as tf
 
         names = list(network.input)
+        known = dict.fromkeys(names, ((None, None), "int32")) | dict(forms or {})
         self._call = tf.function(
             lambda batch: network(batch, training=False),
             input_signature=[
-                {name: tf.TensorSpec((None, None), tf.int32, name) for name in names}
+                {name: tf.TensorSpec(*known[name], name) for name in names}
             ],
         )
         self._names = names
+
+    def over(self, network: Any, forms: Mapping[str, tuple[Any, Any]]) -> Forward:
+        """Returns the same for another network of the same outputs."""
+        return Forward(network, forms)
 
     def __call__(
         self, batches: Batches, advance: Callable[[int], None] | None = None

@@ -92,6 +92,9 @@ class FinetuneConfig:
             Defaults to none.
         projector: Validation rows whose vectors TensorBoard's projector shows.
             Defaults to 0.
+        cache_frozen: Whether the layers below everything that trains, and below
+            any dropout, are computed once for each row and kept. Defaults to yes
+            when there are such layers and more epochs than one.
         overwrite: Replaces what the run folder holds. Defaults to False.
         resume: Goes on from the last checkpoint of an interrupted run, to the
             weights it would have had without the interruption. Defaults to False.
@@ -135,6 +138,7 @@ class FinetuneConfig:
     log_every: int = 10
     profile: tuple[int, ...] = ()
     projector: int = 0
+    cache_frozen: bool | None = None
     overwrite: bool = False
     resume: bool = False
     verbose: int = 1

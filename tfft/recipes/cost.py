@@ -8,12 +8,29 @@ from dataclasses import dataclass
 from typing import Any
 
 from tfft.data.batching import Batches, bucket_length
+from tfft.models.layers import spots
 
-# Bytes kept for the backward pass per token, layer and hidden unit in 16-bit
-# numbers, and per attention score (Korthikanti et al., 2022, arXiv:2205.05198).
-_BYTES_PER_UNIT, _BYTES_PER_SCORE = 34, 5
-# A variable's gradient and AdamW's two moments, in float32.
-_BYTES_PER_TRAINABLE = 12
+# What backpropagation keeps of a layer, in bytes, as TensorFlow's graph of a BERT
+# block has it: by token and unit between the two dense layers (the exact GELU keeps
+# three products and erfc), by token and hidden unit (two norms in float32, query, key,
+# value, context), and by attention score (softmax in float32, mask, its cast). Under
+# bfloat16 norms, GELU and softmax stay in float32.
+_KEPT_FLOAT32 = (16, 40, 5)
+_KEPT_HALF = (14, 28, 7)
+# A mask by hidden unit for two dropouts; masks and dropped scores by score.
+_KEPT_BY_DROPOUT = (2, 4)
+# A forward pass alone holds one layer: its GELU's four products, or its scores three
+# times; and two states.
+_PASSING = (16, 8, 9)
+# In float32: a trainable variable's gradient, once more when it is clipped, AdamW's
+# two moments, and the best value so far.
+_BYTES_PER_TRAINABLE = 20
+# A checkpoint copies variable and moments, and once more to write them.
+_BYTES_PER_SAVED = 24
+# The graphs of training and evaluation, and the kernels that are compiled for them.
+_GRAPHS, _GRAPHS_PER_LAYER = 100e6, 10e6
+# Results are computed in float32, on this many rows at a time.
+_EVALUATED = 32
 
 
 @dataclass(frozen=True)
@@ -23,7 +40,7 @@ class Cost:
     Attributes:
         trainable: Number of trainable parameters.
         total: Number of parameters.
-        memory: Bytes of weights, optimizer and activations, about.
+        memory: Bytes at the peak, about: of the process on a CPU, of the device else.
         steps: Optimizer steps.
         epochs: Passes over the rows.
         tokens: Real tokens of an epoch.
@@ -55,7 +72,13 @@ def count(variables: Iterable[Any]) -> int:
 
 
 def estimate(
-    network: Any, backbone: Any, batches: Batches, epochs: int, half: bool
+    network: Any,
+    backbone: Any,
+    batches: Batches,
+    epochs: int,
+    half: bool,
+    *,
+    accumulation: int = 1,
 ) -> Cost:
     """Returns the cost of training a network.
 
@@ -65,20 +88,87 @@ def estimate(
         batches: The training rows.
         epochs: Passes over them.
         half: Whether activations take 16 bits.
+        accumulation: Pieces in which a step is computed.
     """
-    trainable, total = count(network.trainable_weights), count(network.weights)
-    length = bucket_length(int(batches.examples.lengths.max()))
-    unit = _BYTES_PER_UNIT * backbone.hidden_dim
-    score = _BYTES_PER_SCORE * backbone.num_heads * length
-    per_token = backbone.num_layers * (unit + score) * (1 if half else 2)
-    activations = per_token * batches.batch_size * length
     real, padded = batches.tokens()
     return Cost(
-        trainable=trainable,
-        total=total,
-        memory=4 * total + _BYTES_PER_TRAINABLE * trainable + activations,
+        trainable=count(network.trainable_weights),
+        total=count(network.weights),
+        memory=_held(network) + _added(network, backbone, batches, half, accumulation),
         steps=len(batches) * epochs,
         epochs=epochs,
         tokens=real,
         padding=1 - real / padded,
+    )
+
+
+def _held(network: Any) -> int:
+    """Returns the bytes in use: weights, and on a CPU the process with its data."""
+    from tfft.training.hardware import devices
+
+    if any(devices()):
+        return 4 * count(network.weights)
+    import psutil
+
+    return psutil.Process().memory_info().rss
+
+
+def _added(
+    network: Any, backbone: Any, batches: Batches, half: bool, accumulation: int
+) -> int:
+    """Returns the bytes that training adds to that at its worst moment."""
+    trainable = count(network.trainable_weights)
+    rows = -(-batches.batch_size // accumulation)
+    length = bucket_length(int(batches.examples.lengths.max()))
+    step = _activations(backbone, rows, length, half)
+    if half:
+        step += 2 * count(v for v in backbone.weights if v.name.endswith("kernel"))
+    step += _BYTES_PER_TRAINABLE * trainable
+    saving = (_BYTES_PER_TRAINABLE - 8 + _BYTES_PER_SAVED) * trainable
+    evaluation = _passing(backbone, _EVALUATED, length) + 12 * trainable
+    graphs = _GRAPHS + _GRAPHS_PER_LAYER * backbone.num_layers
+    return int(graphs + max(step, saving, evaluation))
+
+
+def _activations(backbone: Any, rows: int, length: int, half: bool) -> int:
+    """Returns the bytes of activations that a step holds at once."""
+    inner, unit, score = _KEPT_HALF if half else _KEPT_FLOAT32
+    if _dropout(backbone):
+        unit, score = unit + _KEPT_BY_DROPOUT[0], score + _KEPT_BY_DROPOUT[1]
+    per_token = (
+        inner * backbone.intermediate_dim
+        + unit * backbone.hidden_dim
+        + score * backbone.num_heads * length
+    )
+    kept = _layers_with_gradient(backbone) * per_token * rows * length
+    return kept + _passing(backbone, rows, length)
+
+
+def _passing(backbone: Any, rows: int, length: int) -> int:
+    """Returns the bytes of a forward pass that nothing goes back through."""
+    inner, unit, score = _PASSING
+    widest = max(inner * backbone.intermediate_dim, score * backbone.num_heads * length)
+    return rows * length * (widest + unit * backbone.hidden_dim)
+
+
+def _layers_with_gradient(backbone: Any) -> int:
+    """Returns how many layers, from the first that trains on, keep activations."""
+    blocks = [
+        layer
+        for layer in backbone.layers
+        if any(variable.name.endswith("kernel") for variable in layer.weights)
+        and len(layer.weights) > 2
+    ]
+    if any(v.trainable for v in backbone.weights if "embedding" in v.path):
+        return len(blocks)
+    trains = [bool(block.trainable_weights) for block in blocks]
+    return len(blocks) - trains.index(True) if any(trains) else 0
+
+
+def _dropout(backbone: Any) -> bool:
+    import keras
+
+    return any(
+        isinstance(spot.layer, keras.layers.Dropout) and spot.layer.rate
+        for spot in spots(backbone)
     )

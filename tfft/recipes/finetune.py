@@ -31,6 +31,7 @@ from tfft.recipes.build import Built, build
 from tfft.recipes.config import FinetuneConfig
 from tfft.recipes.cost import Cost, estimate
 from tfft.recipes.fit import Loop
+from tfft.recipes.frozen import shortened
 from tfft.recipes.optimize import describe_rate
 from tfft.recipes.plan import plan_training
 from tfft.recipes.prepare import Prepared, prepare
@@ -131,6 +132,7 @@ class _Finetuning:
             batches,
             self.config.epochs,
             policy != "float32",
+            accumulation=self.config.accumulation,
         )
         self._say(f"cost: {cost}")
         self._describe(prepared, pretrained, policy, cost)
@@ -144,7 +146,11 @@ class _Finetuning:
         write_record(self.folder, self.record)
         run = Run(self.folder, self.task, prepared.labels, built)
         try:
-            best_epoch = self._train(run, built, batches, prepared, plan)
+            with shortened(run, examples, batches, self.config, self._say) as (
+                network,
+                short,
+            ):
+                best_epoch = self._train(run, network, short, prepared, plan)
             reports = self._finish(run, built, prepared, best_epoch)
         except KeyboardInterrupt as signal:
             with uninterrupted(forget=True):
@@ -244,7 +250,7 @@ class _Finetuning:
     def _train(
         self,
         run: Run,
-        built: Built,
+        network: Any,
         batches: Batches,
         prepared: Prepared,
         plan: dict[str, Any],
@@ -253,12 +259,12 @@ class _Finetuning:
 
         train = prepared.tables["train"]
         loop = Loop(
-            network=built.network,
+            network=network,
             objective=self.task.loss,
             batches=batches,
             config=self.config,
             learning_rate=self._learning_rate(),
-            policy=compute_policy(built.pretrained.backbone),
+            policy=compute_policy(run.built.pretrained.backbone),
             folder=self.folder,
             resume_from=self.output,
             console=self.console,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,14 @@ class Run:
         from tfft.evaluation.forward import Forward
 
         return Forward(self.built.network)
+
+    def compute_with(self, shorten: Callable[[Any], Any]) -> None:
+        """Takes a shorter way to the network's outputs, until `refresh`.
+
+        Args:
+            shorten: Returns it, from the forward pass of the whole network.
+        """
+        self.__dict__["_forward"] = shorten(self._forward)
 
     def refresh(self) -> None:
         """Traces the network anew, after its precision or its layers changed."""

@@ -24,6 +24,7 @@ from tfft.models.pretrained import Pretrained
 
 RECORD, METRICS, TOKENIZER = "run.json", "metrics.jsonl", "tokenizer.json"
 ADAPTER, BASE, LOGS, TABLE = "adapter", "base", "logs", "metrics.csv"
+FROZEN = "frozen"
 CHECKPOINTS = "checkpoints"
 _HEAD, _BACKBONE = "head.safetensors", "backbone.safetensors"
 # A base waits under this name, which a crash may leave behind, until the run begins.
@@ -83,7 +84,7 @@ def begin(folder: Path, *, overwrite: bool) -> None:
 
 def _empty(folder: Path) -> None:
     """Removes what a run writes, and nothing else."""
-    for name in (ADAPTER, BASE, LOGS, CHECKPOINTS):
+    for name in (ADAPTER, BASE, LOGS, FROZEN, CHECKPOINTS):
         shutil.rmtree(folder / name, ignore_errors=True)
     files = (RECORD, METRICS, TOKENIZER, _HEAD, _BACKBONE, "report.json", "report.md")
     for name in (*files, TABLE):

@@ -46,7 +46,7 @@ def summary(architecture: Architecture, backbone: Any, pooling: Pooling) -> Any:
         pooling: `pooler` for the layer pretrained for it, `first` for the state of
             the first token, `mean` for the mean of all.
     """
-    outputs = backbone(backbone.input)
+    outputs = backbone.output
     if pooling == "pooler":
         return architecture.pooled(outputs)
     states = architecture.sequence(outputs)

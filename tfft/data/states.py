@@ -1,0 +1,84 @@
+"""Examples whose first layers are computed already: states in place of ids."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfft.core.files import storage_errors
+from tfft.data.batching import Examples
+
+
+@dataclass(frozen=True)
+class Ragged(Sequence[np.ndarray]):
+    """Arrays of unequal length that lie one after another in a single one.
+
+    Attributes:
+        values: All of them, shape (total length, ...).
+        starts: Where each begins, and the end of the last.
+
+    >>> Ragged(np.arange(5), np.array([0, 2, 5]))[1].tolist()
+    [2, 3, 4]
+    """
+
+    values: np.ndarray
+    starts: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.values[self.starts[index] : self.starts[index + 1]]
+
+
+@dataclass(frozen=True)
+class StateExamples(Examples):
+    """Examples that need no ids, because a model was run up to its states.
+
+    Attributes:
+        sizes: The number of tokens of each row.
+    """
+
+    sizes: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """The number of tokens of each row."""
+        return self.sizes
+
+    def form(self, name: str) -> tuple[tuple[int, ...], Any]:
+        """Returns the shape and the type of a token of a sequence feature."""
+        values = self.sequences[name]
+        if isinstance(values, Ragged):
+            return values.values.shape[1:], values.values.dtype
+        return super().form(name)
+
+
+def new_array(shape: tuple[int, ...], dtype: Any, path: Path | None) -> np.ndarray:
+    """Returns an array to be filled, in memory or in a file.
+
+    Args:
+        shape: Its shape.
+        dtype: Its type.
+        path: The file; None for memory.
+
+    Raises:
+        StorageError: When the disk has no room for all of it.
+    """
+    if path is None:
+        return np.empty(shape, dtype)
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        with path.open("wb") as file:
+            # A disk that fills up later would kill the process that writes there.
+            os.posix_fallocate(file.fileno(), 0, size)
+        return np.memmap(path, dtype, "r+", shape=shape)

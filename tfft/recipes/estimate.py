@@ -1,0 +1,142 @@
+"""What a fine-tuning will cost: counted, and timed on a few real steps."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from tfft.adapters.method import METHODS, Method
+from tfft.core.environment import check_environment
+from tfft.core.errors import OutOfMemoryError
+from tfft.data.batching import Batches
+from tfft.models.precision import compute_policy, set_compute_policy
+from tfft.models.pretrained import load_pretrained
+from tfft.recipes.build import build
+from tfft.recipes.config import FinetuneConfig
+from tfft.recipes.cost import Cost
+from tfft.recipes.cost import estimate as cost_of
+from tfft.recipes.prepare import prepare
+from tfft.recipes.probe import probe
+from tfft.tasks.task import TASKS, Task
+
+
+@dataclass(frozen=True)
+class Estimate(Cost):
+    """What a training will cost.
+
+    Attributes:
+        precision: What it computes in.
+        kept: Bytes of the states of frozen layers that are computed once; 0 when
+            none are.
+        seconds_per_step: Of a step as long as the mean one.
+        seconds: Of training and its validations, without start-up and final scores.
+        note: Why frozen layers are not computed once, when dropout prevents it.
+    """
+
+    precision: str
+    kept: int
+    seconds_per_step: float
+    seconds: float
+    note: str
+
+    def __str__(self) -> str:
+        """Returns the lines that `tfft estimate` prints."""
+        lines = {
+            "parameters": f"{self.total:,}, {self.trainable:,} of them trainable",
+            "peak memory": f"about {self.memory / 1e9:.1f} GB",
+            "steps": f"{self.steps:,} in {self.epochs} epochs",
+            "tokens": f"{self.tokens:,} an epoch, {100 * self.padding:.0f} % padding",
+            "time": f"about {_duration(self.seconds)}, "
+            f"{self.seconds_per_step:.3f} s a step in {self.precision}",
+        }
+        if self.kept:
+            lines["frozen layers"] = f"computed once, {self.kept / 1e6:,.1f} MB"
+        if self.note:
+            lines["note"] = self.note
+        return "\n".join(f"{name + ':':15}{text}" for name, text in lines.items())
+
+
+def estimate(**options: Any) -> Estimate:
+    """Returns what a fine-tuning will cost, without doing it.
+
+    A few real steps are done, of the longest batch and of a typical one, in the
+    precision of the training; nothing is written.
+
+    Args:
+        **options: Those of `finetune`; `output_dir` may be left out.
+
+    Raises:
+        ConfigError: For options that cannot be meant.
+        MissingInputError: For data or a model that is not there.
+        DataError: For data or model files that cannot be used.
+        OutOfMemoryError: When a step does not fit into memory.
+    """
+    import tensorflow as tf
+
+    check_environment()
+    config = FinetuneConfig(**{"output_dir": None, **options})
+    try:
+        return _estimate(config)
+    except tf.errors.ResourceExhaustedError as error:
+        raise OutOfMemoryError(
+            f"a step of {config.rows_per_step} rows does not fit into memory",
+            where="estimate",
+            fix="raise accumulation, lower batch_size or task.max_length",
+        ) from error
+
+
+def _estimate(config: FinetuneConfig) -> Estimate:
+    from tfft.training.hardware import choose_precision
+
+    task: Task = TASKS.resolve(config.task)
+    method: Method = METHODS.resolve(config.method)
+    prepared = prepare(
+        task,
+        config.data,
+        validation=config.validation,
+        test=config.test,
+        on_bad_rows=config.on_bad_rows,
+        seed=config.seed,
+    )
+    pretrained = load_pretrained(
+        config.model, config.tokenizer, config.backbone_dropout
+    )
+    backbone = pretrained.backbone
+    task, _ = task.suited_to(pretrained)
+    examples = {
+        split: task.encode(table, pretrained.tokenizer, prepared.labels)[0]
+        for split, table in prepared.tables.items()
+    }
+    network = build(task, method, pretrained, prepared.labels, config.seed).network
+    policy = choose_precision(config.precision)
+    if compute_policy(backbone) != policy:
+        set_compute_policy(backbone, policy)
+    pieces = config.accumulation
+    batches = Batches(
+        examples["train"], config.rows_per_step, config.seed, divisible_by=pieces
+    )
+    half = policy != "float32"
+    cost = cost_of(network, backbone, batches, config.epochs, half, accumulation=pieces)
+    validation = examples.get("validation")
+    times = probe(network, task.loss, batches, validation, config, policy)
+    facts = dataclasses.asdict(cost)
+    return Estimate(
+        **{**facts, "memory": cost.memory + times.kept},
+        precision=policy,
+        kept=times.kept,
+        seconds_per_step=times.step,
+        seconds=times.once + config.epochs * times.epoch,
+        note=times.note,
+    )
+
+
+def _duration(seconds: float) -> str:
+    """Returns a time as people say it.
+
+    >>> _duration(42), _duration(600), _duration(9000)
+    ('42 s', '10 min', '2.5 h')
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
