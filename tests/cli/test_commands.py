@@ -149,4 +149,7 @@ def test_the_command_line_overrides_the_yaml_file(
     assert not (tmp_path / "wrong").exists()
     assert "data: 32 train, 4 validation, 4 test rows · 2 labels: neg, pos" in shown
     assert "4 steps in 1 epochs" in shown
-    assert "training: lora, learning rate 0.001 (lora default), float32 on " in shown
+    assert (
+        "training: lora, adamw, learning rate 0.001 (lora default), float32 on "
+        in shown
+    )

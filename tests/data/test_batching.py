@@ -99,7 +99,9 @@ def test_the_content_of_batches(examples, seed):
             "padding_mask": np.zeros((8, length), "int32"),
             "labels": np.zeros(8, "int32"),
             "weights": np.zeros(8, "float32"),
+            "row_ids": np.full(8, -1, "int32"),
         }
+        expected["row_ids"][: len(rows)] = rows
         for index in range(8):
             row = rows[index] if index < len(rows) else rows[0]
             real = examples.lengths[row]
@@ -148,3 +150,33 @@ def test_the_dataset_gives_the_epochs_one_after_another(examples, first_epoch):
         assert ours.keys() == theirs.keys()
         for name, array in theirs.items():
             np.testing.assert_array_equal(ours[name], array, name, strict=True)
+
+
+@pytest.mark.parametrize(("epoch", "step"), [(0, 0), (0, 3), (2, 6)])
+def test_a_data_set_begins_anywhere(examples, epoch, step):
+    batches = Batches(examples, 8, 3)
+    expected = [*batches.epoch(epoch)][step:] + [*batches.epoch(epoch + 1)][:2]
+    found = batches.dataset(epoch, step).take(len(expected)).as_numpy_iterator()
+    for one, other in zip(found, expected, strict=True):
+        for name, value in other.items():
+            np.testing.assert_array_equal(one[name], value, name)
+
+
+@pytest.mark.parametrize("shares", [2, 3])
+def test_the_parts_of_all_processes_are_the_rows_once(examples, shares):
+    batches = Batches(examples, 8, 3, divisible_by=shares)
+    assert batches.padded_size % shares == 0
+    count = len(batches)
+    parts = [
+        [*batches.dataset(0, 0, shares, range(i, i + 1)).take(count)]
+        for i in range(shares)
+    ]
+    rows = np.concatenate([one["row_ids"] for part in parts for one in part])
+    assert sorted(rows[rows >= 0]) == list(range(len(examples)))
+    for batch, *pieces in zip(batches.epoch(0), *parts, strict=True):
+        for name, value in batch.items():
+            joined = np.concatenate([np.array(one[name]) for one in pieces])
+            np.testing.assert_array_equal(joined, value, name)
+    both = [*batches.dataset(0, 0, shares, range(2)).take(2)]
+    np.testing.assert_array_equal(both[0]["row_ids"], parts[0][0]["row_ids"])
+    np.testing.assert_array_equal(both[1]["row_ids"], parts[1][0]["row_ids"])
