@@ -19,6 +19,7 @@ from tfft.core.errors import (
 )
 from tfft.core.files import sha256
 from tfft.models.architecture import ARCHITECTURES, Architecture, architecture_of
+from tfft.models.attention import use_products
 from tfft.models.configuration import Pooling, read_config, read_pooling
 from tfft.models.layers import set_dropout, variables_by_path
 from tfft.models.tokenizer import Tokenizer, from_keras_hub, read_tokenizer
@@ -97,6 +98,7 @@ def load_pretrained(
         loaded = _from_object(model, tokenizer)
     if dropout is not None:
         set_dropout(loaded.backbone, dropout)
+    use_products(loaded.backbone)
     vocabulary = loaded.backbone.vocabulary_size
     if loaded.tokenizer.vocabulary_size > vocabulary:
         raise DataError(

@@ -1,0 +1,71 @@
+"""Attention by products is Keras' attention, faster."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfft.models.attention import attend, use_products
+
+
+def numpy_attention(q, k, v, mask):
+    q, k, v = (x.astype("float64").transpose(0, 2, 1, 3) for x in (q, k, v))
+    scores = np.where(mask[:, None], q @ k.transpose(0, 1, 3, 2), -np.inf)
+    shares = np.exp(scores - scores.max(-1, keepdims=True))
+    shares /= shares.sum(-1, keepdims=True)
+    return (shares @ v).transpose(0, 2, 1, 3)
+
+
+def test_attention_is_the_formula():
+    random = np.random.default_rng(0)
+    q = random.normal(size=(2, 3, 4, 5)).astype("float32")
+    k, v = (random.normal(size=(2, 6, 4, 5)).astype("float32") for _ in range(2))
+    mask = random.random((2, 3, 6)) < 0.6
+    mask[..., 0] = True
+    found = attend(q, k, v, mask, lambda shares: shares)
+    # 1e-6: float32 sums of six values of order 1.
+    np.testing.assert_allclose(found, numpy_attention(q, k, v, mask), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("training", [False, True])
+def test_a_backbone_computes_and_learns_as_before(
+    dropout, training, make_backbone, make_batch
+):
+    outputs, gradients = [], []
+    batch = make_batch()
+    inputs = {k: batch[k] for k in ("token_ids", "segment_ids", "padding_mask")}
+    for by_products in (False, True):
+        backbone = make_backbone(dropout=dropout)
+        if by_products:
+            use_products(backbone)
+        weights = [v.value for v in backbone.trainable_variables]
+        with tf.GradientTape() as tape:
+            found = backbone(inputs, training=training)["sequence_output"]
+            loss = tf.reduce_sum(found**2 * inputs["padding_mask"][..., None])
+        outputs.append(np.array(found))
+        gradients.append(tape.gradient(loss, weights, unconnected_gradients="zero"))
+    # 1e-5: sums in another order; dropout draws the same mask.
+    np.testing.assert_allclose(*outputs, rtol=0, atol=1e-5)
+    for one, other in zip(*gradients, strict=True):
+        pair = (np.array(tf.convert_to_tensor(x)) for x in (one, other))
+        np.testing.assert_allclose(*pair, rtol=1e-4, atol=1e-4)
+
+
+def test_scores_that_are_asked_for_are_given():
+    layer = keras.layers.MultiHeadAttention(2, 3)
+    x = np.random.default_rng(0).normal(size=(1, 4, 6)).astype("float32")
+    _, expected = layer(x, x, return_attention_scores=True)
+    use_products(keras.Sequential([keras.Input((4, 6)), _Around(layer)]))
+    _, found = layer(x, x, return_attention_scores=True)
+    np.testing.assert_array_equal(found, expected)
+    assert "_compute_attention" in vars(layer)
+
+
+class _Around(keras.layers.Layer):
+    def __init__(self, layer):
+        super().__init__()
+        self.inner = layer
+
+    def call(self, x):
+        return self.inner(x, x)
