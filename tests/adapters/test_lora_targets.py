@@ -12,8 +12,8 @@ PLACES = (
     "attention.key",
     "attention.value",
     "attention.output",
-    "feedforward.intermediate",
-    "feedforward.output",
+    "ffn.up",
+    "ffn.down",
 )
 
 
@@ -31,10 +31,10 @@ def places(*tails, layers=(0, 1)):
         ("attention.output", places("attention.output")),
         # PEFT's names, where output.dense alone ends two of them.
         ("attention.output.dense", places("attention.output")),
-        ("output.dense", places("attention.output", "feedforward.output")),
-        ("intermediate.dense", places("feedforward.intermediate")),
+        ("output.dense", places("attention.output", "ffn.down")),
+        ("intermediate.dense", places("ffn.up")),
         ("encoder.layer.0.attention.self.key", places("attention.key", layers=[0])),
-        ("layers.0.feedforward.*", places(*PLACES[4:], layers=[0])),
+        ("layers.0.ffn.*", places(*PLACES[4:], layers=[0])),
         ("layers.[!0].*.query", places("attention.query", layers=[1])),
         (r"re:layers\.\d\.attention\.(key|value)", places(*PLACES[1:3])),
         ("all-linear", places(*PLACES)),
@@ -50,10 +50,10 @@ def test_the_places_meant_are_the_ones_adapted(backbone):
     adapter = method.apply(backbone, architecture_of(backbone), seed=0)
     assert [one.place.name for one in adapter.injected] == [
         "layers.0.attention.output",
-        "layers.0.feedforward.output",
+        "layers.0.ffn.down",
         "layers.1.attention.query",
         "layers.1.attention.output",
-        "layers.1.feedforward.output",
+        "layers.1.ffn.down",
     ]
     assert len(backbone.trainable_variables) == 2 * 5
     for one in adapter.injected:

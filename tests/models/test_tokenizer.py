@@ -160,7 +160,8 @@ def test_columns_of_unequal_length_are_an_error(tokenizer):
 def test_a_folder_without_a_tokenizer(tmp_path):
     with pytest.raises(MissingInputError) as caught:
         read_tokenizer(tmp_path)
-    assert caught.value.expected == "tokenizer.json or vocab.txt"
+    expected = "tokenizer.json, vocab.txt, or vocab.json and merges.txt"
+    assert caught.value.expected == expected
 
 
 @pytest.mark.parametrize(

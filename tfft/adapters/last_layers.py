@@ -46,10 +46,10 @@ class LastLayers(Method):
         last = tuple(f"layers.{i}." for i in range(first, backbone.num_layers))
         variables = variables_by_path(backbone)
         chosen = [
-            variables[path]
-            for place in architecture.places(backbone.num_layers)
+            variables[weight.path]
+            for place in architecture.places_of(backbone)
             if place.name.startswith(last) or place.name in architecture.top
-            for path, _ in place.weights()
+            for weight in place.weights()
         ]
         train_only(backbone, chosen)
         return Adapter(self, backbone, architecture)

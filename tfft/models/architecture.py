@@ -3,93 +3,81 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from tfft.core.errors import ConfigError
 from tfft.core.registry import Registry
-
-Kind = Literal["linear", "norm", "embedding"]
+from tfft.models.configuration import Pooling
+from tfft.models.places import Place
 
 ARCHITECTURES = Registry("architecture", "tfft.models")
-
-_WEIGHTS: dict[Kind, tuple[tuple[str, str], ...]] = {
-    "linear": (("kernel", "weight"), ("bias", "bias")),
-    "norm": (("gamma", "weight"), ("beta", "bias")),
-    "embedding": (("embeddings", "weight"),),
-}
-
-
-@dataclass(frozen=True)
-class Place:
-    """A layer with weights, by the three names it goes by.
-
-    Attributes:
-        name: tfft's name, `layers.3.attention.query` or `pooler`.
-        path: The Keras layer path below the backbone.
-        theirs: The Hugging Face module name, without the model's prefix.
-        kind: Which weights it has.
-    """
-
-    name: str
-    path: str
-    theirs: str
-    kind: Kind = "linear"
-
-    @property
-    def names(self) -> tuple[str, str, str]:
-        """Every name that a target pattern may use, in dots."""
-        return self.name, self.theirs, self.path.replace("/", ".")
-
-    def weights(self) -> Iterator[tuple[str, str]]:
-        """Yields pairs of Keras variable path and Hugging Face tensor name."""
-        for ours, theirs in _WEIGHTS[self.kind]:
-            yield f"{self.path}/{ours}", f"{self.theirs}.{theirs}"
-
-    def at(self, index: int) -> Place:
-        """Returns the place of one layer from a template with `{i}`."""
-        return Place(
-            self.name.format(i=index),
-            self.path.format(i=index),
-            self.theirs.format(i=index),
-            self.kind,
-        )
 
 
 class Architecture(abc.ABC):
     """One family of backbones; a file of its own that registers itself.
 
+    The names of places are the same in every family: `layers.3.attention.query`,
+    `.key`, `.value`, `.output` and `.norm`, `layers.3.ffn.up`, `.down`, `.norm`, and
+    `.gate` where there is one; outside the layers `embeddings.token` and, where the
+    family has them, `embeddings.position`, `embeddings.segment`, `embeddings.norm`,
+    `norm`, `pooler` and `head`.
+
     Attributes:
         backbone_class: Name of the KerasHub class.
         prefix: What a Hugging Face checkpoint with a head puts before the names.
+        inputs: What a batch must hold.
+        causal: Whether a token sees only those before it, so that the backbone is a
+            language model.
+        poolings: The ways to sum up a text, the family's own first.
         once: The places outside the layers.
         per_layer: The places of one layer, with `{i}` for its index.
         default_targets: Where adapters go when the user names no place; PEFT's.
-        optional: Places whose weights a checkpoint may lack, as a masked
-            language model lacks the pooler. They start at random, so they train.
+        optional: Places that only some tasks use, as a language model does not use
+            the pooler. A checkpoint may lack their weights: they then start at
+            random, so they train.
         top: Places above the stack, which train when its last layers do.
+        unused: Regular expressions for the tensors that checkpoints hold and nothing
+            needs, such as a table of positions 0, 1, 2, ….
+        dropout_keys: The keys of the config that hold dropout rates.
     """
 
     backbone_class: ClassVar[str]
     prefix: ClassVar[str]
+    inputs: ClassVar[tuple[str, ...]] = ("token_ids", "padding_mask")
+    causal: ClassVar[bool]
+    poolings: ClassVar[tuple[Pooling, ...]]
     once: ClassVar[tuple[Place, ...]]
     per_layer: ClassVar[tuple[Place, ...]]
     default_targets: ClassVar[tuple[str, ...]]
     optional: ClassVar[tuple[str, ...]] = ()
     top: ClassVar[tuple[str, ...]] = ()
+    unused: ClassVar[tuple[str, ...]] = ()
+    dropout_keys: ClassVar[tuple[str, ...]]
 
     @abc.abstractmethod
     def build(self, config: Mapping[str, Any]) -> Any:
         """Returns a backbone with random weights for a Hugging Face config."""
 
     @abc.abstractmethod
-    def pooled(self, outputs: Any) -> Any:
-        """Returns the (batch, hidden) summary among the outputs of the backbone."""
+    def max_length(self, config: Mapping[str, Any]) -> int:
+        """Returns the most tokens of a text for a Hugging Face config."""
 
     def sequence(self, outputs: Any) -> Any:
-        """Returns the (batch, length, hidden) states among the outputs."""
-        return outputs["sequence_output"]
+        """Returns the (batch, length, hidden) states among the backbone's outputs."""
+        return outputs
+
+    def pooled(self, outputs: Any) -> Any:
+        """Returns the (batch, hidden) summary of a layer pretrained for it.
+
+        Raises:
+            ConfigError: When the family has no such layer.
+        """
+        raise ConfigError(
+            f"{self.backbone_class} has no pooler",
+            expected="pooling: " + " or ".join(self.poolings),
+            fix=f'choose pooling="{self.poolings[0]}"',
+        )
 
     def places(self, num_layers: int) -> list[Place]:
         """Returns every place of a backbone with that many layers."""
@@ -97,6 +85,13 @@ class Architecture(abc.ABC):
             place.at(index) for index in range(num_layers) for place in self.per_layer
         ]
         return [*self.once, *repeated]
+
+    def places_of(self, backbone: Any) -> list[Place]:
+        """Returns the places that a backbone has, without an untied head it lacks."""
+        places = self.places(backbone.num_layers)
+        if getattr(backbone.token_embedding, "tie_weights", True):
+            return [place for place in places if place.name != "head"]
+        return places
 
     def linear_places(self, num_layers: int) -> list[Place]:
         """Returns the linear layers inside the stack, where adapters can go."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from tfft.core.errors import DataError, MissingInputError, nearest, one_of, shorten
 
-Pooling = Literal["pooler", "mean", "first"]
+Pooling = Literal["pooler", "mean", "first", "last"]
 
 _MAX_BYTES = 1_000_000
 _LARGEST = 2**24
@@ -46,18 +46,27 @@ def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
     return config
 
 
-def read_pooling(folder: Path) -> Pooling:
+_POOLING_MODES: dict[str, Pooling] = {
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_cls_token": "first",
+    "pooling_mode_lasttoken": "last",
+}
+
+
+def read_pooling(folder: Path, default: Pooling) -> Pooling:
     """Returns how a model sums up a text, as Sentence Transformers notes it.
 
     Args:
-        folder: A Hugging Face folder; without `1_Pooling` it is the pooler's way.
+        folder: A Hugging Face folder.
+        default: What a folder without `1_Pooling`, or with another way, means.
     """
     if not (folder / "1_Pooling" / "config.json").is_file():
-        return "pooler"
+        return default
     modes = read_config(folder / "1_Pooling")
-    if modes.get("pooling_mode_mean_tokens"):
-        return "mean"
-    return "first" if modes.get("pooling_mode_cls_token") else "pooler"
+    for key, pooling in _POOLING_MODES.items():
+        if modes.get(key):
+            return pooling
+    return default
 
 
 def read(config: Mapping[str, Any], key: str) -> int:
@@ -114,8 +123,12 @@ def refuse_unless(config: Mapping[str, Any], key: str, allowed: Sequence) -> Non
         )
 
 
-def activation(name: str) -> Callable[[Any], Any]:
+def activation(name: str, key: str = "hidden_act") -> Callable[[Any], Any]:
     """Returns the activation function of a Hugging Face name.
+
+    Args:
+        name: Such as `gelu`, which is the erf form, or `gelu_new`, the tanh form.
+        key: Where the config has it, for the error.
 
     Raises:
         DataError: For a name that is not in the table.
@@ -126,13 +139,14 @@ def activation(name: str) -> Callable[[Any], Any]:
         "gelu": _erf_gelu,
         "gelu_new": _tanh_gelu,
         "gelu_pytorch_tanh": _tanh_gelu,
+        "gelu_fast": _tanh_gelu,
         "relu": keras.ops.relu,
         "silu": keras.ops.silu,
         "swish": keras.ops.silu,
     }
     if not isinstance(name, str) or name not in table:
         raise DataError(
-            f"hidden_act={shorten(name)} is not supported",
+            f"{key}={shorten(name)} is not supported",
             where="config.json",
             expected=one_of(table),
             fix="choose another model",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tfft.core.errors import (
     ConfigError,
@@ -24,6 +24,7 @@ from tfft.models.configuration import Pooling, read_config, read_pooling
 from tfft.models.layers import set_dropout, variables_by_path
 from tfft.models.tokenizer import Tokenizer, from_keras_hub, read_tokenizer
 from tfft.models.weights import (
+    LoadReport,
     assign_checkpoint,
     read_tensors,
     weight_files,
@@ -44,7 +45,9 @@ class Pretrained:
         fingerprint: SHA-256 of the weight files, empty when there are none.
         notes: What the checkpoint did not fit exactly, a sentence each.
         fresh: Names of the places with random weights, which always train.
-        pooling: How the model's makers sum up a text: `pooler`, `mean` or `first`.
+        pooling: How the model's makers sum up a text: `pooler`, `mean`, `first` or
+            `last`.
+        max_length: The most tokens of a text; None when the model does not say.
     """
 
     backbone: Any
@@ -55,6 +58,7 @@ class Pretrained:
     notes: tuple[str, ...] = ()
     fresh: tuple[str, ...] = ()
     pooling: Pooling = "pooler"
+    max_length: int | None = None
 
     @property
     def fresh_variables(self) -> list[Any]:
@@ -62,17 +66,17 @@ class Pretrained:
         return self._variables_of(self.fresh)
 
     @property
-    def top_variables(self) -> list[Any]:
-        """The variables of the places above the stack, such as the pooler."""
-        return self._variables_of(self.architecture.top)
+    def optional_variables(self) -> list[Any]:
+        """The variables that only some tasks use, such as the pooler's."""
+        return self._variables_of(self.architecture.optional)
 
     def _variables_of(self, names: tuple[str, ...]) -> list[Any]:
         variables = variables_by_path(self.backbone)
         return [
-            variables[path]
-            for place in self.architecture.places(self.backbone.num_layers)
+            variables[weight.path]
+            for place in self.architecture.places_of(self.backbone)
             if place.name in names
-            for path, _ in place.weights()
+            for weight in place.weights()
         ]
 
 
@@ -113,12 +117,9 @@ def load_pretrained(
 def _from_name(name: str, dropout: float | None) -> Pretrained:
     folder = Path(name).expanduser()
     if folder.is_dir():
-        config = read_config(folder)
-        if dropout is not None:
-            # Keras' attention takes a faster path when it is built without dropout.
-            config["hidden_dropout_prob"] = dropout
-        reader = _keras_hub_folder if "registered_name" in config else _hugging_face
-        return reader(folder, config)
+        if "registered_name" in read_config(folder):
+            return _keras_hub_folder(folder)
+        return _hugging_face(folder, dropout)
     if folder.is_file():
         raise ConfigError(
             f"model {shorten(name)} is a file",
@@ -128,9 +129,39 @@ def _from_name(name: str, dropout: float | None) -> Pretrained:
     return _preset(name)
 
 
-def _hugging_face(folder: Path, config: dict[str, Any]) -> Pretrained:
+class Loaded(NamedTuple):
+    """A backbone with the weights of a Hugging Face folder.
+
+    Attributes:
+        backbone: The KerasHub backbone.
+        architecture: Its named places.
+        report: What the checkpoint did not fit exactly.
+        max_length: The most tokens of a text.
+        fingerprint: SHA-256 of the weight files.
+    """
+
+    backbone: Any
+    architecture: Architecture
+    report: LoadReport
+    max_length: int
+    fingerprint: str
+
+
+def load_backbone(folder: Path, dropout: float | None = None) -> Loaded:
+    """Returns the backbone of a Hugging Face folder, without its tokenizer.
+
+    Args:
+        folder: Holds `config.json` and weights in safetensors.
+        dropout: Dropout inside the backbone; None leaves the model's own.
+
+    Raises:
+        MissingInputError: When a file is not there.
+        DataError: When a file cannot be used.
+        ConfigError: For an architecture tfft does not know.
+    """
+    config = read_config(folder)
     family = config.get("model_type")
-    if family not in ARCHITECTURES.names():
+    if not isinstance(family, str) or family not in ARCHITECTURES.names():
         raise ConfigError(
             f"model_type {shorten(family)} is not supported",
             where=str(folder / "config.json"),
@@ -138,14 +169,25 @@ def _hugging_face(folder: Path, config: dict[str, Any]) -> Pretrained:
             fix="choose a model of one of these families",
         )
     architecture = ARCHITECTURES.get(family)()
+    if dropout is not None:
+        # Keras' attention takes a faster path when it is built without dropout.
+        config = {**config, **dict.fromkeys(architecture.dropout_keys, dropout)}
     files = weight_files(folder)
-    tokenizer = read_tokenizer(folder)
     tensors = {}
     for file in files:
         tensors.update(read_tensors(file))
     with _located(folder):
         backbone = architecture.build(config)
         report = assign_checkpoint(backbone, architecture, tensors)
+        max_length = architecture.max_length(config)
+    fingerprint = "+".join(sha256(file) for file in files)
+    return Loaded(backbone, architecture, report, max_length, fingerprint)
+
+
+def _hugging_face(folder: Path, dropout: float | None) -> Pretrained:
+    tokenizer = read_tokenizer(folder)
+    loaded = load_backbone(folder, dropout)
+    report = loaded.report
     notes = []
     if report.unused:
         notes.append(f"left aside in the checkpoint: {', '.join(report.unused)}")
@@ -154,14 +196,15 @@ def _hugging_face(folder: Path, config: dict[str, Any]) -> Pretrained:
             f"not in the checkpoint, starts at random: {', '.join(report.fresh)}"
         )
     return Pretrained(
-        backbone,
+        loaded.backbone,
         tokenizer,
-        architecture,
+        loaded.architecture,
         str(folder.absolute()),
-        "+".join(sha256(file) for file in files),
+        loaded.fingerprint,
         tuple(notes),
         report.fresh,
-        read_pooling(folder),
+        read_pooling(folder, loaded.architecture.poolings[0]),
+        loaded.max_length,
     )
 
 
@@ -177,7 +220,7 @@ def _located(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _keras_hub_folder(folder: Path, config: dict[str, Any]) -> Pretrained:
+def _keras_hub_folder(folder: Path) -> Pretrained:
     weights = sorted(folder.glob("model*.weights.h5")) + sorted(
         folder.glob("model.weights.json")
     )
@@ -187,13 +230,10 @@ def _keras_hub_folder(folder: Path, config: dict[str, Any]) -> Pretrained:
             where=str(folder),
             fix="write it with save_to_preset",
         )
-    loaded = _preset(str(folder))
-    return Pretrained(
-        loaded.backbone,
-        loaded.tokenizer,
-        loaded.architecture,
-        str(folder.absolute()),
-        "+".join(sha256(file) for file in weights),
+    return replace(
+        _preset(str(folder)),
+        source=str(folder.absolute()),
+        fingerprint="+".join(sha256(file) for file in weights),
     )
 
 
@@ -224,7 +264,21 @@ def _preset(name: str) -> Pretrained:
             else "on a machine with network, save it with save_to_preset, "
             "and give that folder",
         ) from error
-    return Pretrained(backbone, tokenizer, architecture, name)
+    return _from_keras_hub(backbone, tokenizer, architecture, name)
+
+
+def _from_keras_hub(
+    backbone: Any, tokenizer: Tokenizer, architecture: Architecture, source: str | None
+) -> Pretrained:
+    """Returns what KerasHub made, with what its backbone says of itself."""
+    return Pretrained(
+        backbone,
+        tokenizer,
+        architecture,
+        source,
+        pooling=architecture.poolings[0],
+        max_length=getattr(backbone, "max_sequence_length", None),
+    )
 
 
 def _preset_tokenizer(name: str) -> Tokenizer:
@@ -255,4 +309,4 @@ def _from_object(model: Any, tokenizer: Any) -> Pretrained:
         )
     if isinstance(tokenizer, str | Path):
         tokenizer = read_tokenizer(Path(tokenizer))
-    return Pretrained(backbone, from_keras_hub(tokenizer), architecture, None)
+    return _from_keras_hub(backbone, from_keras_hub(tokenizer), architecture, None)

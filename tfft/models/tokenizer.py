@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfft.core.errors import ConfigError, DataError, MissingInputError
+from tfft.core.files import write_json, write_text
+from tfft.models.byte_level import byte_level, read_byte_level
 from tfft.models.configuration import read_config
+from tfft.models.special_tokens import read_roles, usual_roles
 
 if TYPE_CHECKING:
     import tokenizers
@@ -38,18 +41,48 @@ class Tokenizer:
 
     Args:
         tokenizer: The tokenizer as Hugging Face configures it.
+        roles: The tokens that begin (`bos`) and end (`eos`) a text, pad it (`pad`)
+            and so on, as far as the model has them. Defaults to the spellings of
+            well-known families.
     """
 
-    def __init__(self, tokenizer: tokenizers.Tokenizer) -> None:
+    def __init__(
+        self, tokenizer: tokenizers.Tokenizer, roles: Mapping[str, str] | None = None
+    ) -> None:
         tokenizer.no_padding()
         tokenizer.no_truncation()
         tokenizer.encode_special_tokens = True
         self.library = tokenizer
+        self.roles = dict(usual_roles(tokenizer) if roles is None else roles)
 
     @property
     def vocabulary_size(self) -> int:
         """The number of ids, added tokens included."""
         return self.library.get_vocab_size()
+
+    @property
+    def bos_id(self) -> int | None:
+        """The id of the token that begins a text, if the model has one."""
+        return self._id_of_role("bos")
+
+    @property
+    def eos_id(self) -> int | None:
+        """The id of the token that ends a text, if the model has one."""
+        return self._id_of_role("eos")
+
+    @property
+    def pad_id(self) -> int:
+        """The id at padded positions, which the mask hides.
+
+        That of the model's padding token, else of the end of a text, else 0.
+        """
+        found = (self._id_of_role(role) for role in ("pad", "eos"))
+        return next((index for index in found if index is not None), 0)
+
+    def _id_of_role(self, role: str) -> int | None:
+        return (
+            self.library.token_to_id(self.roles[role]) if role in self.roles else None
+        )
 
     def encode(
         self,
@@ -97,6 +130,15 @@ class Tokenizer:
         """Returns the content of a `tokenizer.json`."""
         return self.library.to_str(pretty=True)
 
+    def save(self, folder: Path) -> None:
+        """Writes `tokenizer.json` and `tokenizer_config.json` into a folder."""
+        write_text(folder / "tokenizer.json", self.to_json())
+        roles = {f"{role}_token": token for role, token in self.roles.items()}
+        write_json(
+            folder / "tokenizer_config.json",
+            {"tokenizer_class": "PreTrainedTokenizerFast", **roles},
+        )
+
 
 def _without_surrogates(text: str) -> str:
     """Replaces halves of characters, which no UTF-8 text can hold."""
@@ -107,26 +149,34 @@ def read_tokenizer(folder: Path) -> Tokenizer:
     """Returns the tokenizer of a Hugging Face folder.
 
     Args:
-        folder: Holds `tokenizer.json`, or `vocab.txt` and perhaps
-            `tokenizer_config.json`.
+        folder: Holds `tokenizer.json`, or `vocab.txt`, or `vocab.json` with
+            `merges.txt`, and perhaps `tokenizer_config.json`.
 
     Raises:
-        MissingInputError: When it holds neither.
-        DataError: When the file cannot be read.
+        MissingInputError: When it holds none of them.
+        DataError: When a file cannot be read.
     """
     if (folder / "tokenizer.json").is_file():
-        return load_tokenizer(folder / "tokenizer.json")
-    if (folder / "vocab.txt").is_file():
-        options = {}
-        if (folder / "tokenizer_config.json").is_file():
-            options = _options(folder)
-        return word_piece(_vocabulary(folder / "vocab.txt"), **options)
-    raise MissingInputError(
-        "model folder without a tokenizer",
-        where=str(folder),
-        expected="tokenizer.json or vocab.txt",
-        fix="download the tokenizer files as well",
-    )
+        tokenizer = load_tokenizer(folder / "tokenizer.json")
+    elif (folder / "vocab.txt").is_file():
+        vocabulary = _vocabulary(folder / "vocab.txt")
+        tokenizer = word_piece(vocabulary, **_word_piece_options(_config(folder)))
+    elif (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
+        tokenizer = Tokenizer(read_byte_level(folder, _config(folder)))
+    else:
+        raise MissingInputError(
+            "model folder without a tokenizer",
+            where=str(folder),
+            expected="tokenizer.json, vocab.txt, or vocab.json and merges.txt",
+            fix="download the tokenizer files as well",
+        )
+    return Tokenizer(tokenizer.library, read_roles(folder, tokenizer.library))
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """Returns the content of `tokenizer_config.json`, if there is one."""
+    name = "tokenizer_config.json"
+    return read_config(folder, name) if (folder / name).is_file() else {}
 
 
 def _vocabulary(path: Path) -> list[str]:
@@ -139,8 +189,7 @@ def _vocabulary(path: Path) -> list[str]:
     return lines[: -1 if not lines[-1] else None]
 
 
-def _options(folder: Path) -> dict[str, Any]:
-    config = read_config(folder, "tokenizer_config.json")
+def _word_piece_options(config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "lowercase": bool(config.get("do_lower_case", True)),
         "strip_accents": config.get("strip_accents"),
@@ -216,16 +265,19 @@ def from_keras_hub(tokenizer: Any) -> Tokenizer:
     """Returns the same tokenizer as a KerasHub one, through `tokenizers`.
 
     Raises:
-        ConfigError: For a tokenizer that is not a WordPiece one.
+        ConfigError: For a tokenizer that is neither BERT's nor GPT-2's.
     """
     import keras_hub
 
     if isinstance(tokenizer, Tokenizer):
         return tokenizer
+    if isinstance(tokenizer, keras_hub.tokenizers.GPT2Tokenizer):
+        merges = [tuple(merge.split(" ")) for merge in tokenizer.merges]
+        return Tokenizer(byte_level(tokenizer.vocabulary, merges))
     if not isinstance(tokenizer, keras_hub.tokenizers.BertTokenizer):
         raise ConfigError(
             f"tokenizer of type {type(tokenizer).__name__}",
-            expected="a BertTokenizer of KerasHub or a tfft tokenizer",
+            expected="KerasHub's BertTokenizer or GPT2Tokenizer, or a tfft tokenizer",
             fix='use tfft.read_tokenizer("folder")',
         )
     return word_piece(

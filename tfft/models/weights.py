@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tfft.core.errors import DataError, MissingInputError
-from tfft.models.architecture import Architecture, Place
+from tfft.models.architecture import Architecture
 from tfft.models.layers import variables_by_path
+from tfft.models.places import Weight
 
 _SHOWN = 10
 _OLD_NAMES = ((".gamma", ".weight"), (".beta", ".bias"))
@@ -129,24 +131,21 @@ def assign_checkpoint(
         DataError: For missing tensors or other shapes, ten of them at most.
     """
     variables = variables_by_path(backbone)
-    found = {_plain_name(name, architecture.prefix): name for name in tensors}
-    problems: list[str] = []
+    found = _by_plain_name(tensors, architecture.prefix)
+    wanted: list[Weight] = []
     fresh: list[str] = []
-    planned: list[tuple[Any, np.ndarray]] = []
-    used: set[str] = set()
-    for place in architecture.places(backbone.num_layers):
-        names = dict(place.weights())
-        if place.name in architecture.optional and not found.keys() & names.values():
+    for place in architecture.places_of(backbone):
+        weights = list(place.weights())
+        absent = not any(weight.theirs in found for weight in weights)
+        if absent and place.name in architecture.optional:
             fresh.append(place.name)
-            continue
-        for ours, theirs in names.items():
-            if theirs not in found:
-                problems.append(f"{theirs} is missing")
-                continue
-            used.add(found[theirs])
-            value = to_keras(tensors[found[theirs]], place)
-            problems.extend(_misfit(variables[ours], value, theirs, place))
-            planned.append((variables[ours], value))
+        else:
+            wanted.extend(weights)
+    problems = [
+        problem
+        for weight in wanted
+        for problem in _misfits(weight, variables[weight.path].shape, found, tensors)
+    ]
     if problems:
         raise DataError(
             f"the weights do not fit: {'; '.join(problems[:_SHOWN])}"
@@ -154,12 +153,36 @@ def assign_checkpoint(
             expected="the tensors that config.json describes",
             fix="check that config.json and weights belong together",
         )
-    for variable, value in planned:
-        variable.assign(value.reshape(variable.shape))
+    for weight in wanted:
+        variable = variables[weight.path]
+        value = tensors[found[weight.theirs]]
+        variable.assign(weight.to_keras(value, tuple(variable.shape)))
+    used = {found[weight.theirs] for weight in wanted}
     unused = [
-        name for name in tensors if name not in used and "position_ids" not in name
+        original
+        for name, original in found.items()
+        if original not in used and not _is_needless(name, architecture)
     ]
     return LoadReport(tuple(sorted(unused)), tuple(fresh))
+
+
+def _by_plain_name(names: Iterable[str], prefix: str) -> dict[str, str]:
+    """Returns the names by what they are without the prefix.
+
+    Raises:
+        DataError: When a tensor is there twice, with and without it.
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        plain = _plain_name(name, prefix)
+        if plain in found:
+            raise DataError(
+                f"both {found[plain]} and {name} are in the weights",
+                expected="each tensor once",
+                fix="save the model again",
+            )
+        found[plain] = name
+    return found
 
 
 def _plain_name(name: str, prefix: str) -> str:
@@ -170,23 +193,25 @@ def _plain_name(name: str, prefix: str) -> str:
     return name
 
 
-def _misfit(variable: Any, value: np.ndarray, name: str, place: Place) -> Iterator[str]:
-    if value.size != np.prod(variable.shape):
-        yield f"{name} has {value.size:,} values, not {np.prod(variable.shape):,}"
-    elif not _same_layout(variable.shape, value, name, place):
-        yield f"{name} has its {value.size:,} values in another shape"
+def _is_needless(name: str, architecture: Architecture) -> bool:
+    return any(re.fullmatch(pattern, name) for pattern in architecture.unused)
+
+
+def _misfits(
+    weight: Weight,
+    shape: tuple[int, ...],
+    found: Mapping[str, str],
+    tensors: Mapping[str, np.ndarray],
+) -> Iterator[str]:
+    """Yields what keeps a variable of a shape from taking its tensor."""
+    name = weight.theirs
+    if name not in found:
+        yield f"{name} is missing"
+        return
+    value, expected = tensors[found[name]], weight.tensor_shape(tuple(shape))
+    if value.shape != expected:
+        yield f"{name} has shape {value.shape}, not {expected}"
+    elif value.dtype.kind not in "fV":
+        yield f"{name} holds {value.dtype} values"
     elif not np.isfinite(value).all():
         yield f"{name} holds values that are no finite numbers"
-
-
-def _same_layout(shape: tuple, value: np.ndarray, name: str, place: Place) -> bool:
-    """Tells whether a reshape only splits sizes up, as into heads."""
-    if name.endswith(".bias") or place.kind == "norm":
-        return value.ndim == 1
-    return value.ndim == 2 and value.shape[0] in np.cumprod(shape)
-
-
-def to_keras(value: np.ndarray, place: Place) -> np.ndarray:
-    """Returns a tensor as Keras keeps it: kernels are (in, out), theirs (out, in)."""
-    value = np.asarray(value, dtype="float32")
-    return value.T if place.kind == "linear" and value.ndim == 2 else value

@@ -44,8 +44,8 @@ def build(
             variable.assign(random.normal(0, _SPREAD, variable.shape))
     network = task.build(pretrained, labels, seed)
     if not network.uses_top:
-        # The top of the backbone then takes no part, and has no gradient.
-        for variable in pretrained.top_variables:
+        # Such as the pooler: it then takes no part, and has no gradient.
+        for variable in pretrained.optional_variables:
             variable.trainable = False
     _seed_dropout(network, seed)
     return Built(network, adapter, pretrained)

@@ -18,11 +18,11 @@ from tfft.core.files import (
     locked,
     storage_errors,
     write_json,
-    write_text,
 )
 from tfft.models.pretrained import Pretrained
 
-RECORD, METRICS, TOKENIZER = "run.json", "metrics.jsonl", "tokenizer.json"
+RECORD, METRICS = "run.json", "metrics.jsonl"
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 ADAPTER, BASE, LOGS, TABLE = "adapter", "base", "logs", "metrics.csv"
 FROZEN = "frozen"
 CHECKPOINTS = "checkpoints"
@@ -86,7 +86,7 @@ def _empty(folder: Path) -> None:
     """Removes what a run writes, and nothing else."""
     for name in (ADAPTER, BASE, LOGS, FROZEN, CHECKPOINTS):
         shutil.rmtree(folder / name, ignore_errors=True)
-    files = (RECORD, METRICS, TOKENIZER, _HEAD, _BACKBONE, "report.json", "report.md")
+    files = (RECORD, METRICS, *TOKENIZER, _HEAD, _BACKBONE, "report.json", "report.md")
     for name in (*files, TABLE):
         (folder / name).unlink(missing_ok=True)
 
@@ -174,7 +174,7 @@ def save_base(folder: Path, pretrained: Pretrained) -> None:
     """Writes a backbone that came as an object, before a method changes it."""
     with storage_errors(folder):
         pretrained.backbone.save_to_preset(str(folder / _NEW_BASE))
-    write_text(folder / _NEW_BASE / TOKENIZER, pretrained.tokenizer.to_json())
+    pretrained.tokenizer.save(folder / _NEW_BASE)
 
 
 def save_weights(
@@ -185,7 +185,7 @@ def save_weights(
     task_type: str,
 ) -> None:
     """Writes adapter, head, changed backbone weights and tokenizer."""
-    write_text(folder / TOKENIZER, pretrained.tokenizer.to_json())
+    pretrained.tokenizer.save(folder)
     save_tensors(folder / _HEAD, _named(network.head_variables))
     changed = adapter.changed_base_variables
     if changed:

@@ -33,8 +33,8 @@ class TextClassification(Task):
             are cut and counted. Defaults to 256.
         dropout: Share of the summary dropped before the head in training.
             Defaults to 0.1.
-        pooling: How a text is summed up for the head: `pooler`, `mean`, `first`, or
-            `auto` for the way of the model's makers. Defaults to `auto`.
+        pooling: How a text is summed up for the head: `pooler`, `mean`, `first`,
+            `last`, or `auto` for the way of the model's makers. Defaults to `auto`.
 
     >>> TextClassification(text="premise,hypothesis").text
     ('premise', 'hypothesis')
@@ -46,7 +46,7 @@ class TextClassification(Task):
     label: str = "label"
     max_length: int = 256
     dropout: float = 0.1
-    pooling: Literal["auto", "pooler", "mean", "first"] = "auto"
+    pooling: Literal["auto", "pooler", "mean", "first", "last"] = "auto"
 
     def __post_init__(self) -> None:
         """Refuses values that make no sense."""
@@ -64,8 +64,8 @@ class TextClassification(Task):
         """Returns the task with the model's pooling, within the model's length."""
         notes: list[str] = []
         task = self
-        limit = pretrained.backbone.max_sequence_length
-        if task.max_length > limit:
+        limit = pretrained.max_length
+        if limit is not None and task.max_length > limit:
             task = replace(task, max_length=limit)
             notes.append(f"max_length is the model's limit, {limit}")
         if task.pooling == "auto":
@@ -163,7 +163,7 @@ class TextClassification(Task):
                 "segment_ids": [one.segment_ids for one in encodings],
             },
             values=values,
-            padding={"token_ids": tokenizer.id_of("[PAD]"), "segment_ids": 0},
+            padding={"token_ids": tokenizer.pad_id, "segment_ids": 0},
         )
         return examples, sum(one.truncated for one in encodings)
 

@@ -37,6 +37,30 @@ class MaskedMean(keras.layers.Layer):
         return ops.sum(states * weights, axis=1) / ops.sum(weights, axis=1)
 
 
+@keras.saving.register_keras_serializable("tfft")
+class LastToken(keras.layers.Layer):
+    """The state of the last real token, wherever the padding stands.
+
+    Call arguments:
+        states: Shape (batch, length, hidden).
+        mask: 1 for real tokens, shape (batch, length); at least one in each row.
+
+    Returns:
+        Shape (batch, hidden).
+
+    >>> import numpy as np
+    >>> states = np.array([[[1.0], [3.0], [9.0]]], "float32")
+    >>> LastToken()(states, np.array([[1, 1, 0]])).numpy().tolist()
+    [[3.0]]
+    """
+
+    def call(self, states: Any, mask: Any) -> Any:
+        """Returns the state."""
+        positions = ops.arange(ops.shape(mask)[1], dtype="int32")
+        last = ops.argmax(positions * ops.cast(mask, "int32"), axis=1)
+        return ops.take_along_axis(states, last[:, None, None], axis=1)[:, 0]
+
+
 def summary(architecture: Architecture, backbone: Any, pooling: Pooling) -> Any:
     """Returns the symbolic summary of a backbone's inputs, shape (batch, hidden).
 
@@ -44,7 +68,8 @@ def summary(architecture: Architecture, backbone: Any, pooling: Pooling) -> Any:
         architecture: Knows the outputs.
         backbone: A functional KerasHub backbone.
         pooling: `pooler` for the layer pretrained for it, `first` for the state of
-            the first token, `mean` for the mean of all.
+            the first token, `last` for that of the last real one, `mean` for the mean
+            of all.
     """
     outputs = backbone.output
     if pooling == "pooler":
@@ -52,4 +77,6 @@ def summary(architecture: Architecture, backbone: Any, pooling: Pooling) -> Any:
     states = architecture.sequence(outputs)
     if pooling == "first":
         return states[:, 0]
+    if pooling == "last":
+        return LastToken(name="last_pooling")(states, backbone.input["padding_mask"])
     return MaskedMean(name="mean_pooling")(states, backbone.input["padding_mask"])

@@ -1,0 +1,17 @@
+"""Folders that other libraries wrote, and what those libraries computed."""
+
+from pathlib import Path
+
+from safetensors.numpy import load_file
+
+ROOT = Path(__file__).parent
+
+
+def golden(name):
+    """Returns the folder of a golden, its inputs and its outputs, by name."""
+    arrays = load_file(ROOT / name / "reference.safetensors")
+    inputs, outputs = (
+        {key.removeprefix(kind): value for key, value in arrays.items() if kind in key}
+        for kind in ("input.", "output.")
+    )
+    return ROOT / name, inputs, outputs

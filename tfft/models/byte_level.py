@@ -1,0 +1,135 @@
+"""Byte-level byte pair encoding, as GPT-2 and RoBERTa have it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfft.core.errors import DataError, shorten
+
+if TYPE_CHECKING:
+    import tokenizers
+
+_ROBERTA = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+_MAX_BYTES = 100_000_000
+
+
+def byte_level(
+    vocabulary: Mapping[str, int],
+    merges: Sequence[tuple[str, str]],
+    *,
+    special: Sequence[str] = ("<|endoftext|>",),
+    prefix_space: bool = False,
+    frame: tuple[str, str] | None = None,
+) -> tokenizers.Tokenizer:
+    """Returns a byte-level tokenizer of the `tokenizers` library.
+
+    Args:
+        vocabulary: The ids of the tokens, special ones included.
+        merges: The pairs to join, the most frequent first.
+        special: Tokens that no text spells.
+        prefix_space: Whether a text starts with a space if it has none.
+        frame: What stands before and after a text, as in RoBERTa; a pair then has
+            the end twice between its texts. None for nothing, as in GPT-2.
+
+    Raises:
+        DataError: When a special token is not in the vocabulary, or a merge joins
+            tokens that are not.
+    """
+    import tokenizers
+    from tokenizers import decoders, models, pre_tokenizers, processors
+
+    missing = [token for token in special if token not in vocabulary]
+    if missing:
+        raise DataError(
+            f"the vocabulary has no token {missing[0]}", fix="check the tokenizer files"
+        )
+    try:
+        model = models.BPE(dict(vocabulary), list(merges))
+    except Exception as error:  # the library raises nothing narrower
+        raise DataError(
+            f"vocabulary and merges do not fit: {error}",
+            fix="download both files again",
+        ) from error
+    library = tokenizers.Tokenizer(model)
+    library.add_special_tokens(list(special))
+    library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix_space)
+    library.decoder = decoders.ByteLevel()
+    library.post_processor = processors.ByteLevel(trim_offsets=False)
+    if frame is not None:
+        start, end = ((token, vocabulary[token]) for token in frame)
+        library.post_processor = processors.RobertaProcessing(
+            end, start, trim_offsets=True, add_prefix_space=prefix_space
+        )
+    return library
+
+
+def read_byte_level(folder: Path, config: Mapping[str, Any]) -> tokenizers.Tokenizer:
+    """Returns the tokenizer of `vocab.json` and `merges.txt`.
+
+    Args:
+        folder: Holds both.
+        config: The content of `tokenizer_config.json`, or nothing.
+
+    Raises:
+        DataError: When one of them cannot be used.
+    """
+    vocabulary = _vocabulary(folder / "vocab.json")
+    merges = _merges(folder / "merges.txt")
+    prefix_space = bool(config.get("add_prefix_space", False))
+    if "<s>" in vocabulary and "</s>" in vocabulary:
+        return byte_level(
+            vocabulary,
+            merges,
+            special=[token for token in _ROBERTA if token in vocabulary],
+            prefix_space=prefix_space,
+            frame=("<s>", "</s>"),
+        )
+    return byte_level(vocabulary, merges, prefix_space=prefix_space)
+
+
+def _vocabulary(path: Path) -> dict[str, int]:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ValueError("larger than 100 MB")
+        ids = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(ids, dict):
+            raise ValueError(f"holds a {type(ids).__name__}")
+        for token, index in ids.items():
+            if isinstance(index, bool) or not isinstance(index, int):
+                raise ValueError(f"the id of {shorten(token)} is {shorten(index)}")
+            if not 0 <= index < 2**31:
+                raise ValueError(f"the id of {shorten(token)} is {index}")
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"vocabulary is not usable: {error}",
+            where=str(path),
+            expected="a JSON object of tokens and ids",
+            fix="download it again",
+        ) from error
+    return ids
+
+
+def _merges(path: Path) -> list[tuple[str, str]]:
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"byte {error.start} is not UTF-8", where=str(path), fix="download it again"
+        ) from error
+    merges = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or (number == 1 and line.startswith("#version")):
+            continue
+        pair = line.rstrip("\r").split(" ")
+        if len(pair) != 2:
+            raise DataError(
+                f"line {number} is {shorten(line)}",
+                where=str(path),
+                expected="two tokens with a space between",
+                fix="download it again",
+            )
+        merges.append((pair[0], pair[1]))
+    return merges

@@ -1,0 +1,128 @@
+"""GPT-2 (Radford et al., 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tfft.models.architecture import ARCHITECTURES, Architecture
+from tfft.models.configuration import activation, read, read_number, refuse_unless
+from tfft.models.follow import follow, head_count
+from tfft.models.places import Part, Place, embedding, linear, norm
+
+_BLOCK = "transformer_layer_{i}"
+_ATTENTION = f"{_BLOCK}/self_attention"
+
+
+def _conv1d(name: str, path: str, theirs: str, **options: Any) -> Place:
+    """Returns the place of a Conv1D, which keeps its matrix as (in, out)."""
+    return linear(name, path, theirs, layout="in_out", **options)
+
+
+@ARCHITECTURES.register("gpt2")
+class GPT2(Architecture):
+    """GPT-2 as KerasHub builds it, its head tied to the token embedding.
+
+    Hugging Face keeps query, key and value in one matrix, `c_attn`; each of the
+    three places holds its third.
+    """
+
+    backbone_class = "GPT2Backbone"
+    prefix = "transformer."
+    causal = True
+    poolings = ("last", "mean")
+    # PEFT's c_attn, which is all three.
+    default_targets = ("query", "key", "value")
+    top = ("norm",)
+    # The causal mask, which older versions saved in every layer.
+    unused = (r"h\.\d+\.attn\.(bias|masked_bias)",)
+    dropout_keys = ("resid_pdrop", "embd_pdrop", "attn_pdrop")
+    once = (
+        embedding("embeddings.token", "token_embedding", "wte"),
+        embedding("embeddings.position", "position_embedding", "wpe"),
+        norm("norm", "layer_norm", "ln_f"),
+    )
+    per_layer = (
+        norm(
+            "layers.{i}.attention.norm",
+            f"{_BLOCK}/self_attention_layer_norm",
+            "h.{i}.ln_1",
+        ),
+        _conv1d(
+            "layers.{i}.attention.query",
+            f"{_ATTENTION}/query",
+            "h.{i}.attn.c_attn",
+            part=Part(0, 3),
+        ),
+        _conv1d(
+            "layers.{i}.attention.key",
+            f"{_ATTENTION}/key",
+            "h.{i}.attn.c_attn",
+            part=Part(1, 3),
+        ),
+        _conv1d(
+            "layers.{i}.attention.value",
+            f"{_ATTENTION}/value",
+            "h.{i}.attn.c_attn",
+            part=Part(2, 3),
+        ),
+        _conv1d(
+            "layers.{i}.attention.output",
+            f"{_ATTENTION}/attention_output",
+            "h.{i}.attn.c_proj",
+            input_axes=2,
+        ),
+        norm("layers.{i}.ffn.norm", f"{_BLOCK}/feedforward_layer_norm", "h.{i}.ln_2"),
+        _conv1d(
+            "layers.{i}.ffn.up",
+            f"{_BLOCK}/feedforward_intermediate_dense",
+            "h.{i}.mlp.c_fc",
+        ),
+        _conv1d(
+            "layers.{i}.ffn.down",
+            f"{_BLOCK}/feedforward_output_dense",
+            "h.{i}.mlp.c_proj",
+        ),
+    )
+
+    def build(self, config: Mapping[str, Any]) -> Any:
+        """Returns a `GPT2Backbone` with random weights for a Hugging Face config.
+
+        Args:
+            config: The content of `config.json`.
+
+        Raises:
+            DataError: For a value that KerasHub's GPT-2 cannot compute.
+        """
+        import keras_hub
+
+        refuse_unless(config, "add_cross_attention", (False,))
+        refuse_unless(config, "scale_attn_weights", (True,))
+        refuse_unless(config, "scale_attn_by_inverse_layer_idx", (False,))
+        refuse_unless(config, "tie_word_embeddings", (True,))
+        dropout = read_number(config, "resid_pdrop", 0.1)
+        width = read(config, "n_embd")
+        inner = config.get("n_inner")
+        backbone = keras_hub.models.GPT2Backbone(
+            vocabulary_size=read(config, "vocab_size"),
+            num_layers=read(config, "n_layer"),
+            num_heads=head_count(config, "n_embd", "n_head"),
+            hidden_dim=width,
+            intermediate_dim=4 * width if inner is None else read(config, "n_inner"),
+            dropout=dropout,
+            max_sequence_length=self.max_length(config),
+        )
+        follow(
+            backbone,
+            act=activation(
+                config.get("activation_function", "gelu_new"), "activation_function"
+            ),
+            epsilon=read_number(config, "layer_norm_epsilon", 1e-5),
+            attention_dropout=read_number(config, "attn_pdrop", 0.1),
+        )
+        backbone.embeddings_dropout.rate = read_number(config, "embd_pdrop", 0.1)
+        return backbone
+
+    def max_length(self, config: Mapping[str, Any]) -> int:
+        """Returns the number of positions."""
+        return read(config, "n_positions")

@@ -1,0 +1,33 @@
+"""Qwen2 and Qwen2.5 (Yang et al., 2024, arXiv:2407.10671)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tfft.models.architecture import ARCHITECTURES
+from tfft.models.configuration import refuse_unless
+from tfft.models.decoder import Decoder, decoder_layer, expect_head_size, rope_type
+
+
+@ARCHITECTURES.register("qwen2")
+class Qwen2(Decoder):
+    """Qwen2 as KerasHub builds it: query, key and value have biases."""
+
+    backbone_class = "QwenBackbone"
+    per_layer = decoder_layer(bias=True)
+
+    def make(self, config: Mapping[str, Any], sizes: dict[str, Any]) -> Any:
+        """Returns a `QwenBackbone`.
+
+        Raises:
+            DataError: For windows, head sizes or rotary scalings it does not have.
+        """
+        import keras_hub
+
+        refuse_unless(config, "use_sliding_window", (False,))
+        expect_head_size(config)
+        rope_type(config, ("default",))
+        return keras_hub.models.QwenBackbone(
+            **sizes, tie_word_embeddings=self.is_tied(config)
+        )
