@@ -161,8 +161,9 @@ def test_dropout_is_the_configs_unless_another_is_asked_for(tmp_path):
 
     from tfft.models.layers import spots
 
-    folder = write_bert(tmp_path / "model", bert_config(hidden_dropout_prob=0.3))
-    for asked, expected in ((None, {0.3}), (0.0, {0.0}), (0.5, {0.5})):
+    config = bert_config(hidden_dropout_prob=0.3, attention_probs_dropout_prob=0.2)
+    folder = write_bert(tmp_path / "model", config)
+    for asked, expected in ((None, {0.2, 0.3}), (0.0, {0.0}), (0.5, {0.5})):
         backbone = load_pretrained(folder, dropout=asked).backbone
         rates = {
             spot.layer.rate

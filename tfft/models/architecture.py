@@ -6,6 +6,8 @@ import abc
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import numpy as np
+
 from tfft.core.errors import ConfigError
 from tfft.core.registry import Registry
 from tfft.models.configuration import Pooling
@@ -37,6 +39,9 @@ class Architecture(abc.ABC):
             the pooler. A checkpoint may lack their weights: they then start at
             random, so they train.
         top: Places above the stack, which train when its last layers do.
+        heads: Regular expressions for the tensors of a task's head.
+        aside: The same for tensors that tfft has no use for and says so.
+        copies: Tensors that are the same as another: that other's name.
         unused: Regular expressions for the tensors that checkpoints hold and nothing
             needs, such as a table of positions 0, 1, 2, ….
         dropout_keys: The keys of the config that hold dropout rates.
@@ -52,6 +57,9 @@ class Architecture(abc.ABC):
     default_targets: ClassVar[tuple[str, ...]]
     optional: ClassVar[tuple[str, ...]] = ()
     top: ClassVar[tuple[str, ...]] = ()
+    heads: ClassVar[tuple[str, ...]] = (r"(classifier|score|qa_outputs)\..+",)
+    aside: ClassVar[tuple[str, ...]] = ()
+    copies: ClassVar[Mapping[str, str]] = {}
     unused: ClassVar[tuple[str, ...]] = ()
     dropout_keys: ClassVar[tuple[str, ...]]
 
@@ -62,6 +70,29 @@ class Architecture(abc.ABC):
     @abc.abstractmethod
     def max_length(self, config: Mapping[str, Any]) -> int:
         """Returns the most tokens of a text for a Hugging Face config."""
+
+    @abc.abstractmethod
+    def least_size(self, config: Mapping[str, Any]) -> int:
+        """Returns a number of weights that the config's backbone has at least.
+
+        A config may come from anyone: one that describes more than the weights hold
+        is refused before memory is taken for it.
+        """
+
+    def adapt(
+        self, tensors: dict[str, np.ndarray], config: Mapping[str, Any]
+    ) -> dict[str, np.ndarray]:
+        """Returns a checkpoint's tensors, by plain names, as the places expect them.
+
+        For a family whose KerasHub class computes with fewer weights.
+        """
+        return tensors
+
+    def restore(
+        self, tensors: dict[str, np.ndarray], config: Mapping[str, Any]
+    ) -> dict[str, np.ndarray]:
+        """Returns tensors of the places as Hugging Face's class expects them."""
+        return tensors
 
     def sequence(self, outputs: Any) -> Any:
         """Returns the (batch, length, hidden) states among the backbone's outputs."""

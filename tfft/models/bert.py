@@ -6,12 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfft.models.architecture import ARCHITECTURES, Architecture
-from tfft.models.configuration import activation, read, read_number, refuse_unless
-from tfft.models.follow import follow, head_count
+from tfft.models.configuration import read
+from tfft.models.encoder import (
+    BERT_LAYER,
+    bert_arguments,
+    bert_details,
+    bert_size,
+    encoder_layer,
+)
+from tfft.models.follow import follow
 from tfft.models.places import embedding, linear, norm
 
-_BLOCK = "transformer_layer_{i}"
-_THEIRS = "encoder.layer.{i}"
+_MOST_SEGMENTS = 1000
 
 
 @ARCHITECTURES.register("bert")
@@ -26,6 +32,7 @@ class Bert(Architecture):
     default_targets = ("query", "value")
     optional = ("pooler",)
     top = ("pooler",)
+    aside = (r"cls\..+",)
     unused = (r"embeddings\.position_ids",)
     dropout_keys = ("hidden_dropout_prob", "attention_probs_dropout_prob")
     once = (
@@ -43,49 +50,7 @@ class Bert(Architecture):
         norm("embeddings.norm", "embeddings_layer_norm", "embeddings.LayerNorm"),
         linear("pooler", "pooled_dense", "pooler.dense"),
     )
-    per_layer = (
-        linear(
-            "layers.{i}.attention.query",
-            f"{_BLOCK}/self_attention_layer/query",
-            f"{_THEIRS}.attention.self.query",
-        ),
-        linear(
-            "layers.{i}.attention.key",
-            f"{_BLOCK}/self_attention_layer/key",
-            f"{_THEIRS}.attention.self.key",
-        ),
-        linear(
-            "layers.{i}.attention.value",
-            f"{_BLOCK}/self_attention_layer/value",
-            f"{_THEIRS}.attention.self.value",
-        ),
-        linear(
-            "layers.{i}.attention.output",
-            f"{_BLOCK}/self_attention_layer/attention_output",
-            f"{_THEIRS}.attention.output.dense",
-            input_axes=2,
-        ),
-        norm(
-            "layers.{i}.attention.norm",
-            f"{_BLOCK}/self_attention_layer_norm",
-            f"{_THEIRS}.attention.output.LayerNorm",
-        ),
-        linear(
-            "layers.{i}.ffn.up",
-            f"{_BLOCK}/feedforward_intermediate_dense",
-            f"{_THEIRS}.intermediate.dense",
-        ),
-        linear(
-            "layers.{i}.ffn.down",
-            f"{_BLOCK}/feedforward_output_dense",
-            f"{_THEIRS}.output.dense",
-        ),
-        norm(
-            "layers.{i}.ffn.norm",
-            f"{_BLOCK}/feedforward_layer_norm",
-            f"{_THEIRS}.output.LayerNorm",
-        ),
-    )
+    per_layer = encoder_layer("encoder.layer.{i}", BERT_LAYER)
 
     def build(self, config: Mapping[str, Any]) -> Any:
         """Returns a `BertBackbone` with random weights for a Hugging Face config.
@@ -98,28 +63,18 @@ class Bert(Architecture):
         """
         import keras_hub
 
-        refuse_unless(config, "position_embedding_type", ("absolute",))
-        refuse_unless(config, "is_decoder", (False,))
-        dropout = read_number(config, "hidden_dropout_prob", 0.1)
+        segments = {"type_vocab_size": 2, **config}
         backbone = keras_hub.models.BertBackbone(
-            vocabulary_size=read(config, "vocab_size"),
-            num_layers=read(config, "num_hidden_layers"),
-            num_heads=head_count(config, "hidden_size", "num_attention_heads"),
-            hidden_dim=read(config, "hidden_size"),
-            intermediate_dim=read(config, "intermediate_size"),
-            dropout=dropout,
+            **bert_arguments(config),
             max_sequence_length=self.max_length(config),
-            num_segments=read({"type_vocab_size": 2, **config}, "type_vocab_size"),
+            num_segments=read(segments, "type_vocab_size", _MOST_SEGMENTS),
         )
-        follow(
-            backbone,
-            act=activation(config.get("hidden_act", "gelu"), "hidden_act"),
-            epsilon=read_number(config, "layer_norm_eps", 1e-12),
-            attention_dropout=read_number(
-                config, "attention_probs_dropout_prob", dropout
-            ),
-        )
+        follow(backbone, **bert_details(config))
         return backbone
+
+    def least_size(self, config: Mapping[str, Any]) -> int:
+        """Returns the number of values in the matrices."""
+        return bert_size(config)
 
     def max_length(self, config: Mapping[str, Any]) -> int:
         """Returns the number of positions."""

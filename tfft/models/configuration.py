@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tfft.core.errors import DataError, MissingInputError, nearest, one_of, shorten
+from tfft.models.folder import file_in
 
 Pooling = Literal["pooler", "mean", "first", "last"]
 
 _MAX_BYTES = 1_000_000
-_LARGEST = 2**24
+_LARGEST = 2**24 - 1
+MOST_LAYERS = 1000
 
 
 def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
@@ -22,8 +24,8 @@ def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
         MissingInputError: When the folder has none.
         DataError: When it is no JSON object.
     """
-    path = folder / name
-    if not path.is_file():
+    path = file_in(folder, name)
+    if path is None:
         raise MissingInputError(
             f"model folder without {name}",
             where=str(folder),
@@ -69,19 +71,24 @@ def read_pooling(folder: Path, default: Pooling) -> Pooling:
     return default
 
 
-def read(config: Mapping[str, Any], key: str) -> int:
+def read(config: Mapping[str, Any], key: str, most: int = _LARGEST) -> int:
     """Returns a size from the config.
+
+    Args:
+        config: The content of `config.json`.
+        key: Which size.
+        most: The largest that is believed.
 
     Raises:
         DataError: When it is missing, not a whole number, or out of range.
     """
     value = config.get(key)
     whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or not 0 < value < _LARGEST:
+    if not whole or not 0 < value <= most:
         raise DataError(
             f"{key}={shorten(value)}",
             where="config.json",
-            expected=f"a whole number from 1 to {_LARGEST - 1}",
+            expected=f"a whole number from 1 to {most}",
             fix=(key not in config and nearest(key, config))
             or "download the model again",
         )

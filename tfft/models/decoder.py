@@ -8,8 +8,13 @@ from typing import Any, ClassVar
 
 from tfft.core.errors import DataError, shorten
 from tfft.models.architecture import Architecture
-from tfft.models.configuration import read, read_number, refuse_unless
-from tfft.models.follow import head_count
+from tfft.models.configuration import (
+    MOST_LAYERS,
+    read,
+    read_number,
+    refuse_unless,
+)
+from tfft.models.follow import head_count, transformer_size
 from tfft.models.places import Place, embedding, language_head, linear, rms_norm
 
 _BLOCK = "transformer_layer_{i}"
@@ -95,6 +100,7 @@ class Decoder(Architecture):
     default_targets = ("query", "value")
     optional = ("head",)
     top = ("norm", "head")
+    copies: ClassVar[Mapping[str, str]] = {"lm_head.weight": "embed_tokens.weight"}
     unused = (r"layers\.\d+\.self_attn\.rotary_emb\.inv_freq",)
     dropout_keys = ("attention_dropout",)
     tied: ClassVar[bool] = False
@@ -130,7 +136,7 @@ class Decoder(Architecture):
             key_heads = head_count(config, "num_attention_heads", "num_key_value_heads")
         sizes = {
             "vocabulary_size": read(config, "vocab_size"),
-            "num_layers": read(config, "num_hidden_layers"),
+            "num_layers": read(config, "num_hidden_layers", MOST_LAYERS),
             "num_query_heads": heads,
             "num_key_value_heads": key_heads,
             "hidden_dim": read(config, "hidden_size"),
@@ -140,6 +146,17 @@ class Decoder(Architecture):
             "rope_max_wavelength": rope_theta(config),
         }
         return self.make(config, sizes)
+
+    def least_size(self, config: Mapping[str, Any]) -> int:
+        """Returns the number of values in the matrices but those of keys and values."""
+        return transformer_size(
+            read(config, "hidden_size"),
+            read(config, "intermediate_size"),
+            layers=read(config, "num_hidden_layers", MOST_LAYERS),
+            rows=read(config, "vocab_size"),
+            attention=2,
+            ffn=3,
+        )
 
     def max_length(self, config: Mapping[str, Any]) -> int:
         """Returns the number of positions it was trained for."""

@@ -58,3 +58,19 @@ def head_count(config: Mapping[str, Any], width_key: str, heads_key: str) -> int
             expected="a multiple of the number of heads",
         )
     return heads
+
+
+def transformer_size(
+    width: int, inner: int, *, layers: int, rows: int, attention: int = 4, ffn: int = 2
+) -> int:
+    """Returns the number of values in the matrices of a transformer.
+
+    Args:
+        width: Size of a state.
+        inner: Size inside the feed-forward blocks.
+        layers: How many layers.
+        rows: Rows of the embedding tables together.
+        attention: Square matrices in a layer.
+        ffn: Matrices in a feed-forward block.
+    """
+    return width * (rows + layers * (attention * width + ffn * inner))

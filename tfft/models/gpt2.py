@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from tfft.models.architecture import ARCHITECTURES, Architecture
-from tfft.models.configuration import activation, read, read_number, refuse_unless
-from tfft.models.follow import follow, head_count
+from tfft.models.configuration import (
+    MOST_LAYERS,
+    activation,
+    read,
+    read_number,
+    refuse_unless,
+)
+from tfft.models.follow import follow, head_count, transformer_size
 from tfft.models.places import Part, Place, embedding, linear, norm
 
 _BLOCK = "transformer_layer_{i}"
@@ -34,6 +40,8 @@ class GPT2(Architecture):
     # PEFT's c_attn, which is all three.
     default_targets = ("query", "key", "value")
     top = ("norm",)
+    aside = (r"multiple_choice_head\..+",)
+    copies: ClassVar[Mapping[str, str]] = {"lm_head.weight": "wte.weight"}
     # The causal mask, which older versions saved in every layer.
     unused = (r"h\.\d+\.attn\.(bias|masked_bias)",)
     dropout_keys = ("resid_pdrop", "embd_pdrop", "attn_pdrop")
@@ -101,14 +109,12 @@ class GPT2(Architecture):
         refuse_unless(config, "scale_attn_by_inverse_layer_idx", (False,))
         refuse_unless(config, "tie_word_embeddings", (True,))
         dropout = read_number(config, "resid_pdrop", 0.1)
-        width = read(config, "n_embd")
-        inner = config.get("n_inner")
         backbone = keras_hub.models.GPT2Backbone(
             vocabulary_size=read(config, "vocab_size"),
-            num_layers=read(config, "n_layer"),
+            num_layers=read(config, "n_layer", MOST_LAYERS),
             num_heads=head_count(config, "n_embd", "n_head"),
-            hidden_dim=width,
-            intermediate_dim=4 * width if inner is None else read(config, "n_inner"),
+            hidden_dim=read(config, "n_embd"),
+            intermediate_dim=_inner(config),
             dropout=dropout,
             max_sequence_length=self.max_length(config),
         )
@@ -123,6 +129,22 @@ class GPT2(Architecture):
         backbone.embeddings_dropout.rate = read_number(config, "embd_pdrop", 0.1)
         return backbone
 
+    def least_size(self, config: Mapping[str, Any]) -> int:
+        """Returns the number of values in the matrices."""
+        return transformer_size(
+            read(config, "n_embd"),
+            _inner(config),
+            layers=read(config, "n_layer", MOST_LAYERS),
+            rows=read(config, "vocab_size") + self.max_length(config),
+        )
+
     def max_length(self, config: Mapping[str, Any]) -> int:
         """Returns the number of positions."""
         return read(config, "n_positions")
+
+
+def _inner(config: Mapping[str, Any]) -> int:
+    """Returns the size inside the feed-forward blocks, by default four widths."""
+    if config.get("n_inner") is None:
+        return 4 * read(config, "n_embd")
+    return read(config, "n_inner")

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfft.models.architecture import ARCHITECTURES
-from tfft.models.configuration import read, refuse_unless
+from tfft.models.configuration import MOST_LAYERS, read, refuse_unless
 from tfft.models.decoder import Decoder, rope_type
+
+_MOST_HEAD_SIZE = 1024
 
 
 @ARCHITECTURES.register("mistral")
@@ -15,6 +17,19 @@ class Mistral(Decoder):
     """Mistral as KerasHub builds it: a token sees a window of those before it."""
 
     backbone_class = "MistralBackbone"
+
+    def least_size(self, config: Mapping[str, Any]) -> int:
+        """Returns the number of values in the matrices but those of keys and values.
+
+        The heads may be narrower or wider than their share of the width.
+        """
+        if config.get("head_dim") is None:
+            return super().least_size(config)
+        width = read(config, "hidden_size")
+        heads = read(config, "num_attention_heads")
+        queries = heads * read(config, "head_dim", _MOST_HEAD_SIZE)
+        layers = read(config, "num_hidden_layers", MOST_LAYERS)
+        return super().least_size(config) + 2 * layers * width * (queries - width)
 
     def make(self, config: Mapping[str, Any], sizes: dict[str, Any]) -> Any:
         """Returns a `MistralBackbone`.
@@ -26,11 +41,10 @@ class Mistral(Decoder):
 
         refuse_unless(config, "tie_word_embeddings", (False,))
         rope_type(config, ("default",))
-        window = {"sliding_window": None}
-        if config.get("sliding_window", 4096) is not None:
-            settings = {"sliding_window": 4096, **config}
-            window = {"sliding_window": read(settings, "sliding_window")}
+        window = config.get("sliding_window", 4096)
+        if window is not None:
+            window = read({"sliding_window": window}, "sliding_window")
         head = {}
         if config.get("head_dim") is not None:
-            head = {"head_dim": read(config, "head_dim")}
-        return keras_hub.models.MistralBackbone(**sizes, **window, **head)
+            head = {"head_dim": read(config, "head_dim", _MOST_HEAD_SIZE)}
+        return keras_hub.models.MistralBackbone(**sizes, **head, sliding_window=window)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from tfft.core.errors import (
     ConfigError,
@@ -19,16 +21,12 @@ from tfft.core.errors import (
 )
 from tfft.core.files import sha256
 from tfft.models.architecture import ARCHITECTURES, Architecture, architecture_of
+from tfft.models.assign import LoadReport, assign_checkpoint
 from tfft.models.attention import use_products
 from tfft.models.configuration import Pooling, read_config, read_pooling
 from tfft.models.layers import set_dropout, variables_by_path
 from tfft.models.tokenizer import Tokenizer, from_keras_hub, read_tokenizer
-from tfft.models.weights import (
-    LoadReport,
-    assign_checkpoint,
-    read_tensors,
-    weight_files,
-)
+from tfft.models.weights import read_all_tensors, weight_files
 
 _REMOTE = ("hf://", "kaggle://", "modelscope://")
 
@@ -173,15 +171,26 @@ def load_backbone(folder: Path, dropout: float | None = None) -> Loaded:
         # Keras' attention takes a faster path when it is built without dropout.
         config = {**config, **dict.fromkeys(architecture.dropout_keys, dropout)}
     files = weight_files(folder)
-    tensors = {}
-    for file in files:
-        tensors.update(read_tensors(file))
+    tensors = read_all_tensors(files)
     with _located(folder):
+        _expect_size(architecture.least_size(config), tensors)
         backbone = architecture.build(config)
-        report = assign_checkpoint(backbone, architecture, tensors)
+        report = assign_checkpoint(backbone, architecture, tensors, config)
         max_length = architecture.max_length(config)
     fingerprint = "+".join(sha256(file) for file in files)
     return Loaded(backbone, architecture, report, max_length, fingerprint)
+
+
+def _expect_size(least: int, tensors: Mapping[str, np.ndarray]) -> None:
+    """Refuses a config of more weights than there are, before it takes memory."""
+    there = sum(value.size for value in tensors.values())
+    if least > there:
+        raise DataError(
+            f"config.json describes {least:,} weights or more",
+            where="config.json",
+            expected=f"at most the {there:,} that the weight files hold",
+            fix="check that config.json and weights belong together",
+        )
 
 
 def _hugging_face(folder: Path, dropout: float | None) -> Pretrained:
@@ -189,8 +198,9 @@ def _hugging_face(folder: Path, dropout: float | None) -> Pretrained:
     loaded = load_backbone(folder, dropout)
     report = loaded.report
     notes = []
-    if report.unused:
-        notes.append(f"left aside in the checkpoint: {', '.join(report.unused)}")
+    aside = sorted([*report.head, *report.aside])
+    if aside:
+        notes.append(f"left aside in the checkpoint: {', '.join(aside)}")
     if report.fresh:
         notes.append(
             f"not in the checkpoint, starts at random: {', '.join(report.fresh)}"

@@ -78,4 +78,7 @@ def save_reference(
             whole = array.dtype.kind in "iub"
             array = array.astype("int32" if whole else "float32")
             arrays[f"{kind}.{name}"] = np.ascontiguousarray(array)
-    save_file(arrays, folder / "reference.safetensors", metadata=versions())
+    # One key, because safetensors writes several in another order each time.
+    stamp = ", ".join(f"{name} {version}" for name, version in versions().items())
+    path = folder / "reference.safetensors"
+    save_file(arrays, path, metadata={"versions": stamp})

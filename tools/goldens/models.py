@@ -138,3 +138,125 @@ def _mistral(folder: Path) -> None:
     """A window shorter than the texts, and heads wider than their share."""
     config = hf.MistralConfig(**_DECODER, head_dim=6, sliding_window=4)
     _language_model(folder, hf.MistralForCausalLM(config), seed=16)
+
+
+_ENCODER = {
+    "vocab_size": _VOCABULARY,
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 24,
+    "max_position_embeddings": 32,
+    "attn_implementation": "eager",
+}
+_DISTILBERT = {
+    "vocab_size": _VOCABULARY,
+    "dim": 16,
+    "hidden_dim": 24,
+    "n_layers": 2,
+    "n_heads": 2,
+    "max_position_embeddings": 32,
+    "attn_implementation": "eager",
+}
+
+
+def _encoder(
+    folder: Path, model: Any, seed: int, segments: bool = False, logits: bool = True
+) -> None:
+    """Writes an encoder with its last states, and its head's logits."""
+    save_model(folder, randomise(model, seed))
+    ids, mask = ids_and_mask(model.config.vocab_size)
+    inputs = {"token_ids": ids, "padding_mask": mask}
+    if segments:
+        inputs["segment_ids"] = (torch.arange(ids.shape[1]) > 4).int() * mask
+    outputs = []
+    model.double()
+    for row in range(len(ids)):
+        length = mask[row].sum()
+        given = {"token_type_ids": inputs["segment_ids"]} if segments else {}
+        one = model(
+            ids[None, row, :length],
+            output_hidden_states=True,
+            **{name: value[None, row, :length] for name, value in given.items()},
+        )
+        parts = {"sequence": one.hidden_states[-1]}
+        if one.get("pooler_output") is not None:
+            parts["pooled"] = one.pooler_output
+        for name in ("logits", "start_logits", "end_logits"):
+            if logits and one.get(name) is not None:
+                parts[name] = one[name]
+        outputs.append(parts)
+    stacked = {
+        name: torch.nn.utils.rnn.pad_sequence(
+            [parts[name][0] for parts in outputs], batch_first=True
+        )
+        for name in outputs[0]
+    }
+    save_reference(folder, inputs, stacked)
+
+
+@golden("bert")
+def _bert(folder: Path) -> None:
+    """Two segments, and the erf form of GELU."""
+    config = hf.BertConfig(**_ENCODER | {"num_hidden_layers": 2})
+    _encoder(folder, hf.BertModel(config), seed=20, segments=True)
+
+
+@golden("bert-classifier")
+def _bert_classifier(folder: Path) -> None:
+    """The tanh form of GELU, another epsilon, a head of three named labels."""
+    config = hf.BertConfig(
+        **_ENCODER,
+        hidden_act="gelu_new",
+        layer_norm_eps=1e-2,
+        id2label={0: "no", 1: "maybe", 2: "yes"},
+    )
+    model = hf.BertForSequenceClassification(config)
+    _encoder(folder, model, seed=21, segments=True)
+
+
+@golden("bert-tokens")
+def _bert_tokens(folder: Path) -> None:
+    config = hf.BertConfig(**_ENCODER, num_labels=5)
+    _encoder(folder, hf.BertForTokenClassification(config), seed=22, segments=True)
+
+
+@golden("bert-answers")
+def _bert_answers(folder: Path) -> None:
+    config = hf.BertConfig(**_ENCODER)
+    _encoder(folder, hf.BertForQuestionAnswering(config), seed=23, segments=True)
+
+
+@golden("bert-masked")
+def _bert_masked(folder: Path) -> None:
+    """A head of its own, and no pooler."""
+    config = hf.BertConfig(**_ENCODER)
+    model = hf.BertForMaskedLM(config)
+    _encoder(folder, model, seed=24, segments=True, logits=False)
+
+
+@golden("roberta")
+def _roberta(folder: Path) -> None:
+    """Two segments of which the first is added to all, and positions from 2 on."""
+    config = hf.RobertaConfig(
+        **_ENCODER | {"num_hidden_layers": 2}, type_vocab_size=2, layer_norm_eps=1e-5
+    )
+    _encoder(folder, hf.RobertaModel(config), seed=25)
+
+
+@golden("roberta-classifier")
+def _roberta_classifier(folder: Path) -> None:
+    """One segment, and padding of another id, so positions from 4 on."""
+    config = hf.RobertaConfig(**_ENCODER, type_vocab_size=1, pad_token_id=3)
+    _encoder(folder, hf.RobertaForSequenceClassification(config), seed=26)
+
+
+@golden("distilbert")
+def _distilbert(folder: Path) -> None:
+    _encoder(folder, hf.DistilBertModel(hf.DistilBertConfig(**_DISTILBERT)), seed=27)
+
+
+@golden("distilbert-classifier")
+def _distilbert_classifier(folder: Path) -> None:
+    config = hf.DistilBertConfig(**_DISTILBERT | {"n_layers": 1}, activation="relu")
+    _encoder(folder, hf.DistilBertForSequenceClassification(config), seed=28)

@@ -1,0 +1,163 @@
+"""Hugging Face tensors into a backbone: every one used, known, or an error."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tfft.core.errors import DataError
+from tfft.models.architecture import Architecture
+from tfft.models.layers import variables_by_path
+from tfft.models.places import Weight
+
+_SHOWN = 10
+_OLD_NAMES = ((".gamma", ".weight"), (".beta", ".bias"))
+
+
+class LoadReport(NamedTuple):
+    """What a checkpoint held beside the backbone's weights, and what it lacked.
+
+    Attributes:
+        head: Tensors of a task's head, by name.
+        aside: Names of tensors that are known and have no use, such as the head of
+            a masked language model.
+        fresh: Names of the places that the checkpoint had no weights for.
+    """
+
+    head: dict[str, np.ndarray]
+    aside: tuple[str, ...]
+    fresh: tuple[str, ...]
+
+
+def assign_checkpoint(
+    backbone: Any,
+    architecture: Architecture,
+    tensors: Mapping[str, np.ndarray],
+    config: Mapping[str, Any],
+) -> LoadReport:
+    """Puts the tensors of a Hugging Face checkpoint into a backbone.
+
+    Nothing is assigned before all of it is known to fit.
+
+    Args:
+        backbone: A built backbone of that architecture.
+        architecture: Its names.
+        tensors: The checkpoint, with or without the model's prefix.
+        config: The content of `config.json`.
+
+    Returns:
+        What was left over and what was missing, where that is allowed.
+
+    Raises:
+        DataError: For missing, unknown or unfit tensors, ten of them at most.
+    """
+    variables = variables_by_path(backbone)
+    found = architecture.adapt(_by_plain_name(tensors, architecture.prefix), config)
+    wanted, fresh = _wanted(backbone, architecture, found)
+    problems = []
+    for weight in wanted:
+        shape = tuple(variables[weight.path].shape)
+        problems.extend(_misfits(weight, shape, found.get(weight.theirs)))
+    left = found.keys() - {weight.theirs for weight in wanted}
+    head, aside, unknown = _sort_out(sorted(left), found, architecture)
+    problems.extend(unknown)
+    if problems:
+        raise DataError(
+            f"the weights do not fit: {'; '.join(problems[:_SHOWN])}"
+            + (f" and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""),
+            expected="the tensors that config.json describes",
+            fix="check that config.json and weights belong together",
+        )
+    for weight in wanted:
+        variable = variables[weight.path]
+        value = weight.to_keras(found[weight.theirs], tuple(variable.shape))
+        variable.assign(value)
+    return LoadReport(head, tuple(aside), tuple(fresh))
+
+
+def _wanted(
+    backbone: Any, architecture: Architecture, found: Mapping[str, np.ndarray]
+) -> tuple[list[Weight], list[str]]:
+    """Returns the weights to load, and the optional places that have none."""
+    wanted: list[Weight] = []
+    fresh: list[str] = []
+    for place in architecture.places_of(backbone):
+        weights = list(place.weights())
+        absent = not any(weight.theirs in found for weight in weights)
+        if absent and place.name in architecture.optional:
+            fresh.append(place.name)
+        else:
+            wanted.extend(weights)
+    return wanted, fresh
+
+
+def _by_plain_name(
+    tensors: Mapping[str, np.ndarray], prefix: str
+) -> dict[str, np.ndarray]:
+    """Returns the tensors by their names without the prefix.
+
+    Raises:
+        DataError: When a tensor is there twice, with and without it.
+    """
+    found: dict[str, np.ndarray] = {}
+    for name, value in tensors.items():
+        plain = _plain_name(name, prefix)
+        if plain in found:
+            raise DataError(
+                f"the weights hold {plain} under two names, one of them {name}",
+                expected="each tensor once",
+                fix="save the model again",
+            )
+        found[plain] = value
+    return found
+
+
+def _plain_name(name: str, prefix: str) -> str:
+    name = name.removeprefix(prefix)
+    for old, new in _OLD_NAMES:
+        if name.endswith(old):
+            name = name.removesuffix(old) + new
+    return name
+
+
+def _sort_out(
+    names: Iterable[str], found: Mapping[str, np.ndarray], architecture: Architecture
+) -> tuple[dict[str, np.ndarray], list[str], list[str]]:
+    """Returns a head's tensors, names known to have no use, and the problems."""
+    head: dict[str, np.ndarray] = {}
+    aside: list[str] = []
+    problems: list[str] = []
+    for name in names:
+        if _fits(name, architecture.heads):
+            head[name] = found[name]
+        elif _fits(name, architecture.aside):
+            aside.append(name)
+        elif name in architecture.copies:
+            original = architecture.copies[name]
+            if not np.array_equal(found[name], found.get(original, np.nan)):
+                problems.append(f"{name} is not the {original} it is tied to")
+        elif not _fits(name, architecture.unused):
+            problems.append(f"{name} is not known")
+    return head, aside, problems
+
+
+def _fits(name: str, patterns: Iterable[str]) -> bool:
+    return any(re.fullmatch(pattern, name) for pattern in patterns)
+
+
+def _misfits(
+    weight: Weight, shape: tuple[int, ...], value: np.ndarray | None
+) -> Iterator[str]:
+    """Yields what keeps a variable of a shape from taking a tensor."""
+    name, expected = weight.theirs, weight.tensor_shape(shape)
+    if value is None:
+        yield f"{name} is missing"
+    elif value.shape != expected:
+        yield f"{name} has shape {value.shape}, not {expected}"
+    elif value.dtype.kind not in "fV":
+        yield f"{name} holds {value.dtype} values"
+    elif not np.isfinite(value).all():
+        yield f"{name} holds values that are no finite numbers"

@@ -1,0 +1,95 @@
+"""DistilBERT (Sanh et al., 2019, arXiv:1910.01108)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tfft.models.architecture import ARCHITECTURES, Architecture
+from tfft.models.configuration import MOST_LAYERS, activation, read, read_number
+from tfft.models.encoder import encoder_layer
+from tfft.models.follow import follow, head_count, transformer_size
+from tfft.models.places import embedding, norm
+
+_EPSILON = 1e-12  # no key of the config
+_EMBEDDINGS = "token_and_position_embedding"
+_LAYER = {
+    "attention.query": "attention.q_lin",
+    "attention.key": "attention.k_lin",
+    "attention.value": "attention.v_lin",
+    "attention.output": "attention.out_lin",
+    "attention.norm": "sa_layer_norm",
+    "ffn.up": "ffn.lin1",
+    "ffn.down": "ffn.lin2",
+    "ffn.norm": "output_layer_norm",
+}
+
+
+@ARCHITECTURES.register("distilbert")
+class DistilBert(Architecture):
+    """DistilBERT as KerasHub builds it: BERT without segments and pooler."""
+
+    backbone_class = "DistilBertBackbone"
+    prefix = "distilbert."
+    causal = False
+    poolings = ("first", "mean")
+    default_targets = ("query", "value")
+    heads = (r"(pre_classifier|classifier|qa_outputs)\..+",)
+    aside = (r"vocab_(transform|layer_norm|projector)\..+",)
+    unused = (r"embeddings\.position_ids",)
+    dropout_keys = ("dropout", "attention_dropout")
+    once = (
+        embedding(
+            "embeddings.token",
+            f"{_EMBEDDINGS}/token_embedding",
+            "embeddings.word_embeddings",
+        ),
+        embedding(
+            "embeddings.position",
+            f"{_EMBEDDINGS}/position_embedding",
+            "embeddings.position_embeddings",
+        ),
+        norm("embeddings.norm", "embeddings_layer_norm", "embeddings.LayerNorm"),
+    )
+    per_layer = encoder_layer("transformer.layer.{i}", _LAYER)
+
+    def build(self, config: Mapping[str, Any]) -> Any:
+        """Returns a `DistilBertBackbone` with random weights for a config.
+
+        Args:
+            config: The content of `config.json`.
+
+        Raises:
+            DataError: For a value that KerasHub's DistilBERT cannot compute.
+        """
+        import keras_hub
+
+        backbone = keras_hub.models.DistilBertBackbone(
+            vocabulary_size=read(config, "vocab_size"),
+            num_layers=read(config, "n_layers", MOST_LAYERS),
+            num_heads=head_count(config, "dim", "n_heads"),
+            hidden_dim=read(config, "dim"),
+            intermediate_dim=read(config, "hidden_dim"),
+            dropout=read_number(config, "dropout", 0.1),
+            max_sequence_length=self.max_length(config),
+        )
+        follow(
+            backbone,
+            act=activation(config.get("activation", "gelu"), "activation"),
+            epsilon=_EPSILON,
+            attention_dropout=read_number(config, "attention_dropout", 0.1),
+        )
+        return backbone
+
+    def least_size(self, config: Mapping[str, Any]) -> int:
+        """Returns the number of values in the matrices."""
+        return transformer_size(
+            read(config, "dim"),
+            read(config, "hidden_dim"),
+            layers=read(config, "n_layers", MOST_LAYERS),
+            rows=read(config, "vocab_size") + self.max_length(config),
+        )
+
+    def max_length(self, config: Mapping[str, Any]) -> int:
+        """Returns the number of positions."""
+        return read(config, "max_position_embeddings")

@@ -1,0 +1,96 @@
+"""What BERT, RoBERTa and DistilBERT share: the layers of KerasHub's encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tfft.models.configuration import (
+    MOST_LAYERS,
+    activation,
+    read,
+    read_number,
+    refuse_unless,
+)
+from tfft.models.follow import head_count, transformer_size
+from tfft.models.places import Place, linear, norm
+
+_BLOCK = "transformer_layer_{i}"
+_ATTENTION = f"{_BLOCK}/self_attention_layer"
+
+
+def encoder_layer(layer: str, theirs: Mapping[str, str]) -> tuple[Place, ...]:
+    """Returns the places of one layer.
+
+    Args:
+        layer: The Hugging Face name of a layer, with `{i}` for its index.
+        theirs: For each place in a layer the Hugging Face name below it.
+    """
+    kinds = {
+        "attention.query": (linear, f"{_ATTENTION}/query", {}),
+        "attention.key": (linear, f"{_ATTENTION}/key", {}),
+        "attention.value": (linear, f"{_ATTENTION}/value", {}),
+        "attention.output": (
+            linear,
+            f"{_ATTENTION}/attention_output",
+            {"input_axes": 2},
+        ),
+        "attention.norm": (norm, f"{_ATTENTION}_norm", {}),
+        "ffn.up": (linear, f"{_BLOCK}/feedforward_intermediate_dense", {}),
+        "ffn.down": (linear, f"{_BLOCK}/feedforward_output_dense", {}),
+        "ffn.norm": (norm, f"{_BLOCK}/feedforward_layer_norm", {}),
+    }
+    return tuple(
+        kind("layers.{i}." + name, path, f"{layer}.{theirs[name]}", **options)
+        for name, (kind, path, options) in kinds.items()
+    )
+
+
+# BERT's and RoBERTa's.
+BERT_LAYER = {
+    "attention.query": "attention.self.query",
+    "attention.key": "attention.self.key",
+    "attention.value": "attention.self.value",
+    "attention.output": "attention.output.dense",
+    "attention.norm": "attention.output.LayerNorm",
+    "ffn.up": "intermediate.dense",
+    "ffn.down": "output.dense",
+    "ffn.norm": "output.LayerNorm",
+}
+
+
+def bert_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the arguments of KerasHub's class for a config with BERT's keys.
+
+    Raises:
+        DataError: For a value that KerasHub's encoder cannot compute.
+    """
+    refuse_unless(config, "position_embedding_type", ("absolute",))
+    refuse_unless(config, "is_decoder", (False,))
+    return {
+        "vocabulary_size": read(config, "vocab_size"),
+        "num_layers": read(config, "num_hidden_layers", MOST_LAYERS),
+        "num_heads": head_count(config, "hidden_size", "num_attention_heads"),
+        "hidden_dim": read(config, "hidden_size"),
+        "intermediate_dim": read(config, "intermediate_size"),
+        "dropout": read_number(config, "hidden_dropout_prob", 0.1),
+    }
+
+
+def bert_details(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the arguments of `follow` for a config with BERT's keys."""
+    return {
+        "act": activation(config.get("hidden_act", "gelu")),
+        "epsilon": read_number(config, "layer_norm_eps", 1e-12),
+        "attention_dropout": read_number(config, "attention_probs_dropout_prob", 0.1),
+    }
+
+
+def bert_size(config: Mapping[str, Any]) -> int:
+    """Returns the number of values in the matrices for a config with BERT's keys."""
+    return transformer_size(
+        read(config, "hidden_size"),
+        read(config, "intermediate_size"),
+        layers=read(config, "num_hidden_layers", MOST_LAYERS),
+        rows=read(config, "vocab_size") + read(config, "max_position_embeddings"),
+    )

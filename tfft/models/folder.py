@@ -1,0 +1,50 @@
+"""Files of a model folder; a link out of it is never followed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tfft.core.errors import DataError, shorten
+
+
+def file_in(folder: Path, name: str) -> Path | None:
+    """Returns a file of a model folder, None when it has none of that name.
+
+    A link is followed when its end is in the folder too, or among the `blobs` of the
+    same model in Hugging Face's cache, whose snapshots are folders of links.
+
+    Args:
+        folder: The model folder, which may itself be a link.
+        name: The plain name of a file.
+
+    Raises:
+        DataError: For a name that is a path, or a link that leads elsewhere.
+    """
+    if Path(name).name != name or "\0" in name:
+        raise _outside(folder, name)
+    path = folder / name
+    try:
+        if not path.is_file():
+            return None
+        end = path.resolve(strict=True)
+    except (OSError, RuntimeError):  # too long a name, or links in a circle
+        return None
+    if end.parent not in _homes(folder.resolve()):
+        raise _outside(folder, name)
+    return path
+
+
+def _homes(folder: Path) -> list[Path]:
+    """Returns where the files of a folder may lie."""
+    if folder.parent.name == "snapshots":
+        return [folder, folder.parent.parent / "blobs"]
+    return [folder]
+
+
+def _outside(folder: Path, name: str) -> DataError:
+    return DataError(
+        f"the file {shorten(name)} lies outside the model folder",
+        where=str(folder),
+        expected="a file in the same folder",
+        fix="copy it there, or download the model again",
+    )
