@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tfft.recipes.apply import apply
     from tfft.recipes.estimate import Estimate, estimate
     from tfft.recipes.finetune import finetune
+    from tfft.recipes.huggingface import export_huggingface
     from tfft.recipes.inspect import inspect_data
     from tfft.recipes.run import Run, load
     from tfft.tasks.networks.text_classifier import TextClassifier
@@ -37,6 +38,7 @@ _HOMES = {
     "TfftError": "tfft.core.errors",
     "apply": "tfft.recipes.apply",
     "estimate": "tfft.recipes.estimate",
+    "export_huggingface": "tfft.recipes.huggingface",
     "finetune": "tfft.recipes.finetune",
     "inspect_data": "tfft.recipes.inspect",
     "load": "tfft.recipes.run",
@@ -57,6 +59,7 @@ __all__ = [
     "__version__",
     "apply",
     "estimate",
+    "export_huggingface",
     "finetune",
     "inspect_data",
     "layers",

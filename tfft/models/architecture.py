@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,22 @@ from tfft.models.configuration import Pooling
 from tfft.models.places import Place
 
 ARCHITECTURES = Registry("architecture", "tfft.models")
+
+
+class Form(NamedTuple):
+    """A class of transformers that holds a backbone of the family.
+
+    Attributes:
+        name: The class.
+        modules: The layers of its head, by their names.
+        without: Optional places that it lacks.
+        prefixed: Whether it puts the prefix before the backbone's names.
+    """
+
+    name: str
+    modules: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    prefixed: bool = True
 
 
 class Architecture(abc.ABC):
@@ -45,6 +61,8 @@ class Architecture(abc.ABC):
         unused: Regular expressions for the tensors that checkpoints hold and nothing
             needs, such as a table of positions 0, 1, 2, ….
         dropout_keys: The keys of the config that hold dropout rates.
+        forms: The classes of transformers, by PEFT's name of what they are for;
+            those whose head tfft's tasks have.
     """
 
     backbone_class: ClassVar[str]
@@ -62,10 +80,15 @@ class Architecture(abc.ABC):
     copies: ClassVar[Mapping[str, str]] = {}
     unused: ClassVar[tuple[str, ...]] = ()
     dropout_keys: ClassVar[tuple[str, ...]]
+    forms: ClassVar[Mapping[str, Form]]
 
     @abc.abstractmethod
     def build(self, config: Mapping[str, Any]) -> Any:
         """Returns a backbone with random weights for a Hugging Face config."""
+
+    @abc.abstractmethod
+    def describe(self, backbone: Any) -> dict[str, Any]:
+        """Returns the Hugging Face config of a backbone that came without one."""
 
     @abc.abstractmethod
     def max_length(self, config: Mapping[str, Any]) -> int:

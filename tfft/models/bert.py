@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from tfft.models.architecture import ARCHITECTURES, Architecture
+from tfft.models.architecture import ARCHITECTURES, Architecture, Form
 from tfft.models.configuration import read
 from tfft.models.encoder import (
     BERT_LAYER,
     bert_arguments,
+    bert_config,
     bert_details,
     bert_size,
     encoder_layer,
@@ -35,6 +36,12 @@ class Bert(Architecture):
     aside = (r"cls\..+",)
     unused = (r"embeddings\.position_ids",)
     dropout_keys = ("hidden_dropout_prob", "attention_probs_dropout_prob")
+    forms: ClassVar[Mapping[str, Form]] = {
+        "FEATURE_EXTRACTION": Form("BertModel", prefixed=False),
+        "SEQ_CLS": Form("BertForSequenceClassification", ("classifier",)),
+        "TOKEN_CLS": Form("BertForTokenClassification", ("classifier",), ("pooler",)),
+        "QUESTION_ANS": Form("BertForQuestionAnswering", ("qa_outputs",), ("pooler",)),
+    }
     once = (
         embedding("embeddings.token", "token_embedding", "embeddings.word_embeddings"),
         embedding(
@@ -71,6 +78,16 @@ class Bert(Architecture):
         )
         follow(backbone, **bert_details(config))
         return backbone
+
+    def describe(self, backbone: Any) -> dict[str, Any]:
+        """Returns the config of a `BertBackbone`."""
+        return {
+            "model_type": "bert",
+            **bert_config(backbone),
+            "max_position_embeddings": backbone.max_sequence_length,
+            "type_vocab_size": backbone.num_segments,
+            "pad_token_id": 0,
+        }
 
     def least_size(self, config: Mapping[str, Any]) -> int:
         """Returns the number of values in the matrices."""

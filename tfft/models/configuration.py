@@ -7,7 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from tfft.core.errors import DataError, MissingInputError, nearest, one_of, shorten
+import numpy as np
+
+from tfft.core.errors import (
+    ConfigError,
+    DataError,
+    MissingInputError,
+    nearest,
+    one_of,
+    shorten,
+)
 from tfft.models.folder import file_in
 
 Pooling = Literal["pooler", "mean", "first", "last"]
@@ -140,17 +149,7 @@ def activation(name: str, key: str = "hidden_act") -> Callable[[Any], Any]:
     Raises:
         DataError: For a name that is not in the table.
     """
-    import keras
-
-    table = {
-        "gelu": _erf_gelu,
-        "gelu_new": _tanh_gelu,
-        "gelu_pytorch_tanh": _tanh_gelu,
-        "gelu_fast": _tanh_gelu,
-        "relu": keras.ops.relu,
-        "silu": keras.ops.silu,
-        "swish": keras.ops.silu,
-    }
+    table = _activations()
     if not isinstance(name, str) or name not in table:
         raise DataError(
             f"{key}={shorten(name)} is not supported",
@@ -161,6 +160,43 @@ def activation(name: str, key: str = "hidden_act") -> Callable[[Any], Any]:
     return table[name]
 
 
+def activation_name(function: Callable[[Any], Any]) -> str:
+    """Returns the Hugging Face name of an activation function, by what it computes.
+
+    Raises:
+        ConfigError: For a function that is none of them.
+
+    >>> import keras
+    >>> activation_name(keras.activations.gelu), activation_name(keras.ops.relu)
+    ('gelu', 'relu')
+    """
+    points = np.linspace(-4, 4, 81, dtype="float32")
+    values = np.asarray(function(points))
+    for name, known in _activations().items():
+        # The two forms of GELU are 5e-4 apart.
+        if np.abs(np.asarray(known(points)) - values).max() < 1e-5:
+            return name
+    raise ConfigError(
+        f"activation {getattr(function, '__name__', function)}",
+        expected=one_of(_activations()),
+        fix="export a model with one of these",
+    )
+
+
+def _activations() -> dict[str, Callable[[Any], Any]]:
+    import keras
+
+    return {
+        "gelu": _erf_gelu,
+        "gelu_new": _tanh_gelu,
+        "gelu_pytorch_tanh": _tanh_gelu,
+        "gelu_fast": _tanh_gelu,
+        "relu": keras.ops.relu,
+        "silu": keras.ops.silu,
+        "swish": keras.ops.silu,
+    }
+
+
 def _erf_gelu(x: Any) -> Any:
     """Returns x·Φ(x), computed in float32: a CPU takes 3 times as long in bfloat16."""
     from keras import ops
@@ -169,6 +205,6 @@ def _erf_gelu(x: Any) -> Any:
 
 
 def _tanh_gelu(x: Any) -> Any:
-    import keras
+    from keras import ops
 
-    return keras.ops.gelu(x, approximate=True)
+    return ops.gelu(x, approximate=True)

@@ -19,6 +19,7 @@ from tfft.models.places import Place, embedding, language_head, linear, rms_norm
 
 _BLOCK = "transformer_layer_{i}"
 _THEIRS = "layers.{i}"
+_UNKNOWN_LENGTH = 2048
 
 
 def decoder_layer(bias: bool) -> tuple[Place, ...]:
@@ -146,6 +147,27 @@ class Decoder(Architecture):
             "rope_max_wavelength": rope_theta(config),
         }
         return self.make(config, sizes)
+
+    def describe(self, backbone: Any) -> dict[str, Any]:
+        """Returns the config of a backbone of the family."""
+        width, heads = backbone.hidden_dim, backbone.num_query_heads
+        return {
+            "model_type": self.name,
+            "vocab_size": backbone.vocabulary_size,
+            "num_hidden_layers": backbone.num_layers,
+            "num_attention_heads": heads,
+            "num_key_value_heads": backbone.num_key_value_heads,
+            "hidden_size": width,
+            "head_dim": getattr(backbone, "head_dim", None) or width // heads,
+            "intermediate_size": backbone.intermediate_dim,
+            "rms_norm_eps": backbone.layer_norm_epsilon,
+            "attention_dropout": backbone.dropout,
+            "rope_theta": float(backbone.rope_max_wavelength),
+            "hidden_act": "silu",
+            # KerasHub's backbones do not know theirs.
+            "max_position_embeddings": _UNKNOWN_LENGTH,
+            "tie_word_embeddings": backbone.token_embedding.tie_weights,
+        }
 
     def least_size(self, config: Mapping[str, Any]) -> int:
         """Returns the number of values in the matrices but those of keys and values."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from tfft.models.architecture import ARCHITECTURES, Architecture
+from tfft.models.architecture import ARCHITECTURES, Architecture, Form
 from tfft.models.configuration import MOST_LAYERS, activation, read, read_number
 from tfft.models.encoder import encoder_layer
-from tfft.models.follow import follow, head_count, transformer_size
+from tfft.models.follow import details, follow, head_count, transformer_size
 from tfft.models.places import embedding, norm
 
 _EPSILON = 1e-12  # no key of the config
@@ -38,6 +38,11 @@ class DistilBert(Architecture):
     aside = (r"vocab_(transform|layer_norm|projector)\..+",)
     unused = (r"embeddings\.position_ids",)
     dropout_keys = ("dropout", "attention_dropout")
+    forms: ClassVar[Mapping[str, Form]] = {
+        "FEATURE_EXTRACTION": Form("DistilBertModel", prefixed=False),
+        "TOKEN_CLS": Form("DistilBertForTokenClassification", ("classifier",)),
+        "QUESTION_ANS": Form("DistilBertForQuestionAnswering", ("qa_outputs",)),
+    }
     once = (
         embedding(
             "embeddings.token",
@@ -80,6 +85,23 @@ class DistilBert(Architecture):
             attention_dropout=read_number(config, "attention_dropout", 0.1),
         )
         return backbone
+
+    def describe(self, backbone: Any) -> dict[str, Any]:
+        """Returns the config of a `DistilBertBackbone`."""
+        act, _, attention_dropout = details(backbone)
+        return {
+            "model_type": "distilbert",
+            "vocab_size": backbone.vocabulary_size,
+            "n_layers": backbone.num_layers,
+            "n_heads": backbone.num_heads,
+            "dim": backbone.hidden_dim,
+            "hidden_dim": backbone.intermediate_dim,
+            "dropout": backbone.dropout,
+            "attention_dropout": attention_dropout,
+            "activation": act,
+            "max_position_embeddings": backbone.max_sequence_length,
+            "pad_token_id": 0,
+        }
 
     def least_size(self, config: Mapping[str, Any]) -> int:
         """Returns the number of values in the matrices."""

@@ -12,7 +12,7 @@ from tfft.models.configuration import (
     read_number,
     refuse_unless,
 )
-from tfft.models.follow import head_count, transformer_size
+from tfft.models.follow import details, head_count, transformer_size
 from tfft.models.places import Place, linear, norm
 
 _BLOCK = "transformer_layer_{i}"
@@ -83,6 +83,22 @@ def bert_details(config: Mapping[str, Any]) -> dict[str, Any]:
         "act": activation(config.get("hidden_act", "gelu")),
         "epsilon": read_number(config, "layer_norm_eps", 1e-12),
         "attention_dropout": read_number(config, "attention_probs_dropout_prob", 0.1),
+    }
+
+
+def bert_config(backbone: Any) -> dict[str, Any]:
+    """Returns a config with BERT's keys for a backbone of KerasHub's encoder."""
+    act, epsilon, attention_dropout = details(backbone)
+    return {
+        "vocab_size": backbone.vocabulary_size,
+        "num_hidden_layers": backbone.num_layers,
+        "num_attention_heads": backbone.num_heads,
+        "hidden_size": backbone.hidden_dim,
+        "intermediate_size": backbone.intermediate_dim,
+        "hidden_dropout_prob": backbone.dropout,
+        "attention_probs_dropout_prob": attention_dropout,
+        "hidden_act": act,
+        "layer_norm_eps": epsilon,
     }
 
 

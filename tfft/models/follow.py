@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from tfft.core.errors import DataError
-from tfft.models.configuration import read
+from tfft.models.configuration import activation_name, read
 
 
 def follow(
@@ -42,6 +42,43 @@ def follow(
             spot.layer, keras.layers.Dropout
         ):
             spot.layer.rate = attention_dropout
+
+
+class Details(NamedTuple):
+    """What `follow` sets, read back from a backbone.
+
+    Attributes:
+        act: The Hugging Face name of the activation.
+        epsilon: Of the layer norms.
+        attention_dropout: Share of attention weights dropped in training.
+    """
+
+    act: str
+    epsilon: float
+    attention_dropout: float
+
+
+def details(backbone: Any) -> Details:
+    """Returns what a backbone of KerasHub's encoder or decoder computes with."""
+    import keras
+
+    from tfft.models.layers import spots
+
+    found = list(spots(backbone))
+    paths = [(spot.layer.path or "", spot.layer) for spot in found]
+    act = next(
+        layer.activation
+        for path, layer in paths
+        if path.endswith("feedforward_intermediate_dense")
+    )
+    epsilon = next(layer.epsilon for path, layer in paths if "layer_norm" in path)
+    dropout = next(
+        spot.layer.rate
+        for spot in found
+        if isinstance(spot.parent, keras.layers.MultiHeadAttention)
+        and isinstance(spot.layer, keras.layers.Dropout)
+    )
+    return Details(activation_name(act), epsilon, dropout)
 
 
 def head_count(config: Mapping[str, Any], width_key: str, heads_key: str) -> int:

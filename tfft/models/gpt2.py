@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from tfft.models.architecture import ARCHITECTURES, Architecture
+from tfft.models.architecture import ARCHITECTURES, Architecture, Form
 from tfft.models.configuration import (
     MOST_LAYERS,
     activation,
@@ -13,7 +13,7 @@ from tfft.models.configuration import (
     read_number,
     refuse_unless,
 )
-from tfft.models.follow import follow, head_count, transformer_size
+from tfft.models.follow import details, follow, head_count, transformer_size
 from tfft.models.places import Part, Place, embedding, linear, norm
 
 _BLOCK = "transformer_layer_{i}"
@@ -45,6 +45,10 @@ class GPT2(Architecture):
     # The causal mask, which older versions saved in every layer.
     unused = (r"h\.\d+\.attn\.(bias|masked_bias)",)
     dropout_keys = ("resid_pdrop", "embd_pdrop", "attn_pdrop")
+    forms: ClassVar[Mapping[str, Form]] = {
+        "FEATURE_EXTRACTION": Form("GPT2Model", prefixed=False),
+        "CAUSAL_LM": Form("GPT2LMHeadModel"),
+    }
     once = (
         embedding("embeddings.token", "token_embedding", "wte"),
         embedding("embeddings.position", "position_embedding", "wpe"),
@@ -128,6 +132,24 @@ class GPT2(Architecture):
         )
         backbone.embeddings_dropout.rate = read_number(config, "embd_pdrop", 0.1)
         return backbone
+
+    def describe(self, backbone: Any) -> dict[str, Any]:
+        """Returns the config of a `GPT2Backbone`."""
+        act, epsilon, attention_dropout = details(backbone)
+        return {
+            "model_type": "gpt2",
+            "vocab_size": backbone.vocabulary_size,
+            "n_layer": backbone.num_layers,
+            "n_head": backbone.num_heads,
+            "n_embd": backbone.hidden_dim,
+            "n_inner": backbone.intermediate_dim,
+            "n_positions": backbone.max_sequence_length,
+            "resid_pdrop": backbone.dropout,
+            "embd_pdrop": backbone.embeddings_dropout.rate,
+            "attn_pdrop": attention_dropout,
+            "activation_function": act,
+            "layer_norm_epsilon": epsilon,
+        }
 
     def least_size(self, config: Mapping[str, Any]) -> int:
         """Returns the number of values in the matrices."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from tfft.core.errors import DataError, shorten
-from tfft.models.architecture import ARCHITECTURES
+from tfft.models.architecture import ARCHITECTURES, Form
 from tfft.models.configuration import refuse_unless
 from tfft.models.decoder import Decoder, expect_head_size, rope, rope_type
 
@@ -24,6 +24,18 @@ class Llama(Decoder):
     """Llama as KerasHub builds it."""
 
     backbone_class = "LlamaBackbone"
+    forms: ClassVar[Mapping[str, Form]] = {
+        "FEATURE_EXTRACTION": Form("LlamaModel", without=("head",), prefixed=False),
+        "CAUSAL_LM": Form("LlamaForCausalLM"),
+    }
+
+    def describe(self, backbone: Any) -> dict[str, Any]:
+        """Returns the config of a `LlamaBackbone`."""
+        config = super().describe(backbone)
+        if backbone.rope_low_freq_factor is None:
+            return config
+        scaling = {key: getattr(backbone, ours) for key, ours in _LLAMA3.items()}
+        return {**config, "rope_scaling": {"rope_type": "llama3", **scaling}}
 
     def make(self, config: Mapping[str, Any], sizes: dict[str, Any]) -> Any:
         """Returns a `LlamaBackbone`.

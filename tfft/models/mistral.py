@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from tfft.models.architecture import ARCHITECTURES
+from tfft.models.architecture import ARCHITECTURES, Form
 from tfft.models.configuration import MOST_LAYERS, read, refuse_unless
 from tfft.models.decoder import Decoder, rope_type
 
@@ -17,6 +17,15 @@ class Mistral(Decoder):
     """Mistral as KerasHub builds it: a token sees a window of those before it."""
 
     backbone_class = "MistralBackbone"
+    forms: ClassVar[Mapping[str, Form]] = {
+        "FEATURE_EXTRACTION": Form("MistralModel", without=("head",), prefixed=False),
+        "CAUSAL_LM": Form("MistralForCausalLM"),
+    }
+
+    def describe(self, backbone: Any) -> dict[str, Any]:
+        """Returns the config of a `MistralBackbone`."""
+        config = super().describe(backbone)
+        return {**config, "sliding_window": backbone.sliding_window}
 
     def least_size(self, config: Mapping[str, Any]) -> int:
         """Returns the number of values in the matrices but those of keys and values.

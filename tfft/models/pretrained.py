@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,6 +46,8 @@ class Pretrained:
         pooling: How the model's makers sum up a text: `pooler`, `mean`, `first` or
             `last`.
         max_length: The most tokens of a text; None when the model does not say.
+        config: The Hugging Face config, empty for a model of KerasHub's.
+        head: The head of the checkpoint, tensors by Hugging Face's names.
     """
 
     backbone: Any
@@ -57,6 +59,8 @@ class Pretrained:
     fresh: tuple[str, ...] = ()
     pooling: Pooling = "pooler"
     max_length: int | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    head: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def fresh_variables(self) -> list[Any]:
@@ -136,6 +140,7 @@ class Loaded(NamedTuple):
         report: What the checkpoint did not fit exactly.
         max_length: The most tokens of a text.
         fingerprint: SHA-256 of the weight files.
+        config: The content of `config.json`.
     """
 
     backbone: Any
@@ -143,6 +148,7 @@ class Loaded(NamedTuple):
     report: LoadReport
     max_length: int
     fingerprint: str
+    config: dict[str, Any]
 
 
 def load_backbone(folder: Path, dropout: float | None = None) -> Loaded:
@@ -157,7 +163,7 @@ def load_backbone(folder: Path, dropout: float | None = None) -> Loaded:
         DataError: When a file cannot be used.
         ConfigError: For an architecture tfft does not know.
     """
-    config = read_config(folder)
+    original = config = read_config(folder)
     family = config.get("model_type")
     if not isinstance(family, str) or family not in ARCHITECTURES.names():
         raise ConfigError(
@@ -178,7 +184,7 @@ def load_backbone(folder: Path, dropout: float | None = None) -> Loaded:
         report = assign_checkpoint(backbone, architecture, tensors, config)
         max_length = architecture.max_length(config)
     fingerprint = "+".join(sha256(file) for file in files)
-    return Loaded(backbone, architecture, report, max_length, fingerprint)
+    return Loaded(backbone, architecture, report, max_length, fingerprint, original)
 
 
 def _expect_size(least: int, tensors: Mapping[str, np.ndarray]) -> None:
@@ -215,6 +221,8 @@ def _hugging_face(folder: Path, dropout: float | None) -> Pretrained:
         report.fresh,
         read_pooling(folder, loaded.architecture.poolings[0]),
         loaded.max_length,
+        loaded.config,
+        report.head,
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from tfft.models.architecture import ARCHITECTURES
+from tfft.core.errors import ConfigError
+from tfft.models.architecture import ARCHITECTURES, Form
 from tfft.models.configuration import refuse_unless
 from tfft.models.decoder import Decoder, decoder_layer, expect_head_size, rope_type
 
@@ -15,7 +16,25 @@ class Qwen2(Decoder):
     """Qwen2 as KerasHub builds it: query, key and value have biases."""
 
     backbone_class = "QwenBackbone"
+    forms: ClassVar[Mapping[str, Form]] = {
+        "FEATURE_EXTRACTION": Form("Qwen2Model", without=("head",), prefixed=False),
+        "CAUSAL_LM": Form("Qwen2ForCausalLM"),
+    }
     per_layer = decoder_layer(bias=True)
+
+    def describe(self, backbone: Any) -> dict[str, Any]:
+        """Returns the config of a `QwenBackbone`.
+
+        Raises:
+            ConfigError: For windows or a scaling that transformers computes otherwise.
+        """
+        if backbone.use_sliding_window_attention or backbone.rope_scaling_factor != 1:
+            raise ConfigError(
+                "a QwenBackbone with windows or scaled positions",
+                expected="one without",
+                fix="export another model",
+            )
+        return super().describe(backbone)
 
     def make(self, config: Mapping[str, Any], sizes: dict[str, Any]) -> Any:
         """Returns a `QwenBackbone`.

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from tfft.core.errors import DataError
-from tfft.models.architecture import ARCHITECTURES, Architecture
+from tfft.models.architecture import ARCHITECTURES, Architecture, Form
 from tfft.models.configuration import read
 from tfft.models.encoder import (
     BERT_LAYER,
     bert_arguments,
+    bert_config,
     bert_details,
     bert_size,
     encoder_layer,
@@ -42,6 +43,11 @@ class Roberta(Architecture):
     unused = (r"embeddings\.position_ids", r"pooler\.dense\.(weight|bias)")
     aside = (r"lm_head\..+",)
     dropout_keys = ("hidden_dropout_prob", "attention_probs_dropout_prob")
+    forms: ClassVar[Mapping[str, Form]] = {
+        "FEATURE_EXTRACTION": Form("RobertaModel", prefixed=False),
+        "TOKEN_CLS": Form("RobertaForTokenClassification", ("classifier",)),
+        "QUESTION_ANS": Form("RobertaForQuestionAnswering", ("qa_outputs",)),
+    }
     once = (
         embedding(
             "embeddings.token",
@@ -73,6 +79,18 @@ class Roberta(Architecture):
         )
         follow(backbone, **bert_details(config))
         return backbone
+
+    def describe(self, backbone: Any) -> dict[str, Any]:
+        """Returns the config of a `RobertaBackbone`."""
+        return {
+            "model_type": "roberta",
+            **bert_config(backbone),
+            "max_position_embeddings": backbone.max_sequence_length + 2,
+            "type_vocab_size": 1,
+            "pad_token_id": 1,
+            "bos_token_id": 0,
+            "eos_token_id": 2,
+        }
 
     def least_size(self, config: Mapping[str, Any]) -> int:
         """Returns the number of values in the matrices."""

@@ -20,6 +20,7 @@ from tfft.data.table import Table
 from tfft.evaluation.report import REPORTS, Report
 from tfft.recipes.build import Built, build
 from tfft.recipes.export import export_model
+from tfft.recipes.huggingface import export_run
 from tfft.recipes.run_folder import BASE, RECORD, load_weights, read_record
 from tfft.tasks.task import TASKS, Labels, Task
 
@@ -170,6 +171,26 @@ class Run:
             self.probabilities,
             Path(directory),
             {"task": self.task.name, "run": self.folder.name},
+        )
+
+    def export_huggingface(self, directory: str | Path, head: bool = True) -> Path:
+        """Writes the model, its adapter merged, as transformers loads it.
+
+        Args:
+            directory: A new or empty folder.
+            head: Whether to write the head as well, which takes a class of
+                transformers that has such a head. Defaults to True.
+
+        Returns:
+            The folder.
+
+        Raises:
+            ConfigError: When there is no such class.
+            OutputInUseError: When the folder is not empty.
+            StorageError: When the disk refuses.
+        """
+        return export_run(
+            self.built, self.task, self.labels, Path(directory), head=head
         )
 
 

@@ -1,0 +1,188 @@
+"""Models as Hugging Face's transformers reads them: config, weights, tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfft.checkpoints.tensors import save_tensors
+from tfft.core.errors import ConfigError, OutputInUseError
+from tfft.core.files import is_occupied, new_directory, write_json
+from tfft.models.architecture import Architecture, Form
+from tfft.models.layers import variables_by_path
+from tfft.models.tokenizer import Tokenizer
+
+_WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
+_SHARD_BYTES = 5_000_000_000
+NO_HEAD = "FEATURE_EXTRACTION"
+
+
+def backbone_tensors(
+    backbone: Any, architecture: Architecture, config: Mapping[str, Any]
+) -> dict[str, np.ndarray]:
+    """Returns the weights of a backbone by Hugging Face's names, without prefix.
+
+    Args:
+        backbone: A backbone whose layers compute with their own weights alone.
+        architecture: Its named places.
+        config: The config they will stand beside.
+
+    Raises:
+        ConfigError: When a weight is quantised.
+    """
+    variables = variables_by_path(backbone)
+    shares: dict[str, dict[int, np.ndarray]] = {}
+    for place in architecture.places_of(backbone):
+        for weight in place.weights():
+            variable = variables[weight.path]
+            if "float" not in variable.dtype:
+                raise ConfigError(
+                    f"{weight.path} holds {variable.dtype} values",
+                    expected="a backbone in floating point",
+                    fix="export the backbone before it is quantised",
+                )
+            value = weight.from_keras(np.asarray(variable, "float32"))
+            shares.setdefault(weight.theirs, {})[weight.part.index] = value
+    whole = {
+        name: parts[0]
+        if len(parts) == 1
+        # Fused matrices are all kept as (in, out).
+        else np.concatenate([parts[index] for index in sorted(parts)], axis=-1)
+        for name, parts in shares.items()
+    }
+    return architecture.restore(whole, config)
+
+
+def save_huggingface(
+    folder: Path,
+    backbone: Any,
+    architecture: Architecture,
+    *,
+    config: Mapping[str, Any] | None = None,
+    tokenizer: Tokenizer | None = None,
+    task_type: str = NO_HEAD,
+    head: Mapping[str, Mapping[str, Any]] | None = None,
+    labels: tuple[str, ...] = (),
+    shard_bytes: int = _SHARD_BYTES,
+) -> Path:
+    """Writes a folder that `from_pretrained` of transformers loads.
+
+    Args:
+        folder: A new or empty folder.
+        backbone: A backbone whose layers compute with their own weights alone, that
+            is one without adapters, or with merged ones.
+        architecture: Its named places.
+        config: The Hugging Face config it was loaded with; None describes the
+            backbone.
+        tokenizer: Written beside it when given.
+        task_type: PEFT's name of what the model is for.
+        head: The layers of the head by Hugging Face's names: for each its `weight`
+            and `bias` as PyTorch keeps them.
+        labels: What the outputs of the head mean.
+        shard_bytes: The most bytes of a file of weights.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ConfigError: When Hugging Face has no class for such a head, or the weights
+            are quantised.
+        OutputInUseError: When the folder is not empty.
+        StorageError: When the disk refuses.
+    """
+    if is_occupied(folder):
+        raise OutputInUseError(
+            "the folder is not empty", where=str(folder), fix="choose another folder"
+        )
+    head = dict(head or {})
+    form = _form(architecture, task_type, set(head))
+    config = dict(config or _described(backbone, architecture, tokenizer))
+    config |= {"architectures": [form.name], "dtype": "float32"}
+    config.pop("torch_dtype", None)
+    if labels:
+        config["id2label"] = {str(index): label for index, label in enumerate(labels)}
+        config["label2id"] = {label: index for index, label in enumerate(labels)}
+    tensors = _tensors(backbone, architecture, config, form)
+    for module, weights in head.items():
+        for name, value in weights.items():
+            tensors[f"{module}.{name}"] = np.asarray(value, "float32")
+    with new_directory(folder) as target:
+        write_json(target / "config.json", config)
+        _save_weights(target, tensors, shard_bytes)
+        if tokenizer is not None:
+            tokenizer.save(target)
+    return folder
+
+
+def _described(
+    backbone: Any, architecture: Architecture, tokenizer: Tokenizer | None
+) -> dict[str, Any]:
+    """Returns the config of a backbone, with the ids that begin and end a text."""
+    ids = {}
+    if tokenizer is not None:
+        ids = {"bos_token_id": tokenizer.bos_id, "eos_token_id": tokenizer.eos_id}
+    known = {key: index for key, index in ids.items() if index is not None}
+    return {**architecture.describe(backbone), **known}
+
+
+def _form(architecture: Architecture, task_type: str, modules: set[str]) -> Form:
+    """Returns the transformers class that has exactly these modules as its head.
+
+    Raises:
+        ConfigError: When there is none.
+    """
+    form = architecture.forms.get(task_type)
+    if form is None or modules != set(form.modules):
+        named = ", ".join(sorted(modules)) or "no layers of its own"
+        raise ConfigError(
+            f"a {task_type} head of {named} on {architecture.backbone_class}",
+            expected="a head that a class of transformers has",
+            fix="export the backbone alone, with head=False",
+        )
+    return form
+
+
+def _tensors(
+    backbone: Any, architecture: Architecture, config: Mapping[str, Any], form: Form
+) -> dict[str, np.ndarray]:
+    """Returns the backbone's tensors by the names they have in a class."""
+    tensors = backbone_tensors(backbone, architecture, config)
+    prefix = architecture.prefix if form.prefixed else ""
+    named: dict[str, np.ndarray] = {}
+    beside: set[str] = set()
+    for place in architecture.places_of(backbone):
+        for weight in place.weights():
+            if place.name in form.without:
+                tensors.pop(weight.theirs, None)
+            elif place.beside:
+                beside.add(weight.theirs)
+    for name, value in tensors.items():
+        named[name if name in beside else prefix + name] = value
+    return named
+
+
+def _save_weights(
+    folder: Path, tensors: Mapping[str, np.ndarray], shard_bytes: int
+) -> None:
+    shards: list[dict[str, np.ndarray]] = [{}]
+    filled = 0
+    for name, value in tensors.items():
+        if shards[-1] and filled + value.nbytes > shard_bytes:
+            shards.append({})
+            filled = 0
+        shards[-1][name] = value
+        filled += value.nbytes
+    if len(shards) == 1:
+        save_tensors(folder / _WEIGHTS, tensors, {"format": "pt"})
+        return
+    weight_map = {}
+    for number, shard in enumerate(shards, 1):
+        file = f"model-{number:05}-of-{len(shards):05}.safetensors"
+        save_tensors(folder / file, shard, {"format": "pt"})
+        weight_map.update(dict.fromkeys(shard, file))
+    total = sum(value.nbytes for value in tensors.values())
+    index = {"metadata": {"total_size": total}, "weight_map": weight_map}
+    write_json(folder / _INDEX, index)
