@@ -1,8 +1,8 @@
 """Folders written for transformers hold what transformers itself would write.
 
 The oracle is the checkpoint that transformers wrote: read here and written back, it
-must hold the same tensors bit for bit. `tests/slow/test_transformers.py` lets
-transformers load what is written here.
+must hold the same tensors bit for bit. `tools/roundtrip.py` lets transformers load what
+is written here.
 """
 
 from __future__ import annotations

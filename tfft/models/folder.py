@@ -20,7 +20,7 @@ def file_in(folder: Path, name: str) -> Path | None:
     Raises:
         DataError: For a name that is a path, or a link that leads elsewhere.
     """
-    if Path(name).name != name or "\0" in name:
+    if Path(name).name != name or name in ("", "..") or "\0" in name:
         raise _outside(folder, name)
     path = folder / name
     try:

@@ -11,6 +11,7 @@ from tfft.core.errors import ConfigError, DataError, MissingInputError
 from tfft.core.files import write_json, write_text
 from tfft.models.byte_level import byte_level, read_byte_level
 from tfft.models.configuration import read_config
+from tfft.models.folder import file_in
 from tfft.models.special_tokens import read_roles, usual_roles
 
 if TYPE_CHECKING:
@@ -156,12 +157,14 @@ def read_tokenizer(folder: Path) -> Tokenizer:
         MissingInputError: When it holds none of them.
         DataError: When a file cannot be read.
     """
-    if (folder / "tokenizer.json").is_file():
-        tokenizer = load_tokenizer(folder / "tokenizer.json")
-    elif (folder / "vocab.txt").is_file():
-        vocabulary = _vocabulary(folder / "vocab.txt")
+    whole, words = file_in(folder, "tokenizer.json"), file_in(folder, "vocab.txt")
+    parts = [file_in(folder, name) for name in ("vocab.json", "merges.txt")]
+    if whole is not None:
+        tokenizer = load_tokenizer(whole)
+    elif words is not None:
+        vocabulary = _vocabulary(words)
         tokenizer = word_piece(vocabulary, **_word_piece_options(_config(folder)))
-    elif (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
+    elif None not in parts:
         tokenizer = Tokenizer(read_byte_level(folder, _config(folder)))
     else:
         raise MissingInputError(

@@ -8,10 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tfft.core.errors import DataError, MissingInputError, shorten
+from tfft.core.errors import DataError, MissingInputError, one_of, shorten
 from tfft.models.folder import file_in
 
 _MAX_INDEX, _MAX_SHARDS = 10_000_000, 10_000
+_DTYPES = (
+    *("F16", "F32", "F64", "BF16", "BOOL"),
+    *("I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64"),
+)
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 _CONVERSION = (
     "transformers.AutoModel.from_pretrained('{folder}').save_pretrained('{folder}')"
@@ -105,6 +109,8 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
 
     try:
         with safe_open(path, framework="np") as file:
+            for name in file.keys():
+                _expect_numbers(name, file.get_slice(name).get_dtype(), path)
             return {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, TypeError, ValueError) as error:
         raise DataError(
@@ -112,6 +118,17 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
             where=str(path),
             fix=_diagnosis(path),
         ) from error
+
+
+def _expect_numbers(name: str, dtype: str, path: Path) -> None:
+    """Refuses numbers that NumPy does not know, such as 8-bit floats."""
+    if dtype not in _DTYPES:
+        raise DataError(
+            f"{name} holds {dtype} values",
+            where=str(path),
+            expected=one_of(_DTYPES),
+            fix="save the model in float32 or bfloat16",
+        )
 
 
 def _diagnosis(path: Path) -> str:
