@@ -62,8 +62,9 @@ def test_tensors_of_a_head_are_named(tmp_path, reference):
     }
     loaded = load_pretrained(write_bert(tmp_path / "model", tensors=tensors))
     assert loaded.notes == (
-        "left aside in the checkpoint: classifier.bias, classifier.weight",
+        "a head in the checkpoint: classifier.bias, classifier.weight",
     )
+    assert loaded.head["classifier.weight"].shape == (2, 16)
     np.testing.assert_array_equal(pooled(loaded.backbone), pooled(reference.backbone))
 
 

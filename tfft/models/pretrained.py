@@ -204,9 +204,10 @@ def _hugging_face(folder: Path, dropout: float | None) -> Pretrained:
     loaded = load_backbone(folder, dropout)
     report = loaded.report
     notes = []
-    aside = sorted([*report.head, *report.aside])
-    if aside:
-        notes.append(f"left aside in the checkpoint: {', '.join(aside)}")
+    if report.head:
+        notes.append(f"a head in the checkpoint: {', '.join(sorted(report.head))}")
+    if report.aside:
+        notes.append(f"left aside in the checkpoint: {', '.join(report.aside)}")
     if report.fresh:
         notes.append(
             f"not in the checkpoint, starts at random: {', '.join(report.fresh)}"

@@ -8,6 +8,7 @@ from typing import Any
 from tfft.adapters.method import Adapter, Method
 from tfft.core.seeds import derive, stream
 from tfft.models.pretrained import Pretrained
+from tfft.recipes.head import take_head
 from tfft.tasks.task import Labels, Task
 
 _SPREAD = 0.02  # of new kernels, as BERT's authors have it
@@ -21,11 +22,13 @@ class Built:
         network: The Keras model, backbone and head.
         adapter: The method applied to the backbone.
         pretrained: The backbone with its tokenizer.
+        notes: A sentence for each thing that a user should know.
     """
 
     network: Any
     adapter: Adapter
     pretrained: Pretrained
+    notes: tuple[str, ...] = ()
 
 
 def build(
@@ -48,7 +51,7 @@ def build(
         for variable in pretrained.optional_variables:
             variable.trainable = False
     _seed_dropout(network, seed)
-    return Built(network, adapter, pretrained)
+    return Built(network, adapter, pretrained, take_head(network, pretrained, labels))
 
 
 def _seed_dropout(network: Any, seed: int) -> None:

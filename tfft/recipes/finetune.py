@@ -119,6 +119,8 @@ class _Finetuning:
         built = build(
             self.task, self.method, pretrained, prepared.labels, self.config.seed
         )
+        for note in built.notes:
+            self._say(f"note: {note}")
         batches = Batches(
             examples["train"],
             self.config.rows_per_step,
