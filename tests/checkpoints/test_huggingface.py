@@ -18,7 +18,8 @@ from tests.goldens import golden
 from tfft.checkpoints.huggingface import backbone_tensors, save_huggingface
 from tfft.core.errors import ConfigError, OutputInUseError
 from tfft.models.architecture import architecture_of
-from tfft.models.pretrained import load_backbone, load_pretrained
+from tfft.models.huggingface import load_backbone
+from tfft.models.pretrained import load_pretrained
 from tfft.models.tokenizer import read_tokenizer
 from tfft.recipes.huggingface import export_huggingface
 

@@ -13,8 +13,8 @@ from safetensors.numpy import load_file, save_file
 from tests.goldens import golden
 from tfft.core.errors import ConfigError, DataError
 from tfft.models.architecture import ARCHITECTURES, architecture_of
+from tfft.models.huggingface import load_backbone
 from tfft.models.layers import spots
-from tfft.models.pretrained import load_backbone
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 

@@ -22,8 +22,8 @@ from tests.models.untrusted import (
     safetensors_bytes,
 )
 from tfft.core.errors import DataError
+from tfft.models.huggingface import load_backbone
 from tfft.models.layers import variables_by_path
-from tfft.models.pretrained import load_backbone
 from tfft.models.weights import read_all_tensors, weight_files
 
 GOOD = (ROOT / "bert-classifier" / WEIGHTS).read_bytes()

@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.goldens import ROOT, golden
 from tfft.core.errors import TfftError
 from tfft.models.assign import assign_checkpoint
-from tfft.models.pretrained import load_backbone
+from tfft.models.huggingface import load_backbone
 from tfft.models.tokenizer import read_tokenizer
 from tfft.models.weights import read_all_tensors, weight_files
 

@@ -13,7 +13,7 @@ from tests.models.untrusted import (
     fuzz_tokenizers,
     fuzz_weights,
 )
-from tfft.models.pretrained import load_backbone
+from tfft.models.huggingface import load_backbone
 
 pytestmark = pytest.mark.slow
 
