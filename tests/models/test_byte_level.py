@@ -11,7 +11,8 @@ import pytest
 from tests.goldens import ROOT
 from tfft.core.errors import DataError
 from tfft.models.byte_level import byte_level
-from tfft.models.tokenizer import Tokenizer, from_keras_hub, read_tokenizer
+from tfft.models.hub_tokenizers import from_keras_hub
+from tfft.models.tokenizer import Tokenizer, read_tokenizer
 
 FILES = {
     "json": ("tokenizer.json", "tokenizer_config.json"),
@@ -102,13 +103,27 @@ def test_the_files_that_say_most_about_roles_count_first(tmp_path, files, expect
 
 def test_a_tokenizer_of_keras_hub():
     folder = ROOT / "gpt2-tokenizer"
-    lines = (folder / "merges.txt").read_text(encoding="utf-8").splitlines()[1:]
-    vocabulary = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
-    hub = keras_hub.tokenizers.GPT2Tokenizer(vocabulary=vocabulary, merges=lines)
+    hub = keras_hub.tokenizers.GPT2Tokenizer(**hub_options(folder))
     texts = reference("gpt2-tokenizer")["texts"]
     tokenizer = from_keras_hub(hub)
     assert ids(tokenizer, texts) == ids(read_tokenizer(folder), texts)
-    assert tokenizer.eos_id == vocabulary["<|endoftext|>"]
+    assert tokenizer.eos_id == hub.vocabulary["<|endoftext|>"]
+
+
+def test_a_roberta_tokenizer_of_keras_hub():
+    folder = ROOT / "roberta-tokenizer"
+    hub = keras_hub.tokenizers.RobertaTokenizer(**hub_options(folder))
+    expected = reference("roberta-tokenizer")
+    texts, tokenizer = expected["texts"], from_keras_hub(hub)
+    assert ids(tokenizer, texts) == expected["ids"]
+    assert ids(tokenizer, texts, [texts[0]] * len(texts)) == expected["pairs"]
+    assert tokenizer.pad_id == expected["pad"]
+
+
+def hub_options(folder):
+    lines = (folder / "merges.txt").read_text(encoding="utf-8").splitlines()[1:]
+    vocabulary = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
+    return {"vocabulary": vocabulary, "merges": lines}
 
 
 def test_a_prefix_space_is_asked_for():

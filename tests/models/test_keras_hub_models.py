@@ -65,3 +65,35 @@ def test_a_preset_folder_without_weights_is_refused(tmp_path, backbone):
     (tmp_path / "preset" / "model.weights.h5").unlink()
     with pytest.raises(MissingInputError, match=r"without model\.weights\.h5"):
         load_pretrained(tmp_path / "preset")
+
+
+def test_presets_of_other_families(tmp_path):
+    sizes = {
+        "num_layers": 1,
+        "num_heads": 2,
+        "hidden_dim": 8,
+        "intermediate_dim": 8,
+        "max_sequence_length": 9,
+    }
+    hub = keras_hub.tokenizers.DistilBertTokenizer(
+        vocabulary=list(VOCABULARY), lowercase=True
+    )
+    backbone = keras_hub.models.DistilBertBackbone(
+        vocabulary_size=len(VOCABULARY), **sizes
+    )
+    backbone.save_to_preset(tmp_path / "distilbert")
+    hub.save_to_preset(tmp_path / "distilbert")
+    loaded = load_pretrained(tmp_path / "distilbert")
+    assert (loaded.max_length, loaded.pooling) == (9, "first")
+    batch = {k: v for k, v in random_batch().items() if k != "segment_ids"}
+    np.testing.assert_array_equal(loaded.backbone(batch), backbone(batch))
+    texts = ["Good!", "a b"]
+    expected = word_piece(VOCABULARY).encode(texts, None, 9)
+    assert loaded.tokenizer.encode(texts, None, 9) == expected
+
+
+def test_a_tokenizer_of_another_family_is_refused(backbone):
+    tokenizer = keras_hub.tokenizers.ByteTokenizer()
+    with pytest.raises(ConfigError, match="tokenizer of type ByteTokenizer") as caught:
+        load_pretrained(backbone, tokenizer)
+    assert caught.value.expected.startswith("one of: BertTokenizer, DistilBertTok")

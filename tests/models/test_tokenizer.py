@@ -9,9 +9,9 @@ from tokenizers import AddedToken
 
 from tests.conftest import VOCABULARY
 from tfft.core.errors import ConfigError, DataError, MissingInputError
+from tfft.models.hub_tokenizers import from_keras_hub
 from tfft.models.tokenizer import (
     Tokenizer,
-    from_keras_hub,
     load_tokenizer,
     read_tokenizer,
     word_piece,

@@ -12,7 +12,7 @@ from tfft.core.errors import DataError, shorten
 if TYPE_CHECKING:
     import tokenizers
 
-_ROBERTA = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+ROBERTA = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 _MAX_BYTES = 100_000_000
 
 
@@ -83,7 +83,7 @@ def read_byte_level(folder: Path, config: Mapping[str, Any]) -> tokenizers.Token
         return byte_level(
             vocabulary,
             merges,
-            special=[token for token in _ROBERTA if token in vocabulary],
+            special=[token for token in ROBERTA if token in vocabulary],
             prefix_space=prefix_space,
             frame=("<s>", "</s>"),
         )

@@ -22,9 +22,10 @@ from tfft.core.files import sha256
 from tfft.models.architecture import Architecture, architecture_of
 from tfft.models.attention import use_products
 from tfft.models.configuration import Pooling, read_config, read_pooling
+from tfft.models.hub_tokenizers import from_keras_hub
 from tfft.models.huggingface import load_backbone
 from tfft.models.layers import set_dropout, variables_by_path
-from tfft.models.tokenizer import Tokenizer, from_keras_hub, read_tokenizer
+from tfft.models.tokenizer import Tokenizer, read_tokenizer
 
 _REMOTE = ("hf://", "kaggle://", "modelscope://")
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tfft.core.errors import ConfigError, DataError, MissingInputError
+from tfft.core.errors import DataError, MissingInputError
 from tfft.core.files import write_json, write_text
-from tfft.models.byte_level import byte_level, read_byte_level
+from tfft.models.byte_level import read_byte_level
 from tfft.models.configuration import read_config
 from tfft.models.folder import file_in
 from tfft.models.special_tokens import read_roles, usual_roles
@@ -262,29 +262,3 @@ def word_piece(
         ],
     )
     return wrapped
-
-
-def from_keras_hub(tokenizer: Any) -> Tokenizer:
-    """Returns the same tokenizer as a KerasHub one, through `tokenizers`.
-
-    Raises:
-        ConfigError: For a tokenizer that is neither BERT's nor GPT-2's.
-    """
-    import keras_hub
-
-    if isinstance(tokenizer, Tokenizer):
-        return tokenizer
-    if isinstance(tokenizer, keras_hub.tokenizers.GPT2Tokenizer):
-        merges = [tuple(merge.split(" ")) for merge in tokenizer.merges]
-        return Tokenizer(byte_level(tokenizer.vocabulary, merges))
-    if not isinstance(tokenizer, keras_hub.tokenizers.BertTokenizer):
-        raise ConfigError(
-            f"tokenizer of type {type(tokenizer).__name__}",
-            expected="KerasHub's BertTokenizer or GPT2Tokenizer, or a tfft tokenizer",
-            fix='use tfft.read_tokenizer("folder")',
-        )
-    return word_piece(
-        tokenizer.get_vocabulary(),
-        lowercase=tokenizer.lowercase,
-        strip_accents=tokenizer.strip_accents,
-    )

@@ -9,7 +9,7 @@ from tfft.adapters.method import expect_plain
 from tfft.checkpoints.huggingface import NO_HEAD, save_huggingface
 from tfft.core.environment import check_environment
 from tfft.models.architecture import architecture_of
-from tfft.models.tokenizer import from_keras_hub
+from tfft.models.hub_tokenizers import from_keras_hub
 from tfft.recipes.build import Built
 from tfft.tasks.task import Labels, Task
 
