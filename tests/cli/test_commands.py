@@ -84,6 +84,13 @@ def test_evaluate_says_which_rows_it_left_out(tiny_run, call, tmp_path):
     assert "more.csv:3" in shown
 
 
+def test_export_writes_for_transformers_when_asked(tiny_run, call, tmp_path):
+    folder = tmp_path / "out"
+    shown = call("export", tiny_run.folder, folder, "--format", "huggingface")
+    assert shown == f"exported: {folder}\n"
+    assert (folder / "model.safetensors").is_file()
+
+
 def test_export_prints_the_version_folder(tiny_run, call, tmp_path):
     shown = call("export", tiny_run.folder, tmp_path / "served")
     assert shown == f"exported: {tmp_path / 'served' / '1'}\n"

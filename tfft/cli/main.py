@@ -139,8 +139,9 @@ def _predict(arguments: Namespace) -> int:
 def _export(arguments: Namespace) -> int:
     from tfft.recipes.run import load
 
-    version = load(arguments.run, arguments.model).export(arguments.directory)
-    print(f"exported: {version}")
+    run = load(arguments.run, arguments.model)
+    write = {"saved_model": run.export, "huggingface": run.export_huggingface}
+    print(f"exported: {write[arguments.format](arguments.directory)}")
     return 0
 
 

@@ -141,7 +141,15 @@ def _export(commands: Any, common: argparse.ArgumentParser) -> None:
         "export", parents=[common], help="write a SavedModel that answers from raw text"
     )
     parser.add_argument("run", help="the run folder")
-    parser.add_argument("directory", help="the model's folder for TF Serving")
+    parser.add_argument(
+        "directory", help="the model's folder for TF Serving, or a new folder"
+    )
+    parser.add_argument(
+        "--format",
+        choices=("saved_model", "huggingface"),
+        default="saved_model",
+        help="huggingface: as from_pretrained of transformers loads it",
+    )
     _add_base_model(parser)
 
 
