@@ -66,7 +66,7 @@ MODELS = [
     ("no weights", lambda b: b.bad_model(lambda path: path.unlink()),
      66, ["without model.safetensors", "download the weights"]),
     ("pickle", lambda b: b.bad_model(lambda p: p.rename(p.with_suffix(".bin"))),
-     66, ["without model.safetensors", "model.bin is a pickle", "safe_serialization"]),
+     66, ["without model.safetensors", "model.bin is a pickle", "save_pretrained"]),
     ("corrupt", lambda b: b.bad_model(cut_in_half),
      65, ["not a whole safetensors", "model.safetensors", "download it again"]),
     ("no such model", lambda b: b.good_with(model="bert_tiny_en_uncase"),
