@@ -152,6 +152,37 @@ def test_dropout_is_the_configs(tmp_path, name, keys):
         assert found == expected
 
 
+RATES = pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("gpt2", ("attn_pdrop", "resid_pdrop", "embd_pdrop")),
+        ("bert", ("attention_probs_dropout_prob", "hidden_dropout_prob")),
+        ("distilbert", ("attention_dropout", "dropout")),
+    ],
+)
+
+
+@RATES
+def test_a_described_backbone_has_its_rates(tmp_path, name, keys):
+    rates = {key: 0.1 * (index + 1) for index, key in enumerate(keys)}
+    loaded = load_backbone(changed(tmp_path, name, **rates))
+    found = loaded.architecture.describe(loaded.backbone)
+    assert {key: found[key] for key in keys} == rates
+
+
+@RATES
+def test_each_rate_of_dropout_drops_alone(tmp_path, name, keys):
+    _, inputs, outputs = golden(name)
+    for index, key in enumerate(("", *keys)):
+        (tmp_path / key).mkdir(exist_ok=True)
+        rates = {**dict.fromkeys(keys, 0.0), **({key: 0.5} if index else {})}
+        loaded = load_backbone(changed(tmp_path / key, name, **rates))
+        states = loaded.architecture.sequence(loaded.backbone(inputs, training=True))
+        real = inputs["padding_mask"] == 1
+        moved = np.abs(np.asarray(states) - outputs["sequence"])[real].max()
+        assert moved > 1e-2 if index else moved < 2e-5
+
+
 def test_an_untied_head_that_is_not_there_starts_at_random(tmp_path):
     folder = changed(tmp_path, "llama", weights=lambda t: t.pop("lm_head.weight"))
     assert load_backbone(folder).report.fresh == ("head",)

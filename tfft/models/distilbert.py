@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from tfft.models.architecture import ARCHITECTURES, Architecture, Form
 from tfft.models.configuration import MOST_LAYERS, activation, read, read_number
 from tfft.models.encoder import encoder_layer
-from tfft.models.follow import details, follow, head_count, transformer_size
+from tfft.models.follow import details, either, follow, head_count, transformer_size
 from tfft.models.places import embedding, norm
 
 _EPSILON = 1e-12  # no key of the config
@@ -69,26 +69,29 @@ class DistilBert(Architecture):
         """
         import keras_hub
 
+        dropout = read_number(config, "dropout", 0.1)
+        attention_dropout = read_number(config, "attention_dropout", 0.1)
         backbone = keras_hub.models.DistilBertBackbone(
             vocabulary_size=read(config, "vocab_size"),
             num_layers=read(config, "n_layers", MOST_LAYERS),
             num_heads=head_count(config, "dim", "n_heads"),
             hidden_dim=read(config, "dim"),
             intermediate_dim=read(config, "hidden_dim"),
-            dropout=read_number(config, "dropout", 0.1),
+            dropout=either(dropout, attention_dropout),
             max_sequence_length=self.max_length(config),
         )
         follow(
             backbone,
             act=activation(config.get("activation", "gelu"), "activation"),
             epsilon=_EPSILON,
-            attention_dropout=read_number(config, "attention_dropout", 0.1),
+            dropout=dropout,
+            attention_dropout=attention_dropout,
         )
         return backbone
 
     def describe(self, backbone: Any) -> dict[str, Any]:
         """Returns the config of a `DistilBertBackbone`."""
-        act, _, attention_dropout = details(backbone)
+        act, _, dropout, attention_dropout = details(backbone)
         return {
             "model_type": "distilbert",
             "vocab_size": backbone.vocabulary_size,
@@ -96,7 +99,7 @@ class DistilBert(Architecture):
             "n_heads": backbone.num_heads,
             "dim": backbone.hidden_dim,
             "hidden_dim": backbone.intermediate_dim,
-            "dropout": backbone.dropout,
+            "dropout": dropout,
             "attention_dropout": attention_dropout,
             "activation": act,
             "max_position_embeddings": backbone.max_sequence_length,

@@ -12,7 +12,7 @@ from tfft.models.configuration import (
     read_number,
     refuse_unless,
 )
-from tfft.models.follow import details, head_count, transformer_size
+from tfft.models.follow import details, either, head_count, transformer_size
 from tfft.models.places import Place, linear, norm
 
 _BLOCK = "transformer_layer_{i}"
@@ -73,29 +73,38 @@ def bert_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
         "num_heads": head_count(config, "hidden_size", "num_attention_heads"),
         "hidden_dim": read(config, "hidden_size"),
         "intermediate_dim": read(config, "intermediate_size"),
-        "dropout": read_number(config, "hidden_dropout_prob", 0.1),
+        "dropout": either(*_dropout(config)),
     }
 
 
 def bert_details(config: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the arguments of `follow` for a config with BERT's keys."""
+    dropout, attention_dropout = _dropout(config)
     return {
         "act": activation(config.get("hidden_act", "gelu")),
         "epsilon": read_number(config, "layer_norm_eps", 1e-12),
-        "attention_dropout": read_number(config, "attention_probs_dropout_prob", 0.1),
+        "dropout": dropout,
+        "attention_dropout": attention_dropout,
     }
+
+
+def _dropout(config: Mapping[str, Any]) -> tuple[float, float]:
+    return (
+        read_number(config, "hidden_dropout_prob", 0.1),
+        read_number(config, "attention_probs_dropout_prob", 0.1),
+    )
 
 
 def bert_config(backbone: Any) -> dict[str, Any]:
     """Returns a config with BERT's keys for a backbone of KerasHub's encoder."""
-    act, epsilon, attention_dropout = details(backbone)
+    act, epsilon, dropout, attention_dropout = details(backbone)
     return {
         "vocab_size": backbone.vocabulary_size,
         "num_hidden_layers": backbone.num_layers,
         "num_attention_heads": backbone.num_heads,
         "hidden_size": backbone.hidden_dim,
         "intermediate_size": backbone.intermediate_dim,
-        "hidden_dropout_prob": backbone.dropout,
+        "hidden_dropout_prob": dropout,
         "attention_probs_dropout_prob": attention_dropout,
         "hidden_act": act,
         "layer_norm_eps": epsilon,

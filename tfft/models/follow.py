@@ -14,9 +14,10 @@ def follow(
     *,
     act: Callable[[Any], Any],
     epsilon: float,
+    dropout: float,
     attention_dropout: float,
 ) -> None:
-    """Sets activation, norm epsilon and attention dropout of KerasHub's layers.
+    """Sets activation, norm epsilon and dropout rates of KerasHub's layers.
 
     KerasHub builds BERT with the tanh approximation of GELU whatever the config
     says; with the erf form that most checkpoints were trained with, outputs move by
@@ -26,22 +27,33 @@ def follow(
         backbone: A built backbone of `TransformerEncoder` or `TransformerDecoder`.
         act: The function between the two matrices of a feed-forward block.
         epsilon: Added to the variance in every layer norm.
-        attention_dropout: Share of attention weights dropped in training.
+        dropout: Share of the states dropped in training.
+        attention_dropout: The same of attention weights; the backbone must have been
+            built with `either` of both, or its attention drops nothing.
     """
     import keras
 
-    from tfft.models.layers import layers_by_path, spots
+    from tfft.models.layers import layers_by_path, set_dropout, spots
 
     for path, layer in layers_by_path(backbone).items():
         if path.endswith("feedforward_intermediate_dense"):
             layer.activation = act
         if path.endswith("layer_norm"):
             layer.epsilon = epsilon
+    set_dropout(backbone, dropout)
     for spot in spots(backbone):
         if isinstance(spot.parent, keras.layers.MultiHeadAttention) and isinstance(
             spot.layer, keras.layers.Dropout
         ):
             spot.layer.rate = attention_dropout
+
+
+def either(*rates: float) -> float:
+    """Returns a rate for KerasHub's one argument that switches all kinds on.
+
+    A dropout layer that was built with rate 0 has no random state, ever.
+    """
+    return max(rates)
 
 
 class Details(NamedTuple):
@@ -50,11 +62,13 @@ class Details(NamedTuple):
     Attributes:
         act: The Hugging Face name of the activation.
         epsilon: Of the layer norms.
-        attention_dropout: Share of attention weights dropped in training.
+        dropout: Share of the states dropped in training.
+        attention_dropout: The same of attention weights.
     """
 
     act: str
     epsilon: float
+    dropout: float
     attention_dropout: float
 
 
@@ -72,13 +86,16 @@ def details(backbone: Any) -> Details:
         if path.endswith("feedforward_intermediate_dense")
     )
     epsilon = next(layer.epsilon for path, layer in paths if "layer_norm" in path)
+    dropouts = [spot for spot in found if isinstance(spot.layer, keras.layers.Dropout)]
     dropout = next(
-        spot.layer.rate
-        for spot in found
-        if isinstance(spot.parent, keras.layers.MultiHeadAttention)
-        and isinstance(spot.layer, keras.layers.Dropout)
+        spot.layer.rate for spot in dropouts if spot.layer.name == "feedforward_dropout"
     )
-    return Details(activation_name(act), epsilon, dropout)
+    attention_dropout = next(
+        spot.layer.rate
+        for spot in dropouts
+        if isinstance(spot.parent, keras.layers.MultiHeadAttention)
+    )
+    return Details(activation_name(act), epsilon, dropout, attention_dropout)
 
 
 def head_count(config: Mapping[str, Any], width_key: str, heads_key: str) -> int:

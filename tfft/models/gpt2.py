@@ -13,7 +13,7 @@ from tfft.models.configuration import (
     read_number,
     refuse_unless,
 )
-from tfft.models.follow import details, follow, head_count, transformer_size
+from tfft.models.follow import details, either, follow, head_count, transformer_size
 from tfft.models.places import Part, Place, embedding, linear, norm
 
 _BLOCK = "transformer_layer_{i}"
@@ -113,13 +113,15 @@ class GPT2(Architecture):
         refuse_unless(config, "scale_attn_by_inverse_layer_idx", (False,))
         refuse_unless(config, "tie_word_embeddings", (True,))
         dropout = read_number(config, "resid_pdrop", 0.1)
+        attention_dropout = read_number(config, "attn_pdrop", 0.1)
+        embeddings_dropout = read_number(config, "embd_pdrop", 0.1)
         backbone = keras_hub.models.GPT2Backbone(
             vocabulary_size=read(config, "vocab_size"),
             num_layers=read(config, "n_layer", MOST_LAYERS),
             num_heads=head_count(config, "n_embd", "n_head"),
             hidden_dim=read(config, "n_embd"),
             intermediate_dim=_inner(config),
-            dropout=dropout,
+            dropout=either(dropout, attention_dropout, embeddings_dropout),
             max_sequence_length=self.max_length(config),
         )
         follow(
@@ -128,14 +130,15 @@ class GPT2(Architecture):
                 config.get("activation_function", "gelu_new"), "activation_function"
             ),
             epsilon=read_number(config, "layer_norm_epsilon", 1e-5),
-            attention_dropout=read_number(config, "attn_pdrop", 0.1),
+            dropout=dropout,
+            attention_dropout=attention_dropout,
         )
-        backbone.embeddings_dropout.rate = read_number(config, "embd_pdrop", 0.1)
+        backbone.embeddings_dropout.rate = embeddings_dropout
         return backbone
 
     def describe(self, backbone: Any) -> dict[str, Any]:
         """Returns the config of a `GPT2Backbone`."""
-        act, epsilon, attention_dropout = details(backbone)
+        act, epsilon, dropout, attention_dropout = details(backbone)
         return {
             "model_type": "gpt2",
             "vocab_size": backbone.vocabulary_size,
@@ -144,7 +147,7 @@ class GPT2(Architecture):
             "n_embd": backbone.hidden_dim,
             "n_inner": backbone.intermediate_dim,
             "n_positions": backbone.max_sequence_length,
-            "resid_pdrop": backbone.dropout,
+            "resid_pdrop": dropout,
             "embd_pdrop": backbone.embeddings_dropout.rate,
             "attn_pdrop": attention_dropout,
             "activation_function": act,
