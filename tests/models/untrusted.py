@@ -252,6 +252,8 @@ def fuzz_weights(loaded, folder, count):
 
 def fuzz_configs(folder, count):
     """Returns how many mutants were refused and how many were loaded."""
+    for name in NAMES:
+        load_backbone(golden(name)[0])  # imports what it needs
     refused = 0
     for index, generator in enumerate(mutants("configs", count)):
         source = golden(NAMES[index % len(NAMES)])[0]
@@ -282,6 +284,7 @@ def fuzz_indexes(folder, count):
 
 def fuzz_tokenizers(folder, count):
     """Returns how many mutants were refused and how many were read."""
+    read_tokenizer(ROOT / "roberta-tokenizer")  # imports what it needs
     refused = 0
     for index, generator in enumerate(mutants("tokenizers", count)):
         name = ("tokenizer.json", "vocab.json", "merges.txt")[index % 3]
