@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from tfft.recipes.inspect import inspect_data
     from tfft.recipes.run import Run, load
     from tfft.tasks.networks.text_classifier import TextClassifier
+    from tfft.tasks.networks.token_classifier import TokenClassifier
     from tfft.tasks.text_classification import TextClassification
+    from tfft.tasks.token_classification import TokenClassification
 
 _HOMES = {
     "Estimate": "tfft.recipes.estimate",
@@ -36,6 +38,8 @@ _HOMES = {
     "TextClassification": "tfft.tasks.text_classification",
     "TextClassifier": "tfft.tasks.networks.text_classifier",
     "TfftError": "tfft.core.errors",
+    "TokenClassification": "tfft.tasks.token_classification",
+    "TokenClassifier": "tfft.tasks.networks.token_classifier",
     "apply": "tfft.recipes.apply",
     "estimate": "tfft.recipes.estimate",
     "export_huggingface": "tfft.recipes.huggingface",
@@ -56,6 +60,8 @@ __all__ = [
     "TextClassification",
     "TextClassifier",
     "TfftError",
+    "TokenClassification",
+    "TokenClassifier",
     "__version__",
     "apply",
     "estimate",

@@ -35,7 +35,7 @@ from tfft.recipes.frozen import shortened
 from tfft.recipes.optimize import describe_rate
 from tfft.recipes.plan import plan_training
 from tfft.recipes.prepare import Prepared, prepare
-from tfft.recipes.record import first_record, plain_config
+from tfft.recipes.record import first_record, plain_config, plain_object
 from tfft.recipes.replicas import Replicas, on_replicas
 from tfft.recipes.run import Run, load
 from tfft.recipes.run_folder import (
@@ -49,7 +49,7 @@ from tfft.recipes.run_folder import (
     save_weights,
     write_record,
 )
-from tfft.tasks.task import TASKS, Task
+from tfft.tasks.task import TASKS, Labels, Task
 
 
 def finetune(**options: Any) -> Run:
@@ -178,9 +178,7 @@ class _Finetuning:
             seed=config.seed,
         )
         sizes = ", ".join(f"{len(t):,} {split}" for split, t in prepared.tables.items())
-        names = ", ".join(str(label) for label in prepared.labels[:10])
-        more = " …" if len(prepared.labels) > 10 else ""
-        self._say(f"data: {sizes} rows · {len(prepared.labels)} labels: {names}{more}")
+        self._say(f"data: {sizes} rows{_listed(prepared.labels)}")
         for note in prepared.notes:
             self._say(f"note: {note}")
         return prepared
@@ -196,23 +194,27 @@ class _Finetuning:
             self._say(f"note: {note}")
         if pretrained.source is None:
             save_base(self.folder, pretrained)
-        self.task, notes = self.task.suited_to(pretrained)
+        self._note(self.task.suited_to(pretrained))
+        return pretrained
+
+    def _note(self, decided: tuple[Task, list[str]]) -> None:
+        """Takes the task as model or data decide it, and says so."""
+        self.task, notes = decided
         for note in notes:
             self._say(f"note: {note}")
-        return pretrained
 
     def _encode(
         self, prepared: Prepared, pretrained: Pretrained
     ) -> dict[str, Examples]:
         examples = {}
+        self._note(self.task.learned_from(prepared.tables["train"], prepared.labels))
         for split, table in prepared.tables.items():
-            examples[split], cut = self.task.encode(
-                table, pretrained.tokenizer, prepared.labels
-            )
-            if cut:
+            encoded = self.task.encode(table, pretrained.tokenizer, prepared.labels)
+            examples[split] = encoded.examples
+            if encoded.cut:
                 self._say(
-                    f"note: {split}: {cut:,} of {len(table):,} rows are longer than "
-                    f"{self.task.max_length} tokens and cut"
+                    f"note: {split}: {encoded.cut:,} of {len(table):,} rows are longer "
+                    f"than {self.task.max_length} tokens and cut"
                 )
         return examples
 
@@ -305,6 +307,7 @@ class _Finetuning:
         self.record["best_epoch"] = best_epoch
         # Before the scores: whatever stops those, the training is not lost.
         self._save(built, "trained")
+        self._tune(run, prepared)
         reports = {
             split: run.evaluate_table(table)
             for split, table in prepared.tables.items()
@@ -316,6 +319,16 @@ class _Finetuning:
         write_record(self.folder, self.record)
         Checkpoints(self.folder).drop()
         return reports
+
+    def _tune(self, run: Run, prepared: Prepared) -> None:
+        """Lets the validation rows decide what the task leaves to them."""
+        table = prepared.tables.get("validation")
+        if table is None:
+            return
+        gold = self.task.gold(table, prepared.labels)
+        self._note(self.task.tuned(run.predictions(table), gold, prepared.labels))
+        run.task = self.task
+        self.record["task"] = plain_object(self.task)
 
     def _show(self, reports: dict[str, Report]) -> None:
         for split, report in reports.items():
@@ -334,6 +347,13 @@ class _Finetuning:
         )
         self.record["status"] = status
         write_record(self.folder, self.record)
+
+
+def _listed(labels: Labels) -> str:
+    """Returns the first labels in words; nothing for a task without labels."""
+    names = ", ".join(str(label) for label in labels[:10])
+    more = " …" if len(labels) > 10 else ""
+    return f" · {len(labels)} labels: {names}{more}" if labels else ""
 
 
 def _interrupted(signal: KeyboardInterrupt, folder: Path) -> InterruptedRunError:

@@ -65,7 +65,8 @@ def prepare(
     for split, table in tables.items():
         bad = task.bad_rows(table)
         tables[split], sentences = without_bad_rows(table, bad, on_bad_rows)
-        notes.extend(f"{split}: {sentence}" for sentence in sentences)
+        tables[split], mended = task.mended(tables[split])
+        notes.extend(f"{split}: {sentence}" for sentence in (*sentences, *mended))
     task.learn_labels(tables["train"])  # says what is wrong before a cut fails on it
     for split, fraction in fractions.items():
         _cut(task, tables, split, fraction, seed)

@@ -8,10 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tfft.core.environment import check_environment
-from tfft.core.errors import DataError, MissingInputError, shorten
+from tfft.core.errors import DataError, MissingInputError
 from tfft.core.files import write_json, write_text
 from tfft.data import sources
 from tfft.data.batching import Batches
@@ -59,7 +57,7 @@ class Run:
     def _forward(self) -> Any:
         from tfft.evaluation.forward import Forward
 
-        return Forward(self.built.network)
+        return Forward(self.built.network, per_token=self.task.per_token)
 
     def compute_with(self, shorten: Callable[[Any], Any]) -> None:
         """Takes a shorter way to the network's outputs, until `refresh`.
@@ -73,11 +71,11 @@ class Run:
         """Traces the network anew, after its precision or its layers changed."""
         self.__dict__.pop("_forward", None)
 
-    def probabilities(self, table: Table) -> np.ndarray:
-        """Returns the task's probabilities for the rows of a table."""
-        examples, _ = self.task.encode(table, self.built.pretrained.tokenizer, None)
-        outputs = self._forward(Batches(examples, _ROWS_AT_ONCE))
-        return self.task.probabilities(outputs)
+    def predictions(self, table: Table) -> Any:
+        """Returns the task's predictions for the rows of a table."""
+        encoded = self.task.encode(table, self.built.pretrained.tokenizer, None)
+        outputs = self._forward(Batches(encoded.examples, _ROWS_AT_ONCE))
+        return self.task.decode(outputs, encoded, table, self.labels)
 
     def predict(self, inputs: Sequence[Any] | str | Path) -> list[dict[str, Any]]:
         """Returns an answer for each input.
@@ -87,7 +85,7 @@ class Run:
                 dicts; or the path of a data file with the text columns.
 
         Returns:
-            For classification `label`, `score` and `probabilities` each.
+            A dict for each input; the page of the task says what it holds.
 
         Raises:
             DataError: For an input of another form, or an empty file.
@@ -98,9 +96,8 @@ class Run:
             table = self.task.rows(inputs)
         if not len(table):
             return []
-        for name in self.task.text:
-            _check_texts(table, name)
-        return self.task.answers(self.probabilities(table), self.labels)
+        self.task.check_inputs(table)
+        return self.task.answers(self.predictions(table), table, self.labels)
 
     def evaluate(self, data: Any, on_bad_rows: OnBadRows = "error") -> Report:
         """Returns the report of labelled rows.
@@ -116,15 +113,16 @@ class Run:
         split = "test" if "test" in tables else "train"
         bad = self.task.bad_rows(tables[split])
         table, notes = without_bad_rows(tables[split], bad, on_bad_rows)
+        table, mended = self.task.mended(table)
         self.task.check_labels(table, self.labels, "given")
-        return dataclasses.replace(self.evaluate_table(table), notes=tuple(notes))
+        report = self.evaluate_table(table)
+        return dataclasses.replace(report, notes=(*notes, *mended))
 
     def evaluate_table(self, table: Table) -> Report:
         """Returns the report of checked rows."""
-        ids = {label: index for index, label in enumerate(self.labels)}
-        gold = np.array([ids[label] for label in self.task.strata(table)])
         report = REPORTS.get(self.task.evaluation)
-        return report.make(self.probabilities(table), gold, self.labels)
+        gold = self.task.gold(table, self.labels)
+        return report.make(self.predictions(table), gold, self.labels)
 
     def report(self) -> str:
         """Returns the report of the training as Markdown.
@@ -162,13 +160,13 @@ class Run:
 
         Raises:
             DataError: When the tokenizer has no exact form inside a graph.
+            ConfigError: When the task has none.
             StorageError: When the disk refuses.
         """
         return export_model(
             self.built,
             self.task,
             self.labels,
-            self.probabilities,
             Path(directory),
             {"task": self.task.name, "run": self.folder.name},
         )
@@ -192,18 +190,6 @@ class Run:
         return export_run(
             self.built, self.task, self.labels, Path(directory), head=head
         )
-
-
-def _check_texts(table: Table, name: str) -> None:
-    """Raises for a value that is no text; an empty one is a text like any other."""
-    for row, value in enumerate(table.column(name, "task.text")):
-        if not isinstance(value, str):
-            raise DataError(
-                f"{shorten(value)} is not text",
-                where=f'{table.where(row)}, column "{name}"',
-                expected="a text",
-                fix='give a text, "" for none',
-            )
 
 
 def _is_file(inputs: Any) -> bool:

@@ -16,7 +16,7 @@ from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer
-from tfft.tasks.task import TASKS, Labels, Task
+from tfft.tasks.task import TASKS, Encoded, Labels, Task
 
 
 @TASKS.register("text_classification")
@@ -139,24 +139,16 @@ class TextClassification(Task):
         """Returns the labels, whole numbers as int whatever type held them."""
         return [_label(value) for value in table.column(self.label, "task.label")]
 
-    def keys(self, table: Table) -> Sequence[Hashable]:
-        """Returns the texts: copies of one stay together."""
-        columns = (table.column(name, "task.text") for name in self.text)
-        return list(zip(*columns, strict=True))
-
     def encode(
         self, table: Table, tokenizer: Tokenizer, labels: Labels | None
-    ) -> tuple[Examples, int]:
-        """Returns the rows as ids, and how many lost tokens to `max_length`."""
+    ) -> Encoded:
+        """Returns the rows as ids; `max_length` may cost them tokens."""
         columns = [table.column(name, "task.text") for name in self.text]
         pairs = columns[1] if len(columns) == 2 else None
         encodings = tokenizer.encode(columns[0], pairs, self.max_length)
         values = {}
         if labels is not None:
-            ids = {label: index for index, label in enumerate(labels)}
-            values["labels"] = np.array(
-                [ids[label] for label in self.strata(table)], "int32"
-            )
+            values["labels"] = self.gold(table, labels)
         examples = Examples(
             sequences={
                 "token_ids": [one.token_ids for one in encodings],
@@ -165,7 +157,7 @@ class TextClassification(Task):
             values=values,
             padding={"token_ids": tokenizer.pad_id, "segment_ids": 0},
         )
-        return examples, sum(one.truncated for one in encodings)
+        return Encoded(examples, sum(one.truncated for one in encodings))
 
     def build(self, pretrained: Pretrained, labels: Labels, seed: int) -> Any:
         """Returns a `TextClassifier` on the backbone."""
@@ -193,13 +185,20 @@ class TextClassification(Task):
         )
         return ops.sum(losses * batch["weights"]), ops.sum(batch["weights"])
 
-    def probabilities(self, outputs: np.ndarray) -> np.ndarray:
+    def gold(self, table: Table, labels: Labels) -> np.ndarray:
+        """Returns the ids of the labels, shape (rows,)."""
+        ids = {label: index for index, label in enumerate(labels)}
+        return np.array([ids[label] for label in self.strata(table)], "int32")
+
+    def decode(
+        self, outputs: np.ndarray, encoded: Encoded, table: Table, labels: Labels
+    ) -> np.ndarray:
         """Returns the softmax of the logits, shape (rows, classes)."""
         shifted = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
         return shifted / shifted.sum(axis=-1, keepdims=True)
 
     def answers(
-        self, probabilities: np.ndarray, labels: Labels
+        self, predictions: np.ndarray, table: Table, labels: Labels
     ) -> list[dict[str, Any]]:
         """Returns the likeliest label, its score, and every label's probability."""
         return [
@@ -210,8 +209,21 @@ class TextClassification(Task):
                     str(label): float(p) for label, p in zip(labels, row, strict=True)
                 },
             }
-            for row in probabilities
+            for row in predictions
         ]
+
+    def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
+        """Returns label, its id and score, and the probabilities."""
+        import tensorflow as tf
+
+        probabilities = tf.nn.softmax(outputs)
+        label_id = tf.argmax(probabilities, axis=-1)
+        return {
+            "label": tf.gather(tf.constant([str(one) for one in labels]), label_id),
+            "label_id": label_id,
+            "score": tf.reduce_max(probabilities, axis=-1),
+            "probabilities": probabilities,
+        }
 
     def rows(self, inputs: Sequence[Any]) -> Table:
         """Returns a table from texts, pairs of texts, or rows with the text columns.
