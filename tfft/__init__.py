@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from tfft.recipes.huggingface import export_huggingface
     from tfft.recipes.inspect import inspect_data
     from tfft.recipes.run import Run, load
+    from tfft.tasks.multi_label import MultiLabel
     from tfft.tasks.networks.text_classifier import TextClassifier
     from tfft.tasks.networks.token_classifier import TokenClassifier
+    from tfft.tasks.question_answering import QuestionAnswering
+    from tfft.tasks.regression import Regression
     from tfft.tasks.text_classification import TextClassification
     from tfft.tasks.token_classification import TokenClassification
 
@@ -34,6 +37,9 @@ _HOMES = {
     "Head": "tfft.adapters.head",
     "LastLayers": "tfft.adapters.last_layers",
     "LoRA": "tfft.adapters.lora",
+    "MultiLabel": "tfft.tasks.multi_label",
+    "QuestionAnswering": "tfft.tasks.question_answering",
+    "Regression": "tfft.tasks.regression",
     "Run": "tfft.recipes.run",
     "TextClassification": "tfft.tasks.text_classification",
     "TextClassifier": "tfft.tasks.networks.text_classifier",
@@ -56,6 +62,9 @@ __all__ = [
     "Head",
     "LastLayers",
     "LoRA",
+    "MultiLabel",
+    "QuestionAnswering",
+    "Regression",
     "Run",
     "TextClassification",
     "TextClassifier",

@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch_size", type=int, default=32)
     parser.add_argument("--learning_rate", type=float)
+    parser.add_argument("--resume", action="store_true", help="go on after a stop")
     arguments = parser.parse_args()
     method, learning_rate = METHODS[arguments.method]
     begin = time.monotonic()
@@ -43,7 +44,8 @@ def main() -> None:
         epochs=arguments.epochs,
         batch_size=arguments.batch_size,
         learning_rate=arguments.learning_rate or learning_rate,
-        overwrite=True,
+        overwrite=not arguments.resume,
+        resume=arguments.resume,
     )
     lines = (arguments.output_dir / "metrics.jsonl").read_text().splitlines()
     seconds = [json.loads(line)["seconds"] for line in lines]

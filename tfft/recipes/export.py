@@ -111,7 +111,7 @@ def _encoded(
             "segment_ids": [one.segment_ids for one in encodings],
         },
         values={},
-        padding={"token_ids": tokenizer.id_of("[PAD]"), "segment_ids": 0},
+        padding={"token_ids": tokenizer.pad_id, "segment_ids": 0},
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from tfft.core.errors import shorten
+from tfft.core.errors import DataError, shorten
 from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.tasks.tag_schemes import (
@@ -84,6 +84,26 @@ class SentenceColumns:
             Sentence(text, places, tags_of(spans_of(one, scheme), len(one)))
             for (text, places), one in zip(found, tags, strict=True)
         ]
+
+    def row(self, value: Any, index: int) -> dict[str, Any]:
+        """Returns a row of an input: a text, a list of words, or a row with one.
+
+        Raises:
+            DataError: For anything else.
+        """
+        if isinstance(value, Mapping):
+            for name in (self.tokens, self.text):
+                if name in value:
+                    return {name: value[name]}
+        elif isinstance(value, str):
+            return {self.text: value}
+        elif isinstance(value, list | tuple):
+            return {self.tokens: list(value)}
+        raise DataError(
+            f"input {index + 1} is {shorten(value)}",
+            expected="a text or a list of words",
+            fix=f"give the column {self.tokens} or {self.text}",
+        )
 
     def scheme_of(self, tags: Sequence[Sequence[str]]) -> Scheme:
         """Returns the scheme of tags, or the one that fewest rows break."""

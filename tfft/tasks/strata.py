@@ -18,11 +18,14 @@ def rarest(labels: Sequence[Sequence[str]]) -> list[str]:
     return [min(row, key=lambda one: (counts[one], one), default="") for row in labels]
 
 
-def tenths(values: Sequence[float]) -> list[int]:
-    """Returns the tenth of all values in which each lies, from 0 to 9.
+def bands(values: Sequence[float]) -> list[int]:
+    """Returns for each value which of up to ten equal parts of all it lies in.
 
-    >>> tenths([3.0, 1.0])
-    [5, 0]
+    A part has 20 values at least, so that a tenth of it is some.
+
+    >>> bands([3.0, 1.0]), bands(range(40))[19:21]
+    ([0, 0], [0, 1])
     """
+    count = min(10, max(1, len(values) // 20))
     order = np.argsort(np.argsort(np.asarray(values), kind="stable"), kind="stable")
-    return [int(rank * 10 // len(values)) for rank in order]
+    return [int(rank * count // len(values)) for rank in order]

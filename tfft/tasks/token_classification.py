@@ -109,8 +109,8 @@ class TokenClassification(Task):
 
     def suited_to(self, pretrained: Pretrained) -> tuple[Task, list[str]]:
         """Returns the task with windows that the model takes."""
-        limit = pretrained.backbone.max_sequence_length
-        if self.max_length <= limit:
+        limit = pretrained.max_length
+        if limit is None or self.max_length <= limit:
             return self, []
         stride = min(self.stride, limit // 4)
         note = f"max_length is the model's limit, {limit}, and stride {stride}"
@@ -201,7 +201,7 @@ class TokenClassification(Task):
             "token_ids": [one.token_ids for one in windows],
             "segment_ids": [one.segment_ids for one in windows],
         }
-        padding = {"token_ids": tokenizer.id_of("[PAD]"), "segment_ids": 0}
+        padding = {"token_ids": tokenizer.pad_id, "segment_ids": 0}
         if labels is not None:
             padding["labels"] = IGNORED
             sequences["labels"] = on_first_tokens(sentences, places, windows, labels)
@@ -289,23 +289,8 @@ class TokenClassification(Task):
                 expected="a list of texts, or of lists of words",
                 fix="put it into a list",
             )
-        rows = [self._row(value, index) for index, value in enumerate(inputs)]
+        rows = [self._columns.row(value, i) for i, value in enumerate(inputs)]
         return Table.from_rows(rows, "inputs")
-
-    def _row(self, value: Any, index: int) -> dict[str, Any]:
-        if isinstance(value, Mapping):
-            for name in (self.tokens, *self.text):
-                if name in value:
-                    return {name: value[name]}
-        elif isinstance(value, str):
-            return {self.text[0]: value}
-        elif isinstance(value, list | tuple):
-            return {self.tokens: list(value)}
-        raise DataError(
-            f"input {index + 1} is {shorten(value)}",
-            expected="a text or a list of words",
-            fix=f"give the column {self.tokens} or {self.text[0]}",
-        )
 
     def check_inputs(self, table: Table) -> None:
         """Raises for words or a text of another form; an empty text is one.
