@@ -97,11 +97,18 @@ def _evaluate(arguments: Namespace) -> int:
     from tfft.recipes.run import load
 
     run = load(arguments.run, arguments.model)
-    report = run.evaluate(arguments.data, arguments.on_bad_rows)
+    columns = [name for name in arguments.slice_by.split(",") if name]
+    report = run.evaluate(arguments.data, arguments.on_bad_rows, columns)
+    if arguments.report_dir:
+        from tfft.evaluation.page import draw_all
+        from tfft.recipes.report_files import write_report_files
+
+        reports, title = {"given": report}, f"{run.task.name} · {arguments.data}"
+        write_report_files(arguments.report_dir, reports, title, draw_all(reports))
     if arguments.json:
         print(json.dumps(report.to_dict(), ensure_ascii=False))
     else:
-        _show(report.tables())
+        _show(report.all_tables())
         for note in report.notes:
             print(f"note: {note}")
     return 0
@@ -125,7 +132,7 @@ def _predict(arguments: Namespace) -> int:
         for answer in answers:
             print(json.dumps(answer, ensure_ascii=False))
         return 0
-    from tfft.evaluation.report import ReportTable
+    from tfft.evaluation.tables import ReportTable
 
     names = [key for key, value in answers[0].items() if not isinstance(value, dict)]
     shown = [f"row {i + 1}" for i in range(len(answers))] if arguments.file else inputs

@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from tfft.evaluation.report import REPORTS, Report, ReportTable
+from tfft.evaluation.details import Details
+from tfft.evaluation.evidence import Evidence, f1, ratio
+from tfft.evaluation.report import REPORTS, Report
+from tfft.evaluation.tables import ReportTable
 
 _SCORES = ("precision", "recall", "f1", "support")
 _AVERAGES = ("micro avg", "macro avg", "weighted avg", "samples avg")
@@ -25,6 +28,7 @@ class MultiLabelReport(Report):
             down the ranking all right labels are found), mean loss.
         labels: Scores of each label and their averages.
         notes: What was left out, a sentence each.
+        details: What stands behind the scores.
     """
 
     monitor = ("loss", False)
@@ -32,6 +36,7 @@ class MultiLabelReport(Report):
     summary: dict[str, float]
     labels: dict[str, dict[str, float]]
     notes: tuple[str, ...] = ()
+    details: Details | None = None
 
     @classmethod
     def make(
@@ -80,18 +85,44 @@ class MultiLabelReport(Report):
         }
         return cls(summary, table)
 
+    @classmethod
+    def evidence(
+        cls, predictions: Any, gold: np.ndarray, labels: Sequence[Any]
+    ) -> Evidence:
+        """Returns what is known of each row, from what `make` takes."""
+        names = np.array([str(label) for label in labels])
+        truth, chosen = gold > 0, predictions.chosen
+        found = truth & chosen
+        totals = [part.sum(axis=1).astype("float64") for part in (found, chosen, truth)]
+        wrong = truth != chosen
+        parts = [found, chosen, truth]
+        sample_f1, right_rows = f1(*totals), ~wrong.any(axis=1)
+        rows = np.stack([sample_f1, right_rows, np.ones(len(gold))], axis=1)
+        sure = np.where(
+            chosen, predictions.probabilities, 1 - predictions.probabilities
+        )
+        return Evidence(
+            np.concatenate([*parts, rows], axis=1),
+            lambda sums: _scores_of(sums, len(names)),
+            badness=(wrong * sure).sum(axis=1),
+            right=[", ".join(names[row]) or "none" for row in truth],
+            answers=[", ".join(names[row]) or "none" for row in chosen],
+            confidences=sure.ravel(),
+            hits=~wrong.ravel(),
+            curves={
+                name: (predictions.probabilities[:, index], truth[:, index])
+                for index, name in enumerate(names)
+            },
+        )
+
     @property
     def metrics(self) -> dict[str, float]:
         """The summary."""
         return self.summary
 
-    def to_dict(self) -> dict[str, Any]:
-        """Returns everything as plain values."""
-        return {
-            "summary": self.summary,
-            "labels": self.labels,
-            "notes": list(self.notes),
-        }
+    def scores(self) -> dict[str, Any]:
+        """Returns the scores as plain values."""
+        return {"summary": self.summary, "labels": self.labels}
 
     def tables(self) -> list[ReportTable]:
         """Returns the scores of each label, and those of the whole."""
@@ -109,3 +140,16 @@ class MultiLabelReport(Report):
             ReportTable("Labels", header, rows),
             ReportTable("Summary", ("", ""), summary),
         ]
+
+
+def _scores_of(sums: np.ndarray, labels: int) -> dict[str, np.ndarray]:
+    """Returns the scores from counts by label, F1 and right rows, and rows."""
+    found, said, right = np.split(sums[..., : 3 * labels], 3, axis=-1)
+    sample_f1, all_right, rows = np.moveaxis(sums[..., 3 * labels :], -1, 0)
+    totals = found.sum(axis=-1), said.sum(axis=-1), right.sum(axis=-1)
+    return {
+        "micro_f1": f1(*totals),
+        "macro_f1": f1(found, said, right).mean(axis=-1),
+        "sample_f1": ratio(sample_f1, rows),
+        "all_right": ratio(all_right, rows),
+    }

@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from tfft.evaluation.report import REPORTS, Report, ReportTable
+from tfft.evaluation.details import Details
+from tfft.evaluation.evidence import Evidence, ratio
+from tfft.evaluation.report import REPORTS, Report
+from tfft.evaluation.tables import ReportTable
 from tfft.tasks.squad_rules import exact, f1
 
 
@@ -21,12 +24,14 @@ class QuestionAnsweringReport(Report):
         groups: Scores of `all`, `answer` and `no answer`: exact match and F1 from 0
             to 1, the share that was answered, and the number of questions.
         notes: What was left out or mended, a sentence each.
+        details: What stands behind the scores.
     """
 
     monitor = ("f1", True)
 
     groups: dict[str, dict[str, float]]
     notes: tuple[str, ...] = ()
+    details: Details | None = None
 
     @classmethod
     def make(
@@ -60,14 +65,45 @@ class QuestionAnsweringReport(Report):
         }
         return cls(groups)
 
+    @classmethod
+    def evidence(
+        cls,
+        predictions: Sequence[Any],
+        gold: Sequence[list[str]],
+        labels: Sequence[Any],
+    ) -> Evidence:
+        """Returns what is known of each row, from what `make` takes."""
+        pairs = list(zip(predictions, gold, strict=True))
+        scores = np.array(
+            [(exact(one.text, right), f1(one.text, right), 1.0) for one, right in pairs]
+        )
+        return Evidence(
+            scores,
+            lambda sums: {
+                "exact_match": ratio(sums[..., 0], sums[..., 2]),
+                "f1": ratio(sums[..., 1], sums[..., 2]),
+            },
+            # The surer of a wrong answer, the worse.
+            badness=np.array(
+                [
+                    (1 - score) * one.confidence
+                    for one, score in zip(predictions, scores[:, 1], strict=True)
+                ]
+            ),
+            right=[" / ".join(dict.fromkeys(right)) or "none" for right in gold],
+            answers=[one.text or "none" for one in predictions],
+            confidences=np.array([one.confidence for one in predictions]),
+            hits=scores[:, 0],
+        )
+
     @property
     def metrics(self) -> dict[str, float]:
         """Exact match and F1 of all questions."""
         return {name: self.groups["all"][name] for name in ("exact_match", "f1")}
 
-    def to_dict(self) -> dict[str, Any]:
-        """Returns everything as plain values."""
-        return {"groups": self.groups, "notes": list(self.notes)}
+    def scores(self) -> dict[str, Any]:
+        """Returns the scores as plain values."""
+        return {"groups": self.groups}
 
     def tables(self) -> list[ReportTable]:
         """Returns the scores."""

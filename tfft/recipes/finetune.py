@@ -12,17 +12,8 @@ from rich.console import Console
 from tfft.adapters.method import METHODS, Method
 from tfft.checkpoints.progress import Checkpoints
 from tfft.core.environment import check_environment
-from tfft.core.errors import (
-    DivergedError,
-    InterruptedRunError,
-    LostWorkerError,
-    OutOfMemoryError,
-)
-from tfft.core.signals import (
-    TerminationSignal,
-    termination_as_exception,
-    uninterrupted,
-)
+from tfft.core.errors import DivergedError, LostWorkerError, OutOfMemoryError
+from tfft.core.signals import termination_as_exception, uninterrupted
 from tfft.data.batching import Batches, Examples
 from tfft.evaluation.report import REPORTS, Report
 from tfft.models.precision import compute_policy, set_compute_policy
@@ -30,8 +21,10 @@ from tfft.models.pretrained import Pretrained, load_pretrained
 from tfft.recipes.build import Built, build
 from tfft.recipes.config import FinetuneConfig
 from tfft.recipes.cost import Cost, estimate
+from tfft.recipes.few_rows import with_defaults
 from tfft.recipes.fit import Loop
 from tfft.recipes.frozen import shortened
+from tfft.recipes.messages import interrupted, listed
 from tfft.recipes.optimize import describe_rate
 from tfft.recipes.plan import plan_training
 from tfft.recipes.prepare import Prepared, prepare
@@ -49,7 +42,7 @@ from tfft.recipes.run_folder import (
     save_weights,
     write_record,
 )
-from tfft.tasks.task import TASKS, Labels, Task
+from tfft.tasks.task import TASKS, Task
 
 
 def finetune(**options: Any) -> Run:
@@ -127,6 +120,7 @@ class _Finetuning:
             self.config.seed,
             divisible_by=self.replicas.count * self.config.accumulation,
         )
+        self._fill_in(len(batches), len(prepared.tables.get("validation", ())))
         policy = self._set_precision(built)
         cost = estimate(
             built.network,
@@ -157,7 +151,7 @@ class _Finetuning:
         except KeyboardInterrupt as signal:
             with uninterrupted(forget=True):
                 self._save(built, "interrupted")
-            raise _interrupted(signal, self.folder) from signal
+            raise interrupted(signal, self.folder) from signal
         except DivergedError:
             self._save(built, "diverged")
             raise
@@ -178,7 +172,7 @@ class _Finetuning:
             seed=config.seed,
         )
         sizes = ", ".join(f"{len(t):,} {split}" for split, t in prepared.tables.items())
-        self._say(f"data: {sizes} rows{_listed(prepared.labels)}")
+        self._say(f"data: {sizes} rows{listed(prepared.labels)}")
         for note in prepared.notes:
             self._say(f"note: {note}")
         return prepared
@@ -217,6 +211,14 @@ class _Finetuning:
                     f"than {self.task.max_length} tokens and cut"
                 )
         return examples
+
+    def _fill_in(self, steps_per_epoch: int, validation_rows: int) -> None:
+        """Fills in the options that depend on the number of rows."""
+        self.config, notes = with_defaults(
+            self.config, steps_per_epoch, validation_rows
+        )
+        for note in notes:
+            self._say(f"note: {note}")
 
     def _set_precision(self, built: Built) -> str:
         from tfft.training.hardware import choose_precision
@@ -309,12 +311,12 @@ class _Finetuning:
         self._save(built, "trained")
         self._tune(run, prepared)
         reports = {
-            split: run.evaluate_table(table)
+            split: run.full_report(table)
             for split, table in prepared.tables.items()
             if split != "train"
         }
         self.record["metrics"] = {split: one.metrics for split, one in reports.items()}
-        run.write_reports(reports)
+        run.write_reports(reports, best_epoch)
         self.record["status"] = "complete"
         write_record(self.folder, self.record)
         Checkpoints(self.folder).drop()
@@ -347,21 +349,3 @@ class _Finetuning:
         )
         self.record["status"] = status
         write_record(self.folder, self.record)
-
-
-def _listed(labels: Labels) -> str:
-    """Returns the first labels in words; nothing for a task without labels."""
-    names = ", ".join(str(label) for label in labels[:10])
-    more = " …" if len(labels) > 10 else ""
-    return f" · {len(labels)} labels: {names}{more}" if labels else ""
-
-
-def _interrupted(signal: KeyboardInterrupt, folder: Path) -> InterruptedRunError:
-    error = InterruptedRunError(
-        "training was stopped",
-        where=str(folder),
-        fix="the weights so far are in the run folder; go on with resume",
-    )
-    if isinstance(signal, TerminationSignal):
-        error.exit_code = 143
-    return error

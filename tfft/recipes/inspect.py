@@ -13,7 +13,7 @@ import numpy as np
 from tfft.core.errors import shorten
 from tfft.data import sources
 from tfft.data.table import Table
-from tfft.evaluation.report import ReportTable
+from tfft.evaluation.tables import ReportTable
 from tfft.recipes.run_folder import METRICS, read_record
 from tfft.tasks.task import TASKS, Task
 

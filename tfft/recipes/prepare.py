@@ -13,9 +13,8 @@ from tfft.data.fingerprint import fingerprint
 from tfft.data.rows import OnBadRows, without_bad_rows
 from tfft.data.splits import SPLITS, check_fraction, shared, stratified_part
 from tfft.data.table import Table
+from tfft.recipes.few_rows import FEW
 from tfft.tasks.task import Labels, Task
-
-_FEW = 20  # rows below which a score moves by five points with each
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ def _cut(
     if not second:
         return [f"{share} is no row: there is no {split}"]
     tables["train"], tables[split] = train.select(first), train.select(second)
-    if len(second) < _FEW:
+    if len(second) < FEW:
         return [f"{share} is {len(second)}: its scores can tell little"]
     return []
 

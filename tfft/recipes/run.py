@@ -10,16 +10,19 @@ from typing import Any
 
 from tfft.core.environment import check_environment
 from tfft.core.errors import DataError, MissingInputError
-from tfft.core.files import write_json, write_text
 from tfft.data import sources
 from tfft.data.batching import Batches
 from tfft.data.rows import OnBadRows, without_bad_rows
 from tfft.data.table import Table
+from tfft.evaluation.board import write_to_board
+from tfft.evaluation.details import Details
+from tfft.evaluation.page import draw_all
 from tfft.evaluation.report import REPORTS, Report
 from tfft.recipes.build import Built, build
 from tfft.recipes.export import export_model
 from tfft.recipes.huggingface import export_run
-from tfft.recipes.run_folder import BASE, RECORD, load_weights, read_record
+from tfft.recipes.report_files import write_report_files
+from tfft.recipes.run_folder import BASE, LOGS, RECORD, load_weights, read_record
 from tfft.tasks.task import TASKS, Labels, Task
 
 _ROWS_AT_ONCE = 32
@@ -99,12 +102,18 @@ class Run:
         self.task.check_inputs(table)
         return self.task.answers(self.predictions(table), table, self.labels)
 
-    def evaluate(self, data: Any, on_bad_rows: OnBadRows = "error") -> Report:
-        """Returns the report of labelled rows.
+    def evaluate(
+        self,
+        data: Any,
+        on_bad_rows: OnBadRows = "error",
+        slice_by: Sequence[str] = (),
+    ) -> Report:
+        """Returns the report of labelled rows, with what stands behind its scores.
 
         Args:
             data: Anything that holds rows; of several splits, the test split.
             on_bad_rows: What to do with rows that cannot be used.
+            slice_by: Columns whose values are scored one by one.
 
         Raises:
             DataError: For rows that cannot be used, or a label training did not have.
@@ -115,14 +124,31 @@ class Run:
         table, notes = without_bad_rows(tables[split], bad, on_bad_rows)
         table, mended = self.task.mended(table)
         self.task.check_labels(table, self.labels, "given")
-        report = self.evaluate_table(table)
+        report = self.full_report(table, slice_by)
         return dataclasses.replace(report, notes=(*notes, *mended))
 
     def evaluate_table(self, table: Table) -> Report:
-        """Returns the report of checked rows."""
+        """Returns the scores of checked rows."""
         report = REPORTS.get(self.task.evaluation)
         gold = self.task.gold(table, self.labels)
         return report.make(self.predictions(table), gold, self.labels)
+
+    def full_report(self, table: Table, slice_by: Sequence[str] = ()) -> Report:
+        """Returns the report of checked rows, with its details."""
+        columns = {name: table.column(name, "slice_by") for name in slice_by}
+        kind = REPORTS.get(self.task.evaluation)
+        compared = (
+            self.predictions(table),
+            self.task.gold(table, self.labels),
+            self.labels,
+        )
+        details = Details.of(
+            kind.evidence(*compared),
+            self.task.texts(table),
+            [table.where(row) for row in range(len(table))],
+            columns,
+        )
+        return dataclasses.replace(kind.make(*compared), details=details)
 
     def report(self) -> str:
         """Returns the report of the training as Markdown.
@@ -137,16 +163,13 @@ class Run:
             )
         return path.read_text(encoding="utf-8")
 
-    def write_reports(self, reports: Mapping[str, Report]) -> None:
-        """Writes `report.json` and `report.md` from the reports by split."""
-        values = {split: report.to_dict() for split, report in reports.items()}
-        write_json(self.folder / "report.json", values)
-        parts = [
-            f"## {split.capitalize()}\n\n{one.to_markdown()}"
-            for split, one in reports.items()
-        ]
-        text = f"# {self.task.name} · {self.folder.name}\n\n" + "\n".join(parts)
-        write_text(self.folder / "report.md", text)
+    def write_reports(self, reports: Mapping[str, Report], epoch: int) -> None:
+        """Writes reports by split: JSON, Markdown, HTML, and into TensorBoard."""
+        drawn = draw_all(reports)
+        title = f"{self.task.name} · {self.folder.name}"
+        write_report_files(self.folder, reports, title, drawn)
+        if reports:
+            write_to_board(self.folder / LOGS / "report", reports, drawn, epoch)
 
     def export(self, directory: str | Path) -> Path:
         """Writes a SavedModel that answers from raw text.
