@@ -67,13 +67,11 @@ def intervals(
     """
     rows = len(evidence.statistics)
     random = np.random.default_rng(seed)
-    share = np.full(rows, 1 / rows)
-    step = max(1, 2_000_000 // rows)  # a few megabytes of draws at once
-    sums = np.concatenate(
+    sums = np.stack(
         [
-            random.multinomial(rows, share, min(step, samples - start))
+            np.bincount(random.integers(0, rows, rows), minlength=rows)
             @ evidence.statistics
-            for start in range(0, samples, step)
+            for _ in range(samples)
         ]
     )
     tail = (1 - level) / 2

@@ -46,8 +46,8 @@ class RegressionReport(Report):
             labels: None.
 
         >>> report = RegressionReport.make(np.array([1.0, 3.0]), np.array([1.0, 2.0]), ())
-        >>> report.metrics["mse"], report.metrics["spearman"]
-        (0.5, 1.0)
+        >>> report.metrics["mse"], report.metrics["mae"]
+        (0.5, 0.5)
         """  # noqa: E501 (a doctest)
         from scipy import stats
         from sklearn import metrics

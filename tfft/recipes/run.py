@@ -16,7 +16,7 @@ from tfft.data.rows import OnBadRows, without_bad_rows
 from tfft.data.table import Table
 from tfft.evaluation.board import write_to_board
 from tfft.evaluation.details import Details
-from tfft.evaluation.page import draw_all
+from tfft.evaluation.pictures import pictures
 from tfft.evaluation.report import REPORTS, Report
 from tfft.recipes.build import Built, build
 from tfft.recipes.export import export_model
@@ -164,8 +164,13 @@ class Run:
         return path.read_text(encoding="utf-8")
 
     def write_reports(self, reports: Mapping[str, Report], epoch: int) -> None:
-        """Writes reports by split: JSON, Markdown, HTML, and into TensorBoard."""
-        drawn = draw_all(reports)
+        """Writes reports by split: JSON, Markdown, HTML, and into TensorBoard.
+
+        Pictures are those of the last split: test, or validation without one.
+        """
+        drawn = {split: {} for split in reports}
+        for split in list(reports)[-1:]:
+            drawn[split] = pictures(reports[split])
         title = f"{self.task.name} · {self.folder.name}"
         write_report_files(self.folder, reports, title, drawn)
         if reports:

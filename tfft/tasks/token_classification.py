@@ -52,9 +52,9 @@ class TokenClassification(Task):
         max_length: The most tokens of a window, special tokens included. Defaults to
             256.
         stride: Tokens that a window shares with the one before. Defaults to 64.
-        decoding: `repair` takes the likeliest tag of each word and lets a lone `I-`
-            begin a span, `viterbi` takes the likeliest legal sequence. Defaults to
-            `repair`.
+        decoding: `viterbi` takes the likeliest legal sequence of tags, `repair` the
+            likeliest tag of each word and lets a lone `I-` begin a span. Defaults to
+            `viterbi`.
         dropout: Share of the states dropped before the head in training. Defaults to
             0.1.
         class_weights: Weights of tags in the loss: `balanced`, or by label such as
@@ -63,7 +63,7 @@ class TokenClassification(Task):
             to 0.
         focal_gamma: How much less what is easy counts. Defaults to 0.
 
-    >>> TokenClassification(scheme="IOB1", decoding="viterbi").stride
+    >>> TokenClassification(scheme="IOB1", decoding="repair").stride
     64
     """
 
@@ -77,7 +77,7 @@ class TokenClassification(Task):
     scheme: Scheme = "auto"
     max_length: int = 256
     stride: int = 64
-    decoding: Literal["repair", "viterbi"] = "repair"
+    decoding: Literal["viterbi", "repair"] = "viterbi"
     dropout: float = 0.1
     class_weights: Any = None
     label_smoothing: float = 0.0
