@@ -32,19 +32,21 @@ def tagged_rows(count=60, seed=0):
 
 
 def question_rows(count=60, silent=0, seed=0):
-    """Returns questions whose answer is the name; there is none for the first."""
+    """Returns questions whose answer is "good"; the first contexts have none."""
     generator = random.Random(seed)
     rows = []
     for index in range(count):
-        name = generator.choice(NAMES) if index >= silent else ""
-        context = f"good bad is {name} ! {index}"
-        answers = [{"text": name, "answer_start": context.index("is ") + 3}]
+        words = generator.choices("abcdefgh", k=6)
+        if index >= silent:
+            words[generator.randrange(6)] = "good"
+        context = " ".join([*words, str(index)])
+        at = context.find("good")
         rows.append(
             {
                 "id": str(index),
-                "question": "good?",
+                "question": "bad?",
                 "context": context,
-                "answers": answers if name else [],
+                "answers": [{"text": "good", "answer_start": at}] if at >= 0 else [],
             }
         )
     return rows

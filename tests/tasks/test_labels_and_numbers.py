@@ -36,7 +36,7 @@ def number_rows(count=80, pair=False):
 
 @pytest.fixture(scope="module")
 def labels_run(tune):
-    return tune(data=label_rows(), task="multi_label", epochs=8, batch_size=8)
+    return tune(data=label_rows(200), task="multi_label", epochs=4, batch_size=8)
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ SMALL = {"max_length": 48, "stride": 8, "max_question": 8}
 @pytest.fixture(scope="module")
 def run(tune, make_questions):
     task = QuestionAnswering(**SMALL)
-    return tune(data=make_questions(120), task=task, epochs=5, batch_size=8)
+    return tune(data=make_questions(160), task=task, epochs=4, batch_size=8)
 
 
 def table_of(*pairs):
@@ -87,9 +87,9 @@ def test_the_best_threshold_is_the_best_of_all(seed):
 def test_what_can_be_learned_is_learned(run, make_questions):
     assert run.metrics["test"]["exact_match"] > 0.9
     assert run.metrics["test"]["f1"] >= run.metrics["test"]["exact_match"]
-    [answer] = run.predict([("good?", "bad is coco !")])
-    assert (answer["answer"], answer["start"], answer["end"]) == ("coco", 7, 11)
-    assert answer["candidates"][0]["text"] == "coco"
+    [answer] = run.predict([("bad?", "a b good c d")])
+    assert (answer["answer"], answer["start"], answer["end"]) == ("good", 4, 8)
+    assert answer["candidates"][0]["text"] == "good"
     assert len(answer["candidates"]) == 5
     assert sum(one["score"] for one in answer["candidates"]) == pytest.approx(1)
 
@@ -100,21 +100,21 @@ def test_a_loaded_run_answers_bit_for_bit_alike(run):
 
 
 def test_questions_without_an_answer_get_a_tuned_threshold(tune, make_questions):
-    rows = make_questions(120, silent=60)
-    run = tune(data=rows, task=QuestionAnswering(**SMALL), epochs=5, batch_size=8)
+    rows = make_questions(160, silent=80)
+    run = tune(data=rows, task=QuestionAnswering(**SMALL), epochs=4, batch_size=8)
     assert run.task.no_answer
     assert run.record["task"]["no_answer_threshold"] is not None
     assert run.metrics["test"]["exact_match"] > 0.8
     report = run.evaluate(rows)
-    assert report.groups["no answer"]["questions"] == 60
+    assert report.groups["no answer"]["questions"] == 80
     assert report.groups["no answer"]["exact_match"] > 0.8
-    silent, spoken = run.predict([("good?", "bad is !"), ("good?", "bad is coco !")])
+    silent, spoken = run.predict([("bad?", "a b c d e f"), ("bad?", "a b good d e f")])
     assert (silent["answer"], silent["start"]) == ("", None)
-    assert spoken["answer"] == "coco"
+    assert spoken["answer"] == "good"
     never = dataclasses.replace(run.task, no_answer_threshold=1e9)
     other = tfft.load(run.folder)
     other.task = never
-    assert other.predict([("good?", "bad is !")])[0]["answer"] != ""
+    assert other.predict([("bad?", "a b c d e f")])[0]["answer"] != ""
 
 
 def test_every_answer_is_a_part_of_its_context(letters):
@@ -268,9 +268,11 @@ def test_a_long_question_is_cut_and_counted(letters):
 def test_questions_about_one_context_stay_together(make_questions):
     from tfft.recipes.prepare import prepare
 
-    rows = [{**one, "context": f"is abba {i % 9} coco is dada lulu"}
-            for i, one in enumerate(make_questions(90))]  # fmt: skip
-    rows = [{**one, "answers": [{"text": "abba", "answer_start": 3}]} for one in rows]
+    answers = [{"text": "abba", "answer_start": 3}]
+    rows = [
+        {**one, "context": f"is abba {i % 9}", "answers": answers}
+        for i, one in enumerate(make_questions(90))
+    ]
     prepared = prepare(
         QuestionAnswering(), rows, validation=0.2, test=0.2, on_bad_rows="error", seed=0
     )
