@@ -36,7 +36,9 @@ def number_rows(count=80, pair=False):
 
 @pytest.fixture(scope="module")
 def labels_run(tune):
-    return tune(data=label_rows(200), task="multi_label", epochs=4, batch_size=8)
+    return tune(
+        data=label_rows(200), task=MultiLabel(pooling="mean"), epochs=8, batch_size=8
+    )
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,7 @@ def numbers_run(tune):
 def test_labels_that_can_be_learned_are_learned(labels_run):
     assert labels_run.labels == LABELS
     assert labels_run.metrics["test"]["micro_f1"] > 0.9
-    texts = ["good xy", "bad xy", "good bad xy", "xy"]
+    texts = ["good abc 1", "bad abc 2", "good bad abc 3", "abc 4"]
     found = [set(one["labels"]) for one in labels_run.predict(texts)]
     assert found == [{"good"}, {"bad"}, {"good", "bad"}, set()]
     assert tfft.load(labels_run.folder).predict(texts) == labels_run.predict(texts)
