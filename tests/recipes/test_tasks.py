@@ -34,8 +34,8 @@ CASES = {
     "text_classification": (rows_of(TEXT, ("label", lambda i: i % 2)), ["good", ""]),
     "token_classification": (
         rows_of(
-            ("tokens", lambda i: ["good", "ab"]),
-            ("ner_tags", lambda i: ["O", "B-X" if i % 2 else "O"]),
+            ("tokens", lambda i: ["good", "ab", str(i)]),
+            ("ner_tags", lambda i: ["O", "B-X" if i % 2 else "O", "O"]),
         ),
         ["good ab", ""],
     ),

@@ -90,7 +90,9 @@ def _expected(
     from tfft.evaluation.forward import Forward
 
     examples = _encoded(built.pretrained.tokenizer, probes, task.max_length)
-    outputs = Forward(built.network, per_token=task.per_token)(Batches(examples, len(examples)))
+    outputs = Forward(built.network, per_token=task.per_token)(
+        Batches(examples, len(examples))
+    )
     return [
         {
             name: np.array(value[0])

@@ -280,7 +280,9 @@ class _Finetuning:
                 if "validation" in prepared.tables
                 else None
             ),
-            describe=lambda rows: ", ".join(train.where(row) for row in rows[:5]),
+            describe=lambda examples: ", ".join(
+                train.where(row) for row in batches.examples.rows_of(examples)[:5]
+            ),
             **plan,
         )
         try:

@@ -202,6 +202,7 @@ class QuestionAnswering(Task):
             if labels is None
             else ends_in_windows(self._answers(table), by_row),
             padding={"token_ids": tokenizer.pad_id, "segment_ids": 0},
+            sources=[[row] for row, parts in enumerate(by_row) for _ in parts],
         )
         return Encoded(examples, cut, list(zip(starts[:-1], by_row, strict=True)))
 

@@ -85,12 +85,22 @@ class SentenceColumns:
             for (text, places), one in zip(found, tags, strict=True)
         ]
 
-    def row(self, value: Any, index: int) -> dict[str, Any]:
-        """Returns a row of an input: a text, a list of words, or a row with one.
+    def rows(self, inputs: Sequence[Any]) -> Table:
+        """Returns a table from texts, lists of words, or rows with one of these.
 
         Raises:
-            DataError: For anything else.
+            DataError: For anything else, and for texts beside lists of words.
         """
+        if isinstance(inputs, str):
+            raise DataError(
+                f"predict got one text {shorten(inputs)}",
+                expected="a list of texts, or of lists of words",
+                fix="put it into a list",
+            )
+        rows = [self._row(value, index) for index, value in enumerate(inputs)]
+        return Table.from_rows(rows, "inputs")
+
+    def _row(self, value: Any, index: int) -> dict[str, Any]:
         if isinstance(value, Mapping):
             for name in (self.tokens, self.text):
                 if name in value:
@@ -104,6 +114,20 @@ class SentenceColumns:
             expected="a text or a list of words",
             fix=f"give the column {self.tokens} or {self.text}",
         )
+
+    def check(self, table: Table) -> None:
+        """Raises for the first row that is no list of words.
+
+        Raises:
+            DataError: With the reason and its place.
+        """
+        for row, column, reason in self.bad_rows(table, labelled=False):
+            raise DataError(
+                reason,
+                where=f'{table.where(row)}, column "{column}"',
+                expected="a list of words",
+                fix="leave the row out, or give its words",
+            )
 
     def scheme_of(self, tags: Sequence[Sequence[str]]) -> Scheme:
         """Returns the scheme of tags, or the one that fewest rows break."""

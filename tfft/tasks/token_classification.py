@@ -205,7 +205,9 @@ class TokenClassification(Task):
         if labels is not None:
             padding["labels"] = IGNORED
             sequences["labels"] = on_first_tokens(sentences, places, windows, labels)
-        return Encoded(Examples(sequences, {}, padding), places=places)
+        sources = [[row] for row, parts in enumerate(by_row) for _ in parts]
+        examples = Examples(sequences, {}, padding, sources)
+        return Encoded(examples, places=places)
 
     def build(self, pretrained: Pretrained, labels: Labels, seed: int) -> Any:
         """Returns a `TokenClassifier` on the backbone."""
@@ -283,14 +285,7 @@ class TokenClassification(Task):
         Raises:
             DataError: For anything else, and for texts beside lists of words.
         """
-        if isinstance(inputs, str):
-            raise DataError(
-                f"predict got one text {shorten(inputs)}",
-                expected="a list of texts, or of lists of words",
-                fix="put it into a list",
-            )
-        rows = [self._columns.row(value, i) for i, value in enumerate(inputs)]
-        return Table.from_rows(rows, "inputs")
+        return self._columns.rows(inputs)
 
     def check_inputs(self, table: Table) -> None:
         """Raises for words or a text of another form; an empty text is one.
@@ -301,10 +296,4 @@ class TokenClassification(Task):
         if not self._columns.has_tokens(table):
             super().check_inputs(table)
             return
-        for row, column, reason in self.bad_rows(table, labelled=False):
-            raise DataError(
-                reason,
-                where=f'{table.where(row)}, column "{column}"',
-                expected="a list of words",
-                fix="leave the row out, or give its words",
-            )
+        self._columns.check(table)
