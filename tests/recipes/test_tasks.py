@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 import tfft
@@ -64,6 +65,20 @@ def test_a_task_from_rows_to_answers_and_back(name, tune):
     assert set(written) == {"validation", "test"}
     assert (run.folder / "report.html").read_text().startswith("<!doctype html>")
     assert list((run.folder / "logs" / "report").iterdir())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_frozen_layers_computed_once_train_alike(name, tune):
+    rows, _ = CASES[name]
+    heads = []
+    for once in (True, False):
+        run = tune(
+            task=name, data=rows, backbone_dropout=0.0, cache_frozen=once, epochs=2
+        )
+        heads.append([np.array(variable) for variable in run.model.head_variables])
+    for one, other in zip(*heads, strict=True):
+        # The order of float32 sums differs.
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", CASES)
