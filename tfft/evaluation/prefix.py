@@ -96,7 +96,9 @@ class Prefix:
                 sequences[name], padding[name] = Ragged(array, starts), 0
             else:
                 values[name] = array
-        return StateExamples(sequences, values, padding, lengths)
+        return StateExamples(
+            sequences, values, padding, examples.sources, sizes=lengths
+        )
 
 
 def _put(
