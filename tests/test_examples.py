@@ -7,7 +7,9 @@ EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
 # Each example with the arguments of its smoke run, and what it must print.
 SMOKE = {
     "query_saved_model.py": None,
+    "question_answering.py": "exact_match",
     "text_classification.py": "probabilities",
+    "token_classification.py": "word_weighted_f1",
 }
 
 

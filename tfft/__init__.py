@@ -23,8 +23,13 @@ if TYPE_CHECKING:
     from tfft.recipes.huggingface import export_huggingface
     from tfft.recipes.inspect import inspect_data
     from tfft.recipes.run import Run, load
+    from tfft.tasks.multi_label import MultiLabel
     from tfft.tasks.networks.text_classifier import TextClassifier
+    from tfft.tasks.networks.token_classifier import TokenClassifier
+    from tfft.tasks.question_answering import QuestionAnswering
+    from tfft.tasks.regression import Regression
     from tfft.tasks.text_classification import TextClassification
+    from tfft.tasks.token_classification import TokenClassification
 
 _HOMES = {
     "Estimate": "tfft.recipes.estimate",
@@ -32,10 +37,15 @@ _HOMES = {
     "Head": "tfft.adapters.head",
     "LastLayers": "tfft.adapters.last_layers",
     "LoRA": "tfft.adapters.lora",
+    "MultiLabel": "tfft.tasks.multi_label",
+    "QuestionAnswering": "tfft.tasks.question_answering",
+    "Regression": "tfft.tasks.regression",
     "Run": "tfft.recipes.run",
     "TextClassification": "tfft.tasks.text_classification",
     "TextClassifier": "tfft.tasks.networks.text_classifier",
     "TfftError": "tfft.core.errors",
+    "TokenClassification": "tfft.tasks.token_classification",
+    "TokenClassifier": "tfft.tasks.networks.token_classifier",
     "apply": "tfft.recipes.apply",
     "estimate": "tfft.recipes.estimate",
     "export_huggingface": "tfft.recipes.huggingface",
@@ -52,10 +62,15 @@ __all__ = [
     "Head",
     "LastLayers",
     "LoRA",
+    "MultiLabel",
+    "QuestionAnswering",
+    "Regression",
     "Run",
     "TextClassification",
     "TextClassifier",
     "TfftError",
+    "TokenClassification",
+    "TokenClassifier",
     "__version__",
     "apply",
     "estimate",

@@ -134,7 +134,6 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     ("name", "parts"),
     [
         ("news.xlsx", ["ending in .xlsx", "fix: save the sheet as CSV"]),
-        ("news.json", ["ending in .json", "fix: write one object a line"]),
         ("news.csv.gz", ["ending in .gz", "fix: unpack it"]),
         ("news.txt", ["ending in .txt", "fix: convert the file"]),
         ("news", ["ending in no extension", "fix: convert the file"]),

@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from tfft.evaluation.classification import ClassificationReport
-from tfft.evaluation.report import REPORTS, ReportTable
+from tfft.evaluation.report import REPORTS
+from tfft.evaluation.tables import ReportTable
 
 # Rows are the right classes, columns the answers.
 CONFUSION = [[3, 1, 0], [1, 2, 0], [1, 0, 0]]

@@ -12,6 +12,7 @@ import pytest
 
 import tfft
 from tfft.core.errors import TfftError
+from tfft.recipes import export
 from tfft.serving import word_piece
 
 # No tfft and no Keras: what a server has.
@@ -132,12 +133,14 @@ def test_versions_count_up_from_the_highest(tune, tmp_path):
 
 
 def test_nothing_is_published_when_the_check_fails(tiny_run, monkeypatch, tmp_path):
-    right = type(tiny_run).probabilities
+    right = export._expected
 
-    def wrong(self, table):
-        return right(self, table) + 1e-3
+    def wrong(*arguments):
+        answers = right(*arguments)
+        answers[3]["probabilities"] += 1e-3
+        return answers
 
-    monkeypatch.setattr(type(tiny_run), "probabilities", wrong)
+    monkeypatch.setattr(export, "_expected", wrong)
     with pytest.raises(TfftError, match=r"differs from the run by 1\.0e-03.*text '"):
         tiny_run.export(tmp_path / "served")
     assert list((tmp_path / "served").iterdir()) == []

@@ -137,18 +137,18 @@ def test_other_rows_take_the_whole_way(tune):
     run = tune(backbone_dropout=0.0)
     split, _ = frozen.choose_split(run.model, True, 1)
     table = run.task.rows(["good abc 1", "bad cba 22 !", "a"])
-    encoded, _ = run.task.encode(table, run.built.pretrained.tokenizer, None)
-    expected = run.probabilities(table)
+    encoded = run.task.encode(table, run.built.pretrained.tokenizer, None).examples
+    expected = run.predictions(table)
     place = run.folder / "frozen"
     with frozen.computed_once(
         split, {"train": encoded}, place, print, required=True
     ) as short:
         run.compute_with(short.forward)
-        np.testing.assert_allclose(run.probabilities(table), expected, 0, 1e-6)
+        np.testing.assert_allclose(run.predictions(table), expected, 0, 1e-6)
         others = run.task.rows(["b", "good good good"])
-        found = run.probabilities(others)
+        found = run.predictions(others)
         run.refresh()
-        np.testing.assert_array_equal(found, run.probabilities(others))
+        np.testing.assert_array_equal(found, run.predictions(others))
 
 
 def test_a_resumed_training_goes_on_alike(tune, tmp_path, monkeypatch):

@@ -110,7 +110,7 @@ def test_the_saved_model_answers_as_the_run(run, tmp_path):
         cwd=tmp_path,
     )
     served = np.load(tmp_path / "out.npz")
-    expected = run.probabilities(run.task.rows(texts))
+    expected = run.predictions(run.task.rows(texts))
     np.testing.assert_array_equal(served["labels"], expected.argmax(-1))
     # Padding and batches differ, and with them the order of float32 sums.
     np.testing.assert_allclose(served["probabilities"], expected, rtol=0, atol=1e-5)

@@ -97,11 +97,18 @@ def _evaluate(arguments: Namespace) -> int:
     from tfft.recipes.run import load
 
     run = load(arguments.run, arguments.model)
-    report = run.evaluate(arguments.data, arguments.on_bad_rows)
+    columns = [name for name in arguments.slice_by.split(",") if name]
+    report = run.evaluate(arguments.data, arguments.on_bad_rows, columns)
+    if arguments.report_dir:
+        from tfft.evaluation.page import draw_all
+        from tfft.recipes.report_files import write_report_files
+
+        reports, title = {"given": report}, f"{run.task.name} · {arguments.data}"
+        write_report_files(arguments.report_dir, reports, title, draw_all(reports))
     if arguments.json:
         print(json.dumps(report.to_dict(), ensure_ascii=False))
     else:
-        _show(report.tables())
+        _show(report.all_tables())
         for note in report.notes:
             print(f"note: {note}")
     return 0
@@ -119,21 +126,53 @@ def _predict(arguments: Namespace) -> int:
     from tfft.recipes.run import load
 
     run = load(arguments.run, arguments.model)
-    answers = run.predict(arguments.file or arguments.texts)
+    inputs = arguments.file or _grouped(arguments.texts, run.task.text)
+    answers = run.predict(inputs)
     if arguments.json:
         for answer in answers:
             print(json.dumps(answer, ensure_ascii=False))
         return 0
-    from tfft.core.errors import shorten
-    from tfft.evaluation.report import ReportTable
+    from tfft.evaluation.tables import ReportTable
 
-    inputs = arguments.texts or [f"row {i + 1}" for i in range(len(answers))]
+    names = [key for key, value in answers[0].items() if not isinstance(value, dict)]
+    shown = [f"row {i + 1}" for i in range(len(answers))] if arguments.file else inputs
     rows = tuple(
-        (shorten(text)[1:-1], str(answer["label"]), f"{answer['score']:.4f}")
-        for text, answer in zip(inputs, answers, strict=True)
+        (_cell(given), *(_cell(answer[name]) for name in names))
+        for given, answer in zip(shown, answers, strict=True)
     )
-    _show([ReportTable("predictions", ("input", "label", "score"), rows)])
+    _show([ReportTable("predictions", ("input", *names), rows)])
     return 0
+
+
+def _grouped(texts: Sequence[str], columns: Sequence[str]) -> list[Any]:
+    """Returns texts, or tuples of them for a task with several text columns.
+
+    Raises:
+        ConfigError: When they do not come out even.
+    """
+    size = len(columns)
+    if len(texts) % size:
+        raise ConfigError(
+            f"{len(texts)} texts are given",
+            expected=f"{' and '.join(columns)} in turn",
+            fix="give a text for each of them",
+        )
+    if size == 1:
+        return list(texts)
+    return [tuple(texts[i : i + size]) for i in range(0, len(texts), size)]
+
+
+def _cell(value: Any) -> str:
+    """Returns a value of an answer in a few words."""
+    from tfft.core.errors import shorten
+
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if isinstance(value, dict):
+        return " ".join(_cell(one) for one in value.values())
+    if isinstance(value, list | tuple):
+        return " | ".join(_cell(one) for one in value)
+    return shorten(value)[1:-1] if isinstance(value, str) else str(value)
 
 
 def _export(arguments: Namespace) -> int:

@@ -121,6 +121,12 @@ def _evaluate(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("run", help="the run folder")
     parser.add_argument("data", help="labelled data; of several splits, the test split")
     parser.add_argument("--on_bad_rows", choices=("error", "skip"), default="error")
+    parser.add_argument(
+        "--slice_by", default="", help="columns whose values are scored one by one"
+    )
+    parser.add_argument(
+        "--report_dir", type=Path, help="also write report.json, .md and .html there"
+    )
     _add_base_model(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -248,8 +254,8 @@ def _finetune_options(
 def descriptions(config: type) -> dict[str, str]:
     """Returns the text of each argument from a class's Google-style docstring.
 
-    >>> descriptions(FinetuneConfig)["epochs"]
-    'Passes over the training rows. Defaults to 3.'
+    >>> descriptions(FinetuneConfig)["seed"]
+    'For splits, order, new weights and dropout. Defaults to 42.'
     """
     section = inspect.cleandoc(config.__doc__ or "").split("Args:\n", 1)[1]
     found: dict[str, str] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,14 +25,23 @@ class Examples:
             `token_ids`, and `segment_ids` where the model has them.
         values: Per-row features by their batch name: `labels`, `weights`.
         padding: What fills each sequence feature up.
+        sources: The rows that each example was made of, where that is not one each
+            in their order.
     """
 
     sequences: Mapping[str, Sequence[Sequence[int]]]
     values: Mapping[str, np.ndarray]
     padding: Mapping[str, int]
+    sources: Sequence[Sequence[int]] = ()
 
     def __len__(self) -> int:
         return len(self.sequences["token_ids"])
+
+    def rows_of(self, examples: Iterable[int]) -> list[int]:
+        """Returns the rows that some examples were made of."""
+        if not self.sources:
+            return list(examples)
+        return [row for example in examples for row in self.sources[example]]
 
     @property
     def lengths(self) -> np.ndarray:

@@ -10,8 +10,10 @@ from typing import Any
 
 from tfft.core.errors import DataError, MissingInputError, nearest, one_of, shorten
 from tfft.data import tfds
+from tfft.data.conll import read_conll
 from tfft.data.parquet import read_parquet
 from tfft.data.split_names import pick_splits, split_of_file
+from tfft.data.squad import read_squad
 from tfft.data.table import Table
 from tfft.data.text_files import read_csv, read_jsonl
 
@@ -21,9 +23,12 @@ _FILE_READERS: dict[str, Callable[[Path], Table]] = {
     ".jsonl": read_jsonl,
     ".ndjson": read_jsonl,
     ".parquet": read_parquet,
+    ".conll": read_conll,
+    ".json": read_squad,
 }
+# What a path may say before it, where the extension does not tell.
+_PREFIXES = {"conll:": read_conll, "squad:": read_squad}
 _CONVERSIONS = {
-    ".json": "write one object a line and name the file .jsonl",
     ".xls": "save the sheet as CSV in UTF-8",
     ".xlsx": "save the sheet as CSV in UTF-8",
     ".ods": "save the sheet as CSV in UTF-8",
@@ -46,15 +51,17 @@ def read_path(given: str | os.PathLike[str], option: str = "data") -> dict[str, 
         MissingInputError: For a path that is not there or may not be read.
         DataError: For another extension, and rows that cannot be used.
     """
-    path = Path(given).expanduser()
+    prefix = next((one for one in _PREFIXES if str(given).startswith(one)), "")
+    path = Path(str(given)[len(prefix) :]).expanduser()
+    read_file = _PREFIXES.get(prefix, _read_file)
     if not str(given) or not _exists(path):
         raise _missing_path(given, path, option)
     try:
         if not path.is_dir():
-            return {"train": _read_file(path)}
+            return {"train": read_file(path)}
         if tfds.is_prepared_directory(path):
             return tfds.read_tfds_directory(path)
-        return _read_directory(path)
+        return _read_directory(path, None if prefix == "" else read_file)
     except OSError as error:
         raise MissingInputError(
             f"cannot be read: {error.strerror or error}",
@@ -82,9 +89,16 @@ def _read_file(path: Path) -> Table:
     return _FILE_READERS[extension](path)
 
 
-def _read_directory(path: Path) -> dict[str, Table]:
+def _read_directory(
+    path: Path, read_file: Callable[[Path], Table] | None
+) -> dict[str, Table]:
+    """Reads one file a split; with a reader given, whatever their extension."""
     found = sorted(entry.name for entry in path.iterdir() if entry.is_file())
-    names = [name for name in found if Path(name).suffix.lower() in _FILE_READERS]
+    names = [
+        name
+        for name in found
+        if read_file or Path(name).suffix.lower() in _FILE_READERS
+    ]
     if not any(split_of_file(name) == "train" for name in names):
         raise MissingInputError(
             f"folder has no train file; it holds {shorten(found)}",
@@ -94,7 +108,8 @@ def _read_directory(path: Path) -> dict[str, Table]:
             fix="name the file with the rows to learn from train.csv, or name a file",
         )
     splits = pick_splits(names, str(path), means=split_of_file)
-    return {split: _read_file(path / name) for split, name in splits.items()}
+    read = read_file or _read_file
+    return {split: read(path / name) for split, name in splits.items()}
 
 
 def _missing_path(given: Any, path: Path, option: str) -> MissingInputError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class StateExamples(Examples):
         sizes: The number of tokens of each row.
     """
 
-    sizes: np.ndarray
+    sizes: np.ndarray = field(kw_only=True)
 
     def __len__(self) -> int:
         return len(self.sizes)

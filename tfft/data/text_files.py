@@ -31,7 +31,7 @@ def read_csv(path: Path, delimiter: str = ",") -> Table:
         DataError: For anything but one value a column and row, with the line.
     """
     lines: list[int] = []
-    with _open(path) as file, _large_fields():
+    with opened(path) as file, _large_fields():
         text = _without_nul(file, str(path))
         records = _records(csv.reader(text, delimiter=delimiter, strict=True), path)
         start, header = next(records, (1, []))
@@ -59,7 +59,7 @@ def read_jsonl(path: Path) -> Table:
         DataError: For a line that is not an object with the first one's keys.
     """
     rows, lines = [], []
-    with _open(path) as file:
+    with opened(path) as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
                 rows.append(parse_object(line, f"{path}:{number}"))
@@ -70,7 +70,12 @@ def read_jsonl(path: Path) -> Table:
 
 
 @contextlib.contextmanager
-def _open(path: Path) -> Iterator[Iterable[str]]:
+def opened(path: Path) -> Iterator[Iterable[str]]:
+    """Opens a text file in UTF-8; a byte order mark is passed over.
+
+    Raises:
+        DataError: For another encoding, with the line.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             yield file

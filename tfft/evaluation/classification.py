@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from tfft.evaluation.report import REPORTS, Report, ReportTable
+from tfft.evaluation.details import Details
+from tfft.evaluation.evidence import Evidence, f1, ratio
+from tfft.evaluation.report import REPORTS, Report
+from tfft.evaluation.tables import ReportTable
 
 _LARGEST_MATRIX = 20
 
@@ -24,6 +27,7 @@ class ClassificationReport(Report):
         classes: Precision, recall, F1 and rows of each class.
         confusion: Rows of class i that were taken for class j.
         notes: What was left out, a sentence each.
+        details: What stands behind the scores.
     """
 
     monitor = ("loss", False)
@@ -33,6 +37,7 @@ class ClassificationReport(Report):
     classes: dict[str, dict[str, float]]
     confusion: np.ndarray
     notes: tuple[str, ...] = ()
+    details: Details | None = None
 
     @classmethod
     def make(
@@ -80,19 +85,56 @@ class ClassificationReport(Report):
             names, summary, classes, confusion_matrix(gold, predicted, labels=ids)
         )
 
+    @classmethod
+    def evidence(
+        cls, predictions: np.ndarray, gold: np.ndarray, labels: Sequence[Any]
+    ) -> Evidence:
+        """Returns what is known of each row, from what `make` takes."""
+        names, count = [str(label) for label in labels], len(labels)
+        said = predictions.argmax(axis=-1)
+        right = predictions[np.arange(len(gold)), gold].astype("float64")
+        losses = -np.log(np.maximum(right, np.finfo("float32").tiny))
+        hits = said == gold
+        one_hot = np.eye(count)
+        statistics = np.concatenate(
+            [
+                one_hot[gold] * hits[:, None],
+                one_hot[said],
+                one_hot[gold],
+                np.stack([hits, losses, np.ones(len(gold))], axis=1),
+            ],
+            axis=1,
+        )
+        return Evidence(
+            statistics,
+            lambda sums: _scores_of(sums, count),
+            badness=np.where(hits, 0.0, losses),
+            right=[names[one] for one in gold],
+            answers=[names[one] for one in said],
+            confidences=predictions.max(axis=-1),
+            hits=hits,
+            curves={
+                name: (predictions[:, index], gold == index)
+                for index, name in enumerate(names)
+            },
+        )
+
     @property
     def metrics(self) -> dict[str, float]:
         """Accuracy, macro F1, weighted F1 and loss."""
         return {name: value for name, value in self.summary.items() if name != "rows"}
 
-    def to_dict(self) -> dict[str, Any]:
-        """Returns everything as plain values."""
+    def matrix(self) -> tuple[tuple[str, ...], np.ndarray]:
+        """Returns the labels and the confusion matrix."""
+        return self.labels, self.confusion
+
+    def scores(self) -> dict[str, Any]:
+        """Returns the scores as plain values."""
         return {
             "labels": list(self.labels),
             "summary": self.summary,
             "classes": self.classes,
             "confusion": self.confusion.tolist(),
-            "notes": list(self.notes),
         }
 
     def tables(self) -> list[ReportTable]:
@@ -124,3 +166,16 @@ class ClassificationReport(Report):
         )
         title = "Confusion matrix: rows are the right classes, columns the answers"
         return ReportTable(title, ("", *self.labels), rows)
+
+
+def _scores_of(sums: np.ndarray, classes: int) -> dict[str, np.ndarray]:
+    """Returns the metrics from counts by class, right answers, losses and rows."""
+    found, said, right = np.split(sums[..., : 3 * classes], 3, axis=-1)
+    hits, losses, rows = np.moveaxis(sums[..., 3 * classes :], -1, 0)
+    by_class = f1(found, said, right)
+    return {
+        "accuracy": ratio(hits, rows),
+        "macro_f1": by_class.mean(axis=-1),
+        "weighted_f1": ratio((by_class * right).sum(axis=-1), rows),
+        "loss": ratio(losses, rows),
+    }

@@ -17,10 +17,14 @@ class Forward:
         network: A Keras model that takes batch dicts. Change its weights as you
             like; after a change of its layers or its precision make a new one.
         forms: The shape and the type of its inputs that are no ids, by name.
+        per_token: Whether it answers for each token, not for each example.
     """
 
     def __init__(
-        self, network: Any, forms: Mapping[str, tuple[Any, Any]] | None = None
+        self,
+        network: Any,
+        forms: Mapping[str, tuple[Any, Any]] | None = None,
+        per_token: bool = False,
     ) -> None:
         import tensorflow as tf
 
@@ -32,30 +36,34 @@ class Forward:
                 {name: tf.TensorSpec(*known[name], name) for name in names}
             ],
         )
-        self._names = names
+        self._names, self._per_token = names, per_token
 
     def over(self, network: Any, forms: Mapping[str, tuple[Any, Any]]) -> Forward:
         """Returns the same for another network of the same outputs."""
-        return Forward(network, forms)
+        return Forward(network, forms, self._per_token)
 
     def __call__(
         self, batches: Batches, advance: Callable[[int], None] | None = None
-    ) -> np.ndarray:
+    ) -> Any:
         """Returns the outputs of all examples, in their order.
 
         Args:
             batches: The examples in batches without a seed.
             advance: Called with the rows done after each batch.
+
+        Returns:
+            An array of shape (examples, ...); for a network that answers for each
+            token a list of arrays of shape (tokens, ...), without padding.
         """
-        outputs: np.ndarray | None = None
+        outputs: list[np.ndarray] = [np.empty(0)] * len(batches.examples)
+        lengths = batches.examples.lengths
         for rows in batches.rows():
             batch = batches.batch(rows)
             values = self._call({name: batch[name] for name in self._names}).numpy()
-            if outputs is None:
-                outputs = np.empty(
-                    (len(batches.examples), *values.shape[1:]), "float32"
-                )
-            outputs[rows] = values[: len(rows)]
+            for row, value in zip(rows, values, strict=False):
+                # A copy: a view would keep the padding in memory.
+                kept = value[: lengths[row]].copy() if self._per_token else value
+                outputs[row] = kept.astype("float32", copy=False)
             if advance:
                 advance(len(rows))
-        return outputs
+        return outputs if self._per_token else np.stack(outputs)

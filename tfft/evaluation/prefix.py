@@ -81,8 +81,11 @@ class Prefix:
         lengths: np.ndarray,
     ) -> StateExamples:
         read = self.split.rest.input
+        below = set(self._inputs) - set(read)
         sequences: dict[str, Any] = {
-            name: values for name, values in examples.sequences.items() if name in read
+            name: values
+            for name, values in examples.sequences.items()
+            if name not in below  # labels of tokens stay
         }
         values = dict(examples.values)
         padding = dict(examples.padding)
@@ -93,7 +96,9 @@ class Prefix:
                 sequences[name], padding[name] = Ragged(array, starts), 0
             else:
                 values[name] = array
-        return StateExamples(sequences, values, padding, lengths)
+        return StateExamples(
+            sequences, values, padding, examples.sources, sizes=lengths
+        )
 
 
 def _put(

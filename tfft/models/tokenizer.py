@@ -34,6 +34,24 @@ class Encoding(NamedTuple):
     truncated: bool
 
 
+class Window(NamedTuple):
+    """A part of a text as long as a model takes, special tokens included.
+
+    Attributes:
+        token_ids: The ids.
+        segment_ids: 0 for the first text, 1 for the second.
+        offsets: First character and the one after the last of each token in its own
+            text; (0, 0) for special tokens.
+        text_ids: 0 for tokens of the first text, 1 for the second's, None for special
+            tokens.
+    """
+
+    token_ids: list[int]
+    segment_ids: list[int]
+    offsets: list[tuple[int, int]]
+    text_ids: list[int | None]
+
+
 class Tokenizer:
     """A `tokenizers.Tokenizer` that never pads and never obeys the text.
 
@@ -112,6 +130,41 @@ class Tokenizer:
         self.library.no_truncation()
         return [
             Encoding(one.ids, one.type_ids, bool(one.overflowing)) for one in encoded
+        ]
+
+    def windows(
+        self,
+        texts: Sequence[str],
+        pairs: Sequence[str] | None,
+        max_length: int,
+        stride: int,
+    ) -> list[list[Window]]:
+        """Returns texts as windows that together hold every token.
+
+        Args:
+            texts: The texts.
+            pairs: Second texts, as many, or None. They alone are cut then, and each
+                window begins with the whole first text.
+            max_length: The most tokens of a window.
+            stride: How many tokens a window has in common with the one before.
+
+        Returns:
+            The windows of each text, in order.
+        """
+        strategy = "longest_first" if pairs is None else "only_second"
+        self.library.enable_truncation(max_length, stride=stride, strategy=strategy)
+        inputs: list[Any] = [_without_surrogates(text) for text in texts]
+        if pairs is not None:
+            seconds = [_without_surrogates(text) for text in pairs]
+            inputs = list(zip(inputs, seconds, strict=True))
+        encoded = self.library.encode_batch(inputs)
+        self.library.no_truncation()
+        return [
+            [
+                Window(part.ids, part.type_ids, part.offsets, part.sequence_ids)
+                for part in (one, *one.overflowing)
+            ]
+            for one in encoded
         ]
 
     def id_of(self, token: str) -> int:

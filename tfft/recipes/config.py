@@ -45,7 +45,8 @@ class FinetuneConfig:
         tokenizer: In Python, the tokenizer of a bare backbone.
         backbone_dropout: Dropout inside the backbone in training, from 0 up to but
             not 1. Defaults to the model's own.
-        epochs: Passes over the training rows. Defaults to 3.
+        epochs: Passes over the training rows. Defaults to 3. When 3 are less than
+            100 steps, it defaults to as many as make 100, but to 50 at most.
         batch_size: Rows in a step, over all replicas and pieces; `auto` takes 16
             and as many pieces as the memory asks for. Defaults to 16.
         accumulation: Pieces in which a replica's rows of a step are computed one
@@ -61,7 +62,8 @@ class FinetuneConfig:
         weight_decay: Not on biases and norms, and not with `adam`. Defaults to 0.01.
         clip_norm: Largest norm of the gradient, 0 for no limit. Defaults to 1.
         early_stopping: Epochs without improvement before training stops, 0 for
-            never. The best weights are kept in any case. Defaults to 2.
+            never. The best weights are kept in any case. Defaults to 2, and to 0
+            with fewer than 20 validation rows.
         seed: For splits, order, new weights and dropout. Defaults to 42.
         precision: `auto`, `float32`, `mixed_bfloat16` or `mixed_float16` in
             training; results are always computed in float32. Defaults to `auto`.
@@ -111,7 +113,7 @@ class FinetuneConfig:
     on_bad_rows: OnBadRows = "error"
     tokenizer: Any = None
     backbone_dropout: float | None = None
-    epochs: int = 3
+    epochs: int | None = None
     batch_size: int | Literal["auto"] = 16
     accumulation: int = 1
     strategy: Any = None
@@ -120,7 +122,7 @@ class FinetuneConfig:
     schedule: Any = "cosine"
     weight_decay: float = 0.01
     clip_norm: float = 1.0
-    early_stopping: int = 2
+    early_stopping: int | None = None
     seed: int = 42
     precision: Precision = "auto"
     compile_step: bool | None = None
@@ -145,7 +147,7 @@ class FinetuneConfig:
 
     def __post_init__(self) -> None:
         """Refuses values that make no sense."""
-        require(self.epochs >= 1, self, "epochs", "1 or more")
+        require(self.epochs is None or self.epochs >= 1, self, "epochs", "1 or more")
         rows = self.rows_per_step
         require(rows >= 1, self, "batch_size", "1 or more, or auto")
         fits = 1 <= self.accumulation <= rows
@@ -159,7 +161,8 @@ class FinetuneConfig:
         require(0 <= self.warmup < 1, self, "warmup", "from 0 up to but not 1")
         require(self.weight_decay >= 0, self, "weight_decay", "0 or more")
         require(self.clip_norm >= 0, self, "clip_norm", "0 or more")
-        require(self.early_stopping >= 0, self, "early_stopping", "0 or more")
+        patient = self.early_stopping is None or self.early_stopping >= 0
+        require(patient, self, "early_stopping", "0 or more")
         require(0 <= self.seed < 2**31, self, "seed", "0 to 2147483647")
         dropout = self.backbone_dropout
         fits = dropout is None or 0 <= dropout < 1

@@ -16,6 +16,7 @@ from tfft.recipes.build import build
 from tfft.recipes.config import FinetuneConfig
 from tfft.recipes.cost import Cost
 from tfft.recipes.cost import estimate as cost_of
+from tfft.recipes.few_rows import with_defaults
 from tfft.recipes.prepare import prepare
 from tfft.recipes.probe import probe
 from tfft.tasks.task import TASKS, Task
@@ -104,8 +105,9 @@ def _estimate(config: FinetuneConfig) -> Estimate:
     )
     backbone = pretrained.backbone
     task, _ = task.suited_to(pretrained)
+    task, _ = task.learned_from(prepared.tables["train"], prepared.labels)
     examples = {
-        split: task.encode(table, pretrained.tokenizer, prepared.labels)[0]
+        split: task.encode(table, pretrained.tokenizer, prepared.labels).examples
         for split, table in prepared.tables.items()
     }
     network = build(task, method, pretrained, prepared.labels, config.seed).network
@@ -116,6 +118,8 @@ def _estimate(config: FinetuneConfig) -> Estimate:
     batches = Batches(
         examples["train"], config.rows_per_step, config.seed, divisible_by=pieces
     )
+    validated = len(prepared.tables.get("validation", ()))
+    config, _ = with_defaults(config, len(batches), validated)
     half = policy != "float32"
     cost = cost_of(network, backbone, batches, config.epochs, half, accumulation=pieces)
     validation = examples.get("validation")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ import numpy as np
 
 from tfft.core.environment import versions
 from tfft.core.errors import TfftError
-from tfft.data.table import Table
+from tfft.data.batching import Batches, Examples
+from tfft.models.tokenizer import Tokenizer
 from tfft.recipes.build import Built
 from tfft.tasks.task import Labels, Task
 
@@ -31,7 +32,6 @@ def export_model(
     built: Built,
     task: Task,
     labels: Labels,
-    probabilities: Callable[[Table], np.ndarray],
     directory: Path,
     details: Mapping[str, Any],
 ) -> Path:
@@ -41,7 +41,6 @@ def export_model(
         built: The network with its weights, not merged; it is so again afterwards.
         task: Its task.
         labels: The labels by id.
-        probabilities: What the exported model must answer, for rows of a table.
         directory: The model's folder; the version folder is made in it.
         details: What the export says of itself, beside labels and versions.
 
@@ -51,18 +50,16 @@ def export_model(
     from tfft.serving.saved_model import publish
     from tfft.serving.word_piece import GraphTokenizer
 
-    tokenizer = GraphTokenizer(built.pretrained.tokenizer, task.max_length)
     columns = ["text", "text_pair"][: len(task.text)]
-    probes = [
-        dict(zip(task.text, (text, *_PROBES[:1]), strict=False)) for text in _PROBES
-    ]
-    expected = probabilities(task.rows(probes))
+    probes = [list(_PROBES), [_PROBES[0]] * len(_PROBES)][: len(columns)]
+    expected = _expected(built, task, labels, probes)
+    tokenizer = GraphTokenizer(built.pretrained.tokenizer, task.max_length)
     names = [str(label) for label in labels]
     built.adapter.merge()
     try:
         return publish(
             built.network,
-            _answer(built.network, names, tokenizer),
+            _answer(built.network, task, labels, tokenizer),
             columns,
             directory,
             details={**details, "labels": names, "versions": versions()},
@@ -72,31 +69,59 @@ def export_model(
         built.adapter.unmerge()
 
 
-def _answer(network: Any, names: list[str], tokenizer: Any) -> Any:
+def _answer(network: Any, task: Task, labels: Labels, tokenizer: Any) -> Any:
     """Returns the function that the SavedModel computes."""
-    import tensorflow as tf
 
-    labels = tf.constant(names)
-
-    def answer(*texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        logits = network(tokenizer(*texts), training=False)
-        probabilities = tf.nn.softmax(logits)
-        label_id = tf.argmax(probabilities, axis=-1)
-        return {
-            "label": tf.gather(labels, label_id),
-            "label_id": label_id,
-            "score": tf.reduce_max(probabilities, axis=-1),
-            "probabilities": probabilities,
-        }
+    def answer(*texts: Any) -> dict[str, Any]:
+        inputs = tokenizer(*texts)
+        outputs = task.served(network(inputs, training=False), labels)
+        if task.per_token:
+            # Which token an output belongs to.
+            outputs["token_ids"] = inputs["token_ids"]
+        return outputs
 
     return answer
+
+
+def _expected(
+    built: Built, task: Task, labels: Labels, probes: Sequence[list[str]]
+) -> list[dict[str, np.ndarray]]:
+    """Returns what the run itself answers to each of the probes."""
+    from tfft.evaluation.forward import Forward
+
+    examples = _encoded(built.pretrained.tokenizer, probes, task.max_length)
+    outputs = Forward(built.network, per_token=task.per_token)(
+        Batches(examples, len(examples))
+    )
+    return [
+        {
+            name: np.array(value[0])
+            for name, value in task.served(one[None], labels).items()
+        }
+        for one in outputs
+    ]
+
+
+def _encoded(
+    tokenizer: Tokenizer, texts: Sequence[list[str]], max_length: int
+) -> Examples:
+    pairs = texts[1] if len(texts) == 2 else None
+    encodings = tokenizer.encode(texts[0], pairs, max_length)
+    return Examples(
+        sequences={
+            "token_ids": [one.token_ids for one in encodings],
+            "segment_ids": [one.segment_ids for one in encodings],
+        },
+        values={},
+        padding={"token_ids": tokenizer.pad_id, "segment_ids": 0},
+    )
 
 
 def _check(
     folder: Path,
     columns: Sequence[str],
-    probes: list[dict[str, str]],
-    expected: np.ndarray,
+    probes: Sequence[list[str]],
+    expected: Sequence[dict[str, np.ndarray]],
 ) -> None:
     """Raises unless the written model answers the probes as the run does.
 
@@ -106,17 +131,26 @@ def _check(
     import tensorflow as tf
 
     served = tf.saved_model.load(str(folder)).signatures["serving_default"]
-    texts = [
-        list(one) for one in zip(*(probe.values() for probe in probes), strict=True)
-    ]
-    given = {name: tf.constant(one) for name, one in zip(columns, texts, strict=True)}
-    difference = np.abs(served(**given)["probabilities"].numpy() - expected).max(
-        axis=-1
+    given = {name: tf.constant(one) for name, one in zip(columns, probes, strict=True)}
+    found = {name: value.numpy() for name, value in served(**given).items()}
+    differences = np.array(
+        [
+            max(_difference(found[name][row], value) for name, value in one.items())
+            for row, one in enumerate(expected)
+        ]
     )
-    if not difference.max() <= _TOLERANCE:
+    if not differences.max() <= _TOLERANCE:
         raise TfftError(
-            f"the exported model differs from the run by {difference.max():.1e}",
-            where=f"text {texts[0][int(difference.argmax())][:40]!r}",
+            f"the exported model differs from the run by {differences.max():.1e}",
+            where=f"text {probes[0][int(differences.argmax())][:40]!r}",
             expected=f"at most {_TOLERANCE:.0e}",
             fix="this is a bug of tfft, please report it; nothing was published",
         )
+
+
+def _difference(found: np.ndarray, expected: np.ndarray) -> float:
+    """Returns the largest difference of numbers; names follow from them."""
+    if not np.issubdtype(expected.dtype, np.floating):
+        return 0.0
+    same_tokens = tuple(slice(0, size) for size in expected.shape)  # without padding
+    return float(np.abs(found[same_tokens] - expected).max(initial=0.0))

@@ -12,17 +12,8 @@ from rich.console import Console
 from tfft.adapters.method import METHODS, Method
 from tfft.checkpoints.progress import Checkpoints
 from tfft.core.environment import check_environment
-from tfft.core.errors import (
-    DivergedError,
-    InterruptedRunError,
-    LostWorkerError,
-    OutOfMemoryError,
-)
-from tfft.core.signals import (
-    TerminationSignal,
-    termination_as_exception,
-    uninterrupted,
-)
+from tfft.core.errors import DivergedError, LostWorkerError, OutOfMemoryError
+from tfft.core.signals import termination_as_exception, uninterrupted
 from tfft.data.batching import Batches, Examples
 from tfft.evaluation.report import REPORTS, Report
 from tfft.models.precision import compute_policy, set_compute_policy
@@ -30,12 +21,14 @@ from tfft.models.pretrained import Pretrained, load_pretrained
 from tfft.recipes.build import Built, build
 from tfft.recipes.config import FinetuneConfig
 from tfft.recipes.cost import Cost, estimate
+from tfft.recipes.few_rows import with_defaults
 from tfft.recipes.fit import Loop
 from tfft.recipes.frozen import shortened
+from tfft.recipes.messages import interrupted, listed
 from tfft.recipes.optimize import describe_rate
 from tfft.recipes.plan import plan_training
 from tfft.recipes.prepare import Prepared, prepare
-from tfft.recipes.record import first_record, plain_config
+from tfft.recipes.record import first_record, plain_config, plain_object
 from tfft.recipes.replicas import Replicas, on_replicas
 from tfft.recipes.run import Run, load
 from tfft.recipes.run_folder import (
@@ -127,6 +120,7 @@ class _Finetuning:
             self.config.seed,
             divisible_by=self.replicas.count * self.config.accumulation,
         )
+        self._fill_in(len(batches), len(prepared.tables.get("validation", ())))
         policy = self._set_precision(built)
         cost = estimate(
             built.network,
@@ -157,7 +151,7 @@ class _Finetuning:
         except KeyboardInterrupt as signal:
             with uninterrupted(forget=True):
                 self._save(built, "interrupted")
-            raise _interrupted(signal, self.folder) from signal
+            raise interrupted(signal, self.folder) from signal
         except DivergedError:
             self._save(built, "diverged")
             raise
@@ -178,9 +172,7 @@ class _Finetuning:
             seed=config.seed,
         )
         sizes = ", ".join(f"{len(t):,} {split}" for split, t in prepared.tables.items())
-        names = ", ".join(str(label) for label in prepared.labels[:10])
-        more = " …" if len(prepared.labels) > 10 else ""
-        self._say(f"data: {sizes} rows · {len(prepared.labels)} labels: {names}{more}")
+        self._say(f"data: {sizes} rows{listed(prepared.labels)}")
         for note in prepared.notes:
             self._say(f"note: {note}")
         return prepared
@@ -196,25 +188,37 @@ class _Finetuning:
             self._say(f"note: {note}")
         if pretrained.source is None:
             save_base(self.folder, pretrained)
-        self.task, notes = self.task.suited_to(pretrained)
+        self._note(self.task.suited_to(pretrained))
+        return pretrained
+
+    def _note(self, decided: tuple[Task, list[str]]) -> None:
+        """Takes the task as model or data decide it, and says so."""
+        self.task, notes = decided
         for note in notes:
             self._say(f"note: {note}")
-        return pretrained
 
     def _encode(
         self, prepared: Prepared, pretrained: Pretrained
     ) -> dict[str, Examples]:
         examples = {}
+        self._note(self.task.learned_from(prepared.tables["train"], prepared.labels))
         for split, table in prepared.tables.items():
-            examples[split], cut = self.task.encode(
-                table, pretrained.tokenizer, prepared.labels
-            )
-            if cut:
+            encoded = self.task.encode(table, pretrained.tokenizer, prepared.labels)
+            examples[split] = encoded.examples
+            if encoded.cut:
                 self._say(
-                    f"note: {split}: {cut:,} of {len(table):,} rows are longer than "
-                    f"{self.task.max_length} tokens and cut"
+                    f"note: {split}: {encoded.cut:,} of {len(table):,} rows are longer "
+                    f"than {self.task.max_length} tokens and cut"
                 )
         return examples
+
+    def _fill_in(self, steps_per_epoch: int, validation_rows: int) -> None:
+        """Fills in the options that depend on the number of rows."""
+        self.config, notes = with_defaults(
+            self.config, steps_per_epoch, validation_rows
+        )
+        for note in notes:
+            self._say(f"note: {note}")
 
     def _set_precision(self, built: Built) -> str:
         from tfft.training.hardware import choose_precision
@@ -276,7 +280,9 @@ class _Finetuning:
                 if "validation" in prepared.tables
                 else None
             ),
-            describe=lambda rows: ", ".join(train.where(row) for row in rows[:5]),
+            describe=lambda examples: ", ".join(
+                train.where(row) for row in batches.examples.rows_of(examples)[:5]
+            ),
             **plan,
         )
         try:
@@ -305,17 +311,28 @@ class _Finetuning:
         self.record["best_epoch"] = best_epoch
         # Before the scores: whatever stops those, the training is not lost.
         self._save(built, "trained")
+        self._tune(run, prepared)
         reports = {
-            split: run.evaluate_table(table)
+            split: run.full_report(table)
             for split, table in prepared.tables.items()
             if split != "train"
         }
         self.record["metrics"] = {split: one.metrics for split, one in reports.items()}
-        run.write_reports(reports)
+        run.write_reports(reports, best_epoch)
         self.record["status"] = "complete"
         write_record(self.folder, self.record)
         Checkpoints(self.folder).drop()
         return reports
+
+    def _tune(self, run: Run, prepared: Prepared) -> None:
+        """Lets the validation rows decide what the task leaves to them."""
+        table = prepared.tables.get("validation")
+        if table is None:
+            return
+        gold = self.task.gold(table, prepared.labels)
+        self._note(self.task.tuned(run.predictions(table), gold, prepared.labels))
+        run.task = self.task
+        self.record["task"] = plain_object(self.task)
 
     def _show(self, reports: dict[str, Report]) -> None:
         for split, report in reports.items():
@@ -334,14 +351,3 @@ class _Finetuning:
         )
         self.record["status"] = status
         write_record(self.folder, self.record)
-
-
-def _interrupted(signal: KeyboardInterrupt, folder: Path) -> InterruptedRunError:
-    error = InterruptedRunError(
-        "training was stopped",
-        where=str(folder),
-        fix="the weights so far are in the run folder; go on with resume",
-    )
-    if isinstance(signal, TerminationSignal):
-        error.exit_code = 143
-    return error

@@ -13,11 +13,12 @@ import numpy as np
 from tfft.core.errors import shorten
 from tfft.data import sources
 from tfft.data.table import Table
-from tfft.evaluation.report import ReportTable
+from tfft.evaluation.tables import ReportTable
 from tfft.recipes.run_folder import METRICS, read_record
 from tfft.tasks.task import TASKS, Task
 
 _SHOWN = 3
+_MOST_LABELS = 50
 _PERCENTILES = (50, 90, 99, 100)
 
 
@@ -62,6 +63,8 @@ def inspect_data(
         ]
         faulty = {one.row for one in bad}
         usable = table.select([row for row in range(len(table)) if row not in faulty])
+        usable, notes = resolved.mended(usable)
+        problems += [f"{table.source}: {note}" for note in notes]
         if len(usable):
             tables += [
                 _labels(split, usable, resolved),
@@ -72,24 +75,27 @@ def inspect_data(
 
 
 def _labels(split: str, table: Table, task: Task) -> ReportTable:
-    counts = Counter(str(label) for label in task.strata(table))
+    described = task.described(table)
+    counts = Counter(label for labels in described for label in labels)
     rows = [
-        (name, f"{n:,}", f"{n / len(table):.1%}") for name, n in counts.most_common()
+        (name, f"{n:,}", f"{n / counts.total():.1%}")
+        for name, n in counts.most_common(_MOST_LABELS)
     ]
-    copies = len(table) - len(set(task.keys(table)))
-    rows.append(("all", f"{len(table):,}", ""))
+    copies = len(table) - len(set(task.texts(table)))
+    rows.append(("all rows", f"{len(table):,}", ""))
     rows.append(("copies of a text", f"{copies:,}", f"{copies / len(table):.1%}"))
     return ReportTable(f"{split}: labels", ("label", "rows", "share"), tuple(rows))
 
 
 def _lengths(split: str, table: Table, task: Task, tokenizer: Any) -> ReportTable:
     header = ("", *(f"{p} %" for p in _PERCENTILES), "cut")
-    characters = np.array([sum(map(len, key)) for key in task.keys(table)])  # type: ignore[arg-type]
+    characters = np.array([sum(map(len, texts)) for texts in task.texts(table)])
     rows = [("characters", *_percentiles(characters), "")]
     if tokenizer is not None:
-        examples, cut = task.encode(table, tokenizer, None)
-        lengths = _percentiles(examples.lengths)
-        rows.append(("tokens", *lengths, f"{cut:,} rows ({cut / len(table):.0%})"))
+        encoded = task.encode(table, tokenizer, None)
+        lengths = _percentiles(encoded.examples.lengths)
+        cut = f"{encoded.cut:,} rows ({encoded.cut / len(table):.0%})"
+        rows.append(("tokens", *lengths, cut))
     return ReportTable(f"{split}: lengths", header, tuple(rows))
 
 
@@ -99,17 +105,17 @@ def _percentiles(values: np.ndarray) -> tuple[str, ...]:
 
 def _examples(split: str, table: Table, task: Task, tokenizer: Any) -> ReportTable:
     few = table.select(range(min(_SHOWN, len(table))))
-    labels = [str(label) for label in task.strata(few)]
+    labels = [", ".join(one) for one in task.described(few)]
     if tokenizer is None:
-        texts = [" | ".join(key) for key in task.keys(few)]  # type: ignore[arg-type]
+        texts = [" | ".join(parts) for parts in task.texts(few)]
     else:
-        examples, _ = task.encode(few, tokenizer, None)
-        ids = examples.sequences["token_ids"]
+        ids = task.encode(few, tokenizer, None).examples.sequences["token_ids"]
         texts = [
             " ".join(map(str, map(tokenizer.library.id_to_token, one))) for one in ids
         ]
+    # A long row may be several examples; its first then stands for it.
     rows = tuple(
-        (label, shorten(text)) for label, text in zip(labels, texts, strict=True)
+        (label, shorten(text)) for label, text in zip(labels, texts, strict=False)
     )
     return ReportTable(f"{split}: first rows", ("label", "as the model sees it"), rows)
 

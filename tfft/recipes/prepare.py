@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfft.core.errors import ConfigError, DataError
+from tfft.core.errors import ConfigError
 from tfft.data import sources
 from tfft.data.fingerprint import fingerprint
 from tfft.data.rows import OnBadRows, without_bad_rows
 from tfft.data.splits import SPLITS, check_fraction, shared, stratified_part
 from tfft.data.table import Table
+from tfft.recipes.few_rows import FEW
 from tfft.tasks.task import Labels, Task
 
 
@@ -65,10 +66,11 @@ def prepare(
     for split, table in tables.items():
         bad = task.bad_rows(table)
         tables[split], sentences = without_bad_rows(table, bad, on_bad_rows)
-        notes.extend(f"{split}: {sentence}" for sentence in sentences)
+        tables[split], mended = task.mended(tables[split])
+        notes.extend(f"{split}: {sentence}" for sentence in (*sentences, *mended))
     task.learn_labels(tables["train"])  # says what is wrong before a cut fails on it
     for split, fraction in fractions.items():
-        _cut(task, tables, split, fraction, seed)
+        notes.extend(_cut(task, tables, split, fraction, seed))
     tables = {split: tables[split] for split in SPLITS if split in tables}
     labels = task.learn_labels(tables["train"])
     for split, table in tables.items():
@@ -111,21 +113,23 @@ def _fraction(given: Any) -> float | None:
 
 def _cut(
     task: Task, tables: dict[str, Table], split: str, fraction: float, seed: int
-) -> None:
+) -> list[str]:
+    """Cuts a share off train; says so when it is too small to tell much."""
     if not fraction:
-        return
+        return []
     train = tables["train"]
-    first, second = stratified_part(
-        task.strata(train), task.keys(train), fraction, seed + len(split)
-    )
+    strata, keys = task.strata(train), task.keys(train)
+    first, second = stratified_part(strata, keys, fraction, seed + len(split))
+    if not second:  # so few rows of each class that none can spare one
+        alike = [""] * len(train)
+        first, second = stratified_part(alike, keys, fraction, seed + len(split))
+    share = f"{split}={fraction:g} of {len(train):,} rows"
     if not second:
-        raise DataError(
-            f"{split}={fraction} of {len(train):,} rows leaves no row for {split}",
-            where=train.source,
-            expected="two rows or more of some class in it",
-            fix=f"add rows, give a larger share, or {split}=0",
-        )
+        return [f"{share} is no row: there is no {split}"]
     tables["train"], tables[split] = train.select(first), train.select(second)
+    if len(second) < FEW:
+        return [f"{share} is {len(second)}: its scores can tell little"]
+    return []
 
 
 def _leaks(task: Task, tables: dict[str, Table]) -> list[str]:

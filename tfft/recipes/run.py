@@ -8,20 +8,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tfft.core.environment import check_environment
-from tfft.core.errors import DataError, MissingInputError, shorten
-from tfft.core.files import write_json, write_text
+from tfft.core.errors import DataError, MissingInputError
 from tfft.data import sources
 from tfft.data.batching import Batches
 from tfft.data.rows import OnBadRows, without_bad_rows
 from tfft.data.table import Table
+from tfft.evaluation.board import write_to_board
+from tfft.evaluation.details import Details
+from tfft.evaluation.pictures import pictures
 from tfft.evaluation.report import REPORTS, Report
 from tfft.recipes.build import Built, build
 from tfft.recipes.export import export_model
 from tfft.recipes.huggingface import export_run
-from tfft.recipes.run_folder import BASE, RECORD, load_weights, read_record
+from tfft.recipes.report_files import write_report_files
+from tfft.recipes.run_folder import BASE, LOGS, RECORD, load_weights, read_record
 from tfft.tasks.task import TASKS, Labels, Task
 
 _ROWS_AT_ONCE = 32
@@ -59,7 +60,7 @@ class Run:
     def _forward(self) -> Any:
         from tfft.evaluation.forward import Forward
 
-        return Forward(self.built.network)
+        return Forward(self.built.network, per_token=self.task.per_token)
 
     def compute_with(self, shorten: Callable[[Any], Any]) -> None:
         """Takes a shorter way to the network's outputs, until `refresh`.
@@ -73,11 +74,11 @@ class Run:
         """Traces the network anew, after its precision or its layers changed."""
         self.__dict__.pop("_forward", None)
 
-    def probabilities(self, table: Table) -> np.ndarray:
-        """Returns the task's probabilities for the rows of a table."""
-        examples, _ = self.task.encode(table, self.built.pretrained.tokenizer, None)
-        outputs = self._forward(Batches(examples, _ROWS_AT_ONCE))
-        return self.task.probabilities(outputs)
+    def predictions(self, table: Table) -> Any:
+        """Returns the task's predictions for the rows of a table."""
+        encoded = self.task.encode(table, self.built.pretrained.tokenizer, None)
+        outputs = self._forward(Batches(encoded.examples, _ROWS_AT_ONCE))
+        return self.task.decode(outputs, encoded, table, self.labels)
 
     def predict(self, inputs: Sequence[Any] | str | Path) -> list[dict[str, Any]]:
         """Returns an answer for each input.
@@ -87,7 +88,7 @@ class Run:
                 dicts; or the path of a data file with the text columns.
 
         Returns:
-            For classification `label`, `score` and `probabilities` each.
+            A dict for each input; the page of the task says what it holds.
 
         Raises:
             DataError: For an input of another form, or an empty file.
@@ -98,16 +99,21 @@ class Run:
             table = self.task.rows(inputs)
         if not len(table):
             return []
-        for name in self.task.text:
-            _check_texts(table, name)
-        return self.task.answers(self.probabilities(table), self.labels)
+        self.task.check_inputs(table)
+        return self.task.answers(self.predictions(table), table, self.labels)
 
-    def evaluate(self, data: Any, on_bad_rows: OnBadRows = "error") -> Report:
-        """Returns the report of labelled rows.
+    def evaluate(
+        self,
+        data: Any,
+        on_bad_rows: OnBadRows = "error",
+        slice_by: Sequence[str] = (),
+    ) -> Report:
+        """Returns the report of labelled rows, with what stands behind its scores.
 
         Args:
             data: Anything that holds rows; of several splits, the test split.
             on_bad_rows: What to do with rows that cannot be used.
+            slice_by: Columns whose values are scored one by one.
 
         Raises:
             DataError: For rows that cannot be used, or a label training did not have.
@@ -116,15 +122,33 @@ class Run:
         split = "test" if "test" in tables else "train"
         bad = self.task.bad_rows(tables[split])
         table, notes = without_bad_rows(tables[split], bad, on_bad_rows)
+        table, mended = self.task.mended(table)
         self.task.check_labels(table, self.labels, "given")
-        return dataclasses.replace(self.evaluate_table(table), notes=tuple(notes))
+        report = self.full_report(table, slice_by)
+        return dataclasses.replace(report, notes=(*notes, *mended))
 
     def evaluate_table(self, table: Table) -> Report:
-        """Returns the report of checked rows."""
-        ids = {label: index for index, label in enumerate(self.labels)}
-        gold = np.array([ids[label] for label in self.task.strata(table)])
+        """Returns the scores of checked rows."""
         report = REPORTS.get(self.task.evaluation)
-        return report.make(self.probabilities(table), gold, self.labels)
+        gold = self.task.gold(table, self.labels)
+        return report.make(self.predictions(table), gold, self.labels)
+
+    def full_report(self, table: Table, slice_by: Sequence[str] = ()) -> Report:
+        """Returns the report of checked rows, with its details."""
+        columns = {name: table.column(name, "slice_by") for name in slice_by}
+        kind = REPORTS.get(self.task.evaluation)
+        compared = (
+            self.predictions(table),
+            self.task.gold(table, self.labels),
+            self.labels,
+        )
+        details = Details.of(
+            kind.evidence(*compared),
+            self.task.texts(table),
+            [table.where(row) for row in range(len(table))],
+            columns,
+        )
+        return dataclasses.replace(kind.make(*compared), details=details)
 
     def report(self) -> str:
         """Returns the report of the training as Markdown.
@@ -139,16 +163,18 @@ class Run:
             )
         return path.read_text(encoding="utf-8")
 
-    def write_reports(self, reports: Mapping[str, Report]) -> None:
-        """Writes `report.json` and `report.md` from the reports by split."""
-        values = {split: report.to_dict() for split, report in reports.items()}
-        write_json(self.folder / "report.json", values)
-        parts = [
-            f"## {split.capitalize()}\n\n{one.to_markdown()}"
-            for split, one in reports.items()
-        ]
-        text = f"# {self.task.name} · {self.folder.name}\n\n" + "\n".join(parts)
-        write_text(self.folder / "report.md", text)
+    def write_reports(self, reports: Mapping[str, Report], epoch: int) -> None:
+        """Writes reports by split: JSON, Markdown, HTML, and into TensorBoard.
+
+        Pictures are those of the last split: test, or validation without one.
+        """
+        drawn = {split: {} for split in reports}
+        for split in list(reports)[-1:]:
+            drawn[split] = pictures(reports[split])
+        title = f"{self.task.name} · {self.folder.name}"
+        write_report_files(self.folder, reports, title, drawn)
+        if reports:
+            write_to_board(self.folder / LOGS / "report", reports, drawn, epoch)
 
     def export(self, directory: str | Path) -> Path:
         """Writes a SavedModel that answers from raw text.
@@ -162,13 +188,13 @@ class Run:
 
         Raises:
             DataError: When the tokenizer has no exact form inside a graph.
+            ConfigError: When the task has none.
             StorageError: When the disk refuses.
         """
         return export_model(
             self.built,
             self.task,
             self.labels,
-            self.probabilities,
             Path(directory),
             {"task": self.task.name, "run": self.folder.name},
         )
@@ -192,18 +218,6 @@ class Run:
         return export_run(
             self.built, self.task, self.labels, Path(directory), head=head
         )
-
-
-def _check_texts(table: Table, name: str) -> None:
-    """Raises for a value that is no text; an empty one is a text like any other."""
-    for row, value in enumerate(table.column(name, "task.text")):
-        if not isinstance(value, str):
-            raise DataError(
-                f"{shorten(value)} is not text",
-                where=f'{table.where(row)}, column "{name}"',
-                expected="a text",
-                fix='give a text, "" for none',
-            )
 
 
 def _is_file(inputs: Any) -> bool:

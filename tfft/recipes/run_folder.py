@@ -20,6 +20,7 @@ from tfft.core.files import (
     write_json,
 )
 from tfft.models.pretrained import Pretrained
+from tfft.recipes.report_files import REPORT_FILES
 
 RECORD, METRICS = "run.json", "metrics.jsonl"
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
@@ -86,7 +87,7 @@ def _empty(folder: Path) -> None:
     """Removes what a run writes, and nothing else."""
     for name in (ADAPTER, BASE, LOGS, FROZEN, CHECKPOINTS):
         shutil.rmtree(folder / name, ignore_errors=True)
-    files = (RECORD, METRICS, *TOKENIZER, _HEAD, _BACKBONE, "report.json", "report.md")
+    files = (RECORD, METRICS, *TOKENIZER, _HEAD, _BACKBONE, *REPORT_FILES)
     for name in (*files, TABLE):
         (folder / name).unlink(missing_ok=True)
 

@@ -74,7 +74,7 @@ def projectors(
 
     table = tables["validation"]
     table = table.select(range(min(config.projector, len(table))))
-    examples, _ = task.encode(table, built.pretrained.tokenizer, None)
+    examples = task.encode(table, built.pretrained.tokenizer, None).examples
     if len(examples) != len(table):
         raise ConfigError(
             f"projector={config.projector} with rows that are several examples each",
@@ -82,7 +82,10 @@ def projectors(
         )
     forward = Forward(_summary(built))
     batches = Batches(examples, min(_ROWS_AT_ONCE, len(examples)))
-    columns = {"label": task.strata(table), "text": _texts(task, table)}
+    columns = {
+        "label": [", ".join(labels) for labels in task.described(table)],
+        "text": [" | ".join(texts) for texts in task.texts(table)],
+    }
     return [Projector(folder / LOGS, lambda: forward(batches), columns)]
 
 
@@ -100,8 +103,3 @@ def _summary(built: Built) -> Any:
     pooling = getattr(built.network, "pooling", "mean")
     pooled = summary(built.pretrained.architecture, backbone, pooling)
     return keras.Model(backbone.input, pooled)
-
-
-def _texts(task: Task, table: Table) -> list[str]:
-    columns = [table.column(name) for name in task.text]
-    return [" | ".join(map(str, row)) for row in zip(*columns, strict=True)]

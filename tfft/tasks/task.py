@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
+from tfft.core.errors import DataError, shorten
 from tfft.core.registry import Registry
 from tfft.data.batching import Examples
 from tfft.data.rows import BadRow
@@ -20,18 +20,39 @@ TASKS = Registry("task", "tfft.tasks")
 Labels = tuple[Any, ...]
 
 
+@dataclass(frozen=True)
+class Encoded:
+    """Rows as a model takes them.
+
+    Attributes:
+        examples: What goes into batches. A long row may be several examples.
+        cut: How many rows lost tokens.
+        places: What decoding needs to know of each row, in the task's own form.
+    """
+
+    examples: Examples
+    cut: int = 0
+    places: Sequence[Any] = ()
+
+
 class Task(abc.ABC):
     """A task; subclasses are frozen configurations.
 
+    What a model says travels in three forms: outputs of the network by example,
+    predictions by row (`decode`), which a report compares with the right ones
+    (`gold`), and answers that users read (`answers`).
+
     Attributes:
         name: What users call it.
-        evaluation: Name of the report that suits its outputs.
-        text: The columns it reads.
-        max_length: The most tokens of a row.
+        evaluation: Name of the report that suits its predictions.
+        per_token: Whether the network answers for each token, not for each example.
+        text: The columns with text.
+        max_length: The most tokens of an example.
     """
 
     name: ClassVar[str]
     evaluation: ClassVar[str]
+    per_token: ClassVar[bool] = False
     text: tuple[str, ...]
     max_length: int
 
@@ -44,6 +65,16 @@ class Task(abc.ABC):
     def suited_to(self, pretrained: Pretrained) -> tuple[Task, list[str]]:
         """Returns the task with what a model decides, and a sentence for each."""
 
+    def learned_from(self, table: Table, labels: Labels) -> tuple[Task, list[str]]:
+        """Returns the task with what the training rows decide, and a sentence each."""
+        return self, []
+
+    def tuned(
+        self, predictions: Any, gold: Any, labels: Labels
+    ) -> tuple[Task, list[str]]:
+        """Returns the task with what validation decides, and a sentence for each."""
+        return self, []
+
     @abc.abstractmethod
     def bad_rows(self, table: Table, *, labelled: bool = True) -> list[BadRow]:
         """Returns the rows the task cannot use.
@@ -51,6 +82,13 @@ class Task(abc.ABC):
         Raises:
             DataError: When a column is missing.
         """
+
+    def mended(self, table: Table) -> tuple[Table, list[str]]:
+        """Returns usable rows with small faults mended, and a sentence for each kind.
+
+        Rows beyond mending are left out and listed.
+        """
+        return table, []
 
     @abc.abstractmethod
     def learn_labels(self, table: Table) -> Labels:
@@ -72,15 +110,24 @@ class Task(abc.ABC):
     def strata(self, table: Table) -> Sequence[Hashable]:
         """Returns what a split keeps in proportion, one value a row."""
 
-    @abc.abstractmethod
     def keys(self, table: Table) -> Sequence[Hashable]:
-        """Returns what a split keeps together, one value a row."""
+        """Returns what a split keeps together, one value a row: by default texts."""
+        return self.texts(table)
+
+    def texts(self, table: Table) -> list[tuple[str, ...]]:
+        """Returns the texts of each row."""
+        columns = (table.column(name, "task.text") for name in self.text)
+        return list(zip(*columns, strict=True))
+
+    def described(self, table: Table) -> list[tuple[str, ...]]:
+        """Returns the labels of each row in words; by default the one of `strata`."""
+        return [(str(label),) for label in self.strata(table)]
 
     @abc.abstractmethod
     def encode(
         self, table: Table, tokenizer: Tokenizer, labels: Labels | None
-    ) -> tuple[Examples, int]:
-        """Returns the rows as ids, without labels when None, and how many were cut."""
+    ) -> Encoded:
+        """Returns the rows as ids, without labels when None."""
 
     @abc.abstractmethod
     def build(self, pretrained: Pretrained, labels: Labels, seed: int) -> Any:
@@ -91,14 +138,41 @@ class Task(abc.ABC):
         """Returns the sum of the losses and the sum of the weights of a batch."""
 
     @abc.abstractmethod
-    def probabilities(self, outputs: np.ndarray) -> np.ndarray:
-        """Returns outputs of the model as probabilities."""
+    def gold(self, table: Table, labels: Labels) -> Any:
+        """Returns what is right for the rows, in the form its report takes."""
+
+    @abc.abstractmethod
+    def decode(
+        self, outputs: Any, encoded: Encoded, table: Table, labels: Labels
+    ) -> Any:
+        """Returns predictions by row, in the form that its report takes.
+
+        Args:
+            outputs: An array of shape (examples, ...); for `per_token` tasks a
+                list of arrays of shape (tokens, ...), one for each example.
+            encoded: What `encode` returned for the rows.
+            table: The rows.
+            labels: The labels by id.
+        """
 
     @abc.abstractmethod
     def answers(
-        self, probabilities: np.ndarray, labels: Labels
+        self, predictions: Any, table: Table, labels: Labels
     ) -> list[dict[str, Any]]:
         """Returns what users read, one for each row."""
+
+    @abc.abstractmethod
+    def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
+        """Returns what a SavedModel answers, as tensors by name.
+
+        Args:
+            outputs: Tensor that the network made of the tokens of a batch of texts,
+                cut at `max_length`.
+            labels: The labels by id.
+
+        Raises:
+            ConfigError: For a task that has no exact form inside a graph.
+        """
 
     @abc.abstractmethod
     def rows(self, inputs: Sequence[Any]) -> Table:
@@ -107,3 +181,19 @@ class Task(abc.ABC):
         Raises:
             DataError: For an input of another form.
         """
+
+    def check_inputs(self, table: Table) -> None:
+        """Raises for a value that is no text; an empty one is a text like any other.
+
+        Raises:
+            DataError: With the value and its place.
+        """
+        for name in self.text:
+            for row, value in enumerate(table.column(name, "task.text")):
+                if not isinstance(value, str):
+                    raise DataError(
+                        f"{shorten(value)} is not text",
+                        where=f'{table.where(row)}, column "{name}"',
+                        expected="a text",
+                        fix='give a text, "" for none',
+                    )

@@ -11,12 +11,13 @@ import numpy as np
 
 from tfft.core.config import configuration, require
 from tfft.core.errors import DataError, nearest, one_of, shorten
-from tfft.data.batching import Examples
 from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer
-from tfft.tasks.task import TASKS, Labels, Task
+from tfft.tasks.losses import as_vector, check_options, cross_entropy, weights_by_label
+from tfft.tasks.task import TASKS, Encoded, Labels, Task
+from tfft.tasks.texts import bad_texts, encode_texts, rows_of_texts, suited
 
 
 @TASKS.register("text_classification")
@@ -35,6 +36,12 @@ class TextClassification(Task):
             Defaults to 0.1.
         pooling: How a text is summed up for the head: `pooler`, `mean`, `first`,
             `last`, or `auto` for the way of the model's makers. Defaults to `auto`.
+        class_weights: Weights of labels in the loss: `balanced`, or by label such as
+            `spam=3`. Defaults to none.
+        label_smoothing: Share of a label's weight that all labels divide. Defaults
+            to 0.
+        focal_gamma: How much less what is easy counts: the exponent of the focal
+            loss. Defaults to 0.
 
     >>> TextClassification(text="premise,hypothesis").text
     ('premise', 'hypothesis')
@@ -47,6 +54,9 @@ class TextClassification(Task):
     max_length: int = 256
     dropout: float = 0.1
     pooling: Literal["auto", "pooler", "mean", "first", "last"] = "auto"
+    class_weights: Any = None
+    label_smoothing: float = 0.0
+    focal_gamma: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuses values that make no sense."""
@@ -54,6 +64,7 @@ class TextClassification(Task):
         require(self.label not in self.text, self, "label", "another column than text")
         require(self.max_length >= 8, self, "max_length", "8 or more tokens")
         require(0 <= self.dropout < 1, self, "dropout", "from 0 up to but not 1")
+        check_options(self)
 
     @property
     def peft_task_type(self) -> str:
@@ -62,16 +73,13 @@ class TextClassification(Task):
 
     def suited_to(self, pretrained: Pretrained) -> tuple[Task, list[str]]:
         """Returns the task with the model's pooling, within the model's length."""
-        notes: list[str] = []
-        task = self
-        limit = pretrained.max_length
-        if limit is not None and task.max_length > limit:
-            task = replace(task, max_length=limit)
-            notes.append(f"max_length is the model's limit, {limit}")
-        if task.pooling == "auto":
-            task = replace(task, pooling=pretrained.pooling)
-            notes.append(f"pooling is the model's own, {pretrained.pooling}")
-        return task, notes
+        return suited(self, pretrained)
+
+    def learned_from(self, table: Table, labels: Labels) -> tuple[Task, list[str]]:
+        """Returns the task with the weights of the labels."""
+        counts = Counter(self.strata(table))
+        weights = weights_by_label(self.class_weights, labels, counts)
+        return replace(self, class_weights=weights), []
 
     def bad_rows(self, table: Table, *, labelled: bool = True) -> list[BadRow]:
         """Returns the rows with an empty text or label, or one of another type.
@@ -79,13 +87,7 @@ class TextClassification(Task):
         Raises:
             DataError: When a column is missing.
         """
-        bad: list[BadRow] = []
-        for name in self.text:
-            column = table.column(name, "task.text")
-            for row, value in enumerate(column):
-                reason = _text_problem(value)
-                if reason:
-                    bad.append(BadRow(row, name, reason))
+        bad = bad_texts(table, self.text)
         if labelled:
             for row, value in enumerate(table.column(self.label, "task.label")):
                 reason = _label_problem(value)
@@ -139,33 +141,13 @@ class TextClassification(Task):
         """Returns the labels, whole numbers as int whatever type held them."""
         return [_label(value) for value in table.column(self.label, "task.label")]
 
-    def keys(self, table: Table) -> Sequence[Hashable]:
-        """Returns the texts: copies of one stay together."""
-        columns = (table.column(name, "task.text") for name in self.text)
-        return list(zip(*columns, strict=True))
-
     def encode(
         self, table: Table, tokenizer: Tokenizer, labels: Labels | None
-    ) -> tuple[Examples, int]:
-        """Returns the rows as ids, and how many lost tokens to `max_length`."""
+    ) -> Encoded:
+        """Returns the rows as ids; `max_length` may cost them tokens."""
         columns = [table.column(name, "task.text") for name in self.text]
-        pairs = columns[1] if len(columns) == 2 else None
-        encodings = tokenizer.encode(columns[0], pairs, self.max_length)
-        values = {}
-        if labels is not None:
-            ids = {label: index for index, label in enumerate(labels)}
-            values["labels"] = np.array(
-                [ids[label] for label in self.strata(table)], "int32"
-            )
-        examples = Examples(
-            sequences={
-                "token_ids": [one.token_ids for one in encodings],
-                "segment_ids": [one.segment_ids for one in encodings],
-            },
-            values=values,
-            padding={"token_ids": tokenizer.pad_id, "segment_ids": 0},
-        )
-        return examples, sum(one.truncated for one in encodings)
+        values = {} if labels is None else {"labels": self.gold(table, labels)}
+        return encode_texts(columns, tokenizer, self.max_length, values)
 
     def build(self, pretrained: Pretrained, labels: Labels, seed: int) -> Any:
         """Returns a `TextClassifier` on the backbone."""
@@ -188,18 +170,30 @@ class TextClassification(Task):
         """
         from keras import ops
 
-        losses = ops.sparse_categorical_crossentropy(
-            batch["labels"], outputs, from_logits=True
+        losses, weights = cross_entropy(
+            batch["labels"],
+            outputs,
+            class_weights=as_vector(self.class_weights),
+            label_smoothing=self.label_smoothing,
+            focal_gamma=self.focal_gamma,
         )
-        return ops.sum(losses * batch["weights"]), ops.sum(batch["weights"])
+        rows = batch["weights"]
+        return ops.sum(losses * rows), ops.sum(weights * rows)
 
-    def probabilities(self, outputs: np.ndarray) -> np.ndarray:
+    def gold(self, table: Table, labels: Labels) -> np.ndarray:
+        """Returns the ids of the labels, shape (rows,)."""
+        ids = {label: index for index, label in enumerate(labels)}
+        return np.array([ids[label] for label in self.strata(table)], "int32")
+
+    def decode(
+        self, outputs: np.ndarray, encoded: Encoded, table: Table, labels: Labels
+    ) -> np.ndarray:
         """Returns the softmax of the logits, shape (rows, classes)."""
         shifted = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
         return shifted / shifted.sum(axis=-1, keepdims=True)
 
     def answers(
-        self, probabilities: np.ndarray, labels: Labels
+        self, predictions: np.ndarray, table: Table, labels: Labels
     ) -> list[dict[str, Any]]:
         """Returns the likeliest label, its score, and every label's probability."""
         return [
@@ -210,8 +204,21 @@ class TextClassification(Task):
                     str(label): float(p) for label, p in zip(labels, row, strict=True)
                 },
             }
-            for row in probabilities
+            for row in predictions
         ]
+
+    def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
+        """Returns label, its id and score, and the probabilities."""
+        import tensorflow as tf
+
+        probabilities = tf.nn.softmax(outputs)
+        label_id = tf.argmax(probabilities, axis=-1)
+        return {
+            "label": tf.gather(tf.constant([str(one) for one in labels]), label_id),
+            "label_id": label_id,
+            "score": tf.reduce_max(probabilities, axis=-1),
+            "probabilities": probabilities,
+        }
 
     def rows(self, inputs: Sequence[Any]) -> Table:
         """Returns a table from texts, pairs of texts, or rows with the text columns.
@@ -219,38 +226,7 @@ class TextClassification(Task):
         Raises:
             DataError: For anything else.
         """
-        if isinstance(inputs, str):
-            raise DataError(
-                f"predict got one text {shorten(inputs)}",
-                expected="a list of texts",
-                fix="put it into a list",
-            )
-        return Table.from_rows(
-            (self._row(value, index) for index, value in enumerate(inputs)), "inputs"
-        )
-
-    def _row(self, value: Any, index: int) -> dict[str, Any]:
-        if isinstance(value, Mapping):
-            missing = [name for name in self.text if name not in value]
-            if not missing:
-                return {name: value[name] for name in self.text}
-        elif isinstance(value, str) and len(self.text) == 1:
-            return {self.text[0]: value}
-        elif isinstance(value, list | tuple) and len(value) == len(self.text):
-            return dict(zip(self.text, value, strict=True))
-        raise DataError(
-            f"input {index + 1} is {shorten(value)}",
-            expected="a text" if len(self.text) == 1 else "a pair of texts",
-            fix=f"give the column{'s' * (len(self.text) - 1)} {', '.join(self.text)}",
-        )
-
-
-def _text_problem(value: Any) -> str:
-    if value is None:
-        return "empty text"
-    if not isinstance(value, str):
-        return f"{type(value).__name__} instead of text"
-    return "" if value.strip() else "empty text"
+        return rows_of_texts(inputs, self.text)
 
 
 def _label_problem(value: Any) -> str:

@@ -1,0 +1,87 @@
+"""What a report knows of each row; slices, intervals and curves come from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+def _none() -> np.ndarray:
+    return np.zeros(0)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Figures by row, whose sums give the scores of any set of rows.
+
+    Attributes:
+        statistics: What adds up, such as counts of right answers, shape (rows, k).
+        score: Maps sums of statistics, shape (..., k), to scores by name, each of
+            shape (...).
+        badness: How wrong each row is, 0 for right ones, shape (rows,).
+        right: The right answer of each row in words.
+        answers: The model's.
+        confidences: How sure each answer was, shape (answers,).
+        hits: Whether it was right, alike.
+        curves: By label, a score and whether it is right, for each row.
+    """
+
+    statistics: np.ndarray
+    score: Callable[[np.ndarray], Mapping[str, np.ndarray]]
+    badness: np.ndarray
+    right: Sequence[str]
+    answers: Sequence[str]
+    confidences: np.ndarray = field(default_factory=_none)
+    hits: np.ndarray = field(default_factory=_none)
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+
+
+def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Returns a quotient, 0 where it has none.
+
+    >>> ratio(np.array([1.0, 1.0]), np.array([2.0, 0.0]))
+    array([0.5, 0. ])
+    """
+    return np.divide(
+        above, below, out=np.zeros_like(above, "float64"), where=below != 0
+    )
+
+
+def f1(found: np.ndarray, said: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Returns F1 from counts: 2 found / (said + right)."""
+    return ratio(2 * found, said + right)
+
+
+def intervals(
+    evidence: Evidence, seed: int = 0, samples: int = 1000, level: float = 0.95
+) -> dict[str, tuple[float, float]]:
+    """Returns bootstrap intervals of the scores (Efron, 1979), by percentiles.
+
+    Args:
+        evidence: Of all rows, which are drawn with replacement.
+        seed: For the draws.
+        samples: How many.
+        level: How often the interval should hold the score.
+    """
+    rows = len(evidence.statistics)
+    random = np.random.default_rng(seed)
+    sums = np.stack(
+        [
+            np.bincount(random.integers(0, rows, rows), minlength=rows)
+            @ evidence.statistics
+            for _ in range(samples)
+        ]
+    )
+    tail = (1 - level) / 2
+    return {
+        name: tuple(float(edge) for edge in np.quantile(values, (tail, 1 - tail)))
+        for name, values in evidence.score(sums).items()
+    }
+
+
+def scores_of(evidence: Evidence, rows: Sequence[int]) -> dict[str, float]:
+    """Returns the scores of some rows."""
+    sums = evidence.statistics[list(rows)].sum(axis=0)
+    return {name: float(value) for name, value in evidence.score(sums).items()}

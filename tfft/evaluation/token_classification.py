@@ -1,0 +1,204 @@
+"""The report of token classification: entities by type, and words by tag."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tfft.evaluation.details import Details
+from tfft.evaluation.evidence import Evidence, f1, ratio
+from tfft.evaluation.report import REPORTS, Report
+from tfft.evaluation.tables import ReportTable
+from tfft.tasks.tag_schemes import spans_of
+
+_SCORES = ("precision", "recall", "f1", "support")
+
+
+@REPORTS.register("token_classification")
+@dataclass(frozen=True)
+class TokenClassificationReport(Report):
+    """Scores of whole entities by seqeval, and of single words by scikit-learn.
+
+    An entity counts as found only when its type and both its ends are right. The
+    figures of words are higher, because most words are O: the two are not to be
+    compared with each other.
+
+    Attributes:
+        summary: Micro precision, recall and F1, macro F1 of entities, accuracy and
+            weighted F1 of words, mean loss of words, number of words.
+        entities: Scores of the entities of each type, and their averages.
+        words: Scores of the words of each tag, O included, and their averages.
+        notes: What was left out, a sentence each.
+        details: What stands behind the scores.
+    """
+
+    monitor = ("f1", True)
+
+    summary: dict[str, float]
+    entities: dict[str, dict[str, float]]
+    words: dict[str, dict[str, float]]
+    notes: tuple[str, ...] = ()
+    details: Details | None = None
+
+    @classmethod
+    def make(
+        cls,
+        predictions: Sequence[Any],
+        gold: Sequence[list[str]],
+        labels: Sequence[str],
+    ) -> TokenClassificationReport:
+        """Returns the report of tagged rows.
+
+        Args:
+            predictions: `tags` and `probabilities` of each row.
+            gold: The right IOB2 tags of each row.
+            labels: All tags in the order of their ids.
+        """
+        from seqeval.metrics import classification_report as by_entity
+        from sklearn.metrics import accuracy_score
+        from sklearn.metrics import classification_report as by_word
+
+        found = [one.tags for one in predictions]
+        right = [tag for row in gold for tag in row]
+        said = [tag for row in found for tag in row]
+        entities = by_entity(gold, found, output_dict=True, zero_division=0)
+        words = by_word(
+            right, said, labels=list(labels), output_dict=True, zero_division=0.0
+        )
+        total, averages = entities["micro avg"], words["weighted avg"]
+        summary = {
+            "precision": float(total["precision"]),
+            "recall": float(total["recall"]),
+            "f1": float(total["f1-score"]),
+            "macro_f1": float(entities["macro avg"]["f1-score"]),
+            "word_accuracy": float(accuracy_score(right, said)),
+            "word_weighted_f1": float(averages["f1-score"]),
+            "loss": _loss(predictions, gold, labels),
+            "words": float(len(right)),
+        }
+        return cls(summary, _plain(entities), _plain(words))
+
+    @classmethod
+    def evidence(
+        cls,
+        predictions: Sequence[Any],
+        gold: Sequence[list[str]],
+        labels: Sequence[str],
+    ) -> Evidence:
+        """Returns what is known of each row, from what `make` takes."""
+        kinds = sorted({label[2:] for label in labels if label != "O"})
+        rows = [
+            _compared(one, right, kinds, np.array([label[2:] for label in labels]))
+            for one, right in zip(predictions, gold, strict=True)
+        ]
+        return Evidence(
+            np.array([row.statistics for row in rows]),
+            _scores_of,
+            badness=np.array([float(row.wrong) for row in rows]),
+            right=[row.right for row in rows],
+            answers=[row.said for row in rows],
+            confidences=np.array([p for row in rows for p in row.confidences]),
+            hits=np.array([hit for row in rows for hit in row.hits]),
+        )
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Scores of entities and of words, and the loss."""
+        return {name: value for name, value in self.summary.items() if name != "words"}
+
+    def scores(self) -> dict[str, Any]:
+        """Returns the scores as plain values."""
+        return {"summary": self.summary, "entities": self.entities, "words": self.words}
+
+    def tables(self) -> list[ReportTable]:
+        """Returns the scores of entities and those of words."""
+        return [
+            _table("Entities: type and both ends are right (seqeval)", self.entities),
+            _table("Words: each tag by itself, O included", self.words),
+        ]
+
+
+def _loss(predictions: Sequence[Any], gold: Sequence[list[str]], labels: Any) -> float:
+    ids = {label: index for index, label in enumerate(labels)}
+    smallest = np.finfo("float32").tiny
+    logs = [
+        np.log(np.maximum(one.probabilities[np.arange(len(row)), at], smallest))
+        for one, row in zip(predictions, gold, strict=True)
+        for at in [[ids[tag] for tag in row]]
+    ]
+    return float(-np.concatenate(logs).mean())
+
+
+def _plain(scores: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Returns scores by name; what is no table row, such as an accuracy, is left out.
+
+    scikit-learn gives an accuracy in place of a micro average when it has all labels.
+    """
+    return {
+        name: {key: float(one[key.replace("f1", "f1-score")]) for key in _SCORES}
+        for name, one in scores.items()
+        if isinstance(one, dict)
+    }
+
+
+def _table(title: str, scores: dict[str, dict[str, float]]) -> ReportTable:
+    rows = tuple(
+        (name, *(f"{one[key]:.4f}" for key in _SCORES[:3]), f"{one['support']:,.0f}")
+        for name, one in scores.items()
+    )
+    return ReportTable(title, ("", "precision", "recall", "F1", "number"), rows)
+
+
+class _Compared(NamedTuple):
+    """The entities of a row beside the right ones."""
+
+    statistics: np.ndarray
+    wrong: int
+    right: str
+    said: str
+    confidences: list[float]
+    hits: list[bool]
+
+
+def _compared(
+    predicted: Any, gold: list[str], kinds: list[str], kind_of_label: np.ndarray
+) -> _Compared:
+    right, said = spans_of(gold), spans_of(predicted.tags)
+    common = set(right) & set(said)
+    counts = [
+        [sum(span.type == kind for span in some) for kind in kinds]
+        for some in (common, said, right)
+    ]
+    confidences = [
+        float(predicted.probabilities[a:b, kind_of_label == kind].sum(-1).mean())
+        for a, b, kind in said
+    ]
+    return _Compared(
+        np.array(counts, "float64").ravel(),
+        len(right) + len(said) - 2 * len(common),
+        _in_words(right),
+        _in_words(said),
+        confidences,
+        [span in common for span in said],
+    )
+
+
+def _in_words(spans: Sequence[Any]) -> str:
+    return ", ".join(f"{kind} {a + 1}-{b}" for a, b, kind in spans) or "none"
+
+
+def _scores_of(sums: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns the scores of entities from counts found, said and right by type."""
+    found, said, right = np.split(sums, 3, axis=-1)
+    by_type = f1(found, said, right)
+    present = (said + right > 0).sum(axis=-1).astype("float64")
+    totals = found.sum(axis=-1), said.sum(axis=-1), right.sum(axis=-1)
+    return {
+        "precision": ratio(totals[0], totals[1]),
+        "recall": ratio(totals[0], totals[2]),
+        "f1": f1(*totals),
+        "macro_f1": ratio(by_type.sum(axis=-1), present),
+    }

@@ -1,0 +1,38 @@
+"""Reports as files: for programs, for repositories and for browsers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tfft.core.files import write_json, write_text
+from tfft.evaluation.page import to_html
+from tfft.evaluation.report import Report
+
+REPORT_FILES = ("report.json", "report.md", "report.html")
+
+
+def write_report_files(
+    folder: Path,
+    reports: Mapping[str, Report],
+    title: str,
+    drawn: Mapping[str, Mapping[str, bytes]],
+) -> None:
+    """Writes `report.json`, `report.md` and `report.html`.
+
+    Args:
+        folder: Where to.
+        reports: By split.
+        title: The heading.
+        drawn: The pictures of each report.
+    """
+    json_name, markdown_name, html_name = REPORT_FILES
+    write_json(
+        folder / json_name, {split: one.to_dict() for split, one in reports.items()}
+    )
+    parts = [
+        f"## {split.capitalize()}\n\n{one.to_markdown()}"
+        for split, one in reports.items()
+    ]
+    write_text(folder / markdown_name, f"# {title}\n\n" + "\n".join(parts))
+    write_text(folder / html_name, to_html(reports, title, drawn))

@@ -1,0 +1,169 @@
+"""From the ends that each token may be to the answers of a question."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tfft.models.tokenizer import Tokenizer, Window
+
+_TRIED = 20  # likeliest starts and ends of a window that are combined
+
+
+class Candidate(NamedTuple):
+    """A part of a context.
+
+    Attributes:
+        score: Logit of its start plus logit of its end.
+        start: Its first character.
+        end: The character after its last.
+        text: Its text, as it stands in the context.
+    """
+
+    score: float
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What the model says of a question.
+
+    Attributes:
+        candidates: The best parts of the context, best first; none in a context
+            without tokens.
+        no_answer_score: Of no answer, as candidates have it.
+        threshold: The lead from which no answer is given; None: never.
+    """
+
+    candidates: list[Candidate]
+    no_answer_score: float
+    threshold: float | None
+
+    @property
+    def best_text(self) -> str:
+        """The text of the best candidate."""
+        return self.candidates[0].text if self.candidates else ""
+
+    @property
+    def no_answer_lead(self) -> float:
+        """How much higher no answer scores than the best candidate."""
+        best = self.candidates[0].score if self.candidates else -1e9
+        return self.no_answer_score - best
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether no answer is given."""
+        above = self.threshold is not None and self.no_answer_lead > self.threshold
+        return above or not self.candidates
+
+    @property
+    def text(self) -> str:
+        """The answer, "" for none."""
+        return "" if self.is_silent else self.best_text
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Softmax over the candidates, and over no answer, last, where it may be."""
+        scores = [one.score for one in self.candidates]
+        if self.threshold is not None or not scores:
+            scores.append(self.no_answer_score)
+        shifted = np.exp(np.array(scores) - max(scores))
+        return shifted / shifted.sum()
+
+    @property
+    def confidence(self) -> float:
+        """The probability of what is answered."""
+        return float(self.probabilities[-1 if self.is_silent else 0])
+
+
+def cut_questions(
+    tokenizer: Tokenizer, questions: Sequence[str], most: int
+) -> tuple[list[str], int]:
+    """Returns questions of at most so many tokens, and how many were cut."""
+    whole = tokenizer.windows(questions, None, 1_000_000, 0)
+    cut = 0
+    shorter = []
+    for question, [window] in zip(questions, whole, strict=True):
+        ends = [
+            end
+            for (_, end), text in zip(window.offsets, window.text_ids, strict=True)
+            if text is not None
+        ]
+        cut += len(ends) > most
+        shorter.append(question[: ends[most - 1]] if len(ends) > most else question)
+    return shorter, cut
+
+
+def best_answers(
+    outputs: Sequence[np.ndarray],
+    windows: Sequence[Window],
+    context: str,
+    *,
+    max_answer: int,
+    n_best: int,
+    threshold: float | None,
+) -> Answered:
+    """Returns the best answers over all windows of a context.
+
+    Args:
+        outputs: Logits of each window, shape (tokens, 2).
+        windows: Where its tokens stand.
+        context: The context.
+        max_answer: The most tokens of an answer.
+        n_best: How many candidates are kept.
+        threshold: The lead from which no answer is given; None: never.
+    """
+    best: dict[tuple[int, int], float] = {}
+    silence = np.inf
+    for logits, window in zip(outputs, windows, strict=True):
+        # No answer in the whole context: the least of its windows' scores counts.
+        silence = min(silence, float(logits[0].sum()))
+        for score, place in _parts(logits, window, max_answer):
+            best[place] = max(score, best.get(place, -np.inf))
+    ranked = sorted(best.items(), key=lambda item: (-item[1], item[0]))[:n_best]
+    candidates = [
+        Candidate(score, start, end, context[start:end])
+        for (start, end), score in ranked
+    ]
+    return Answered(candidates, silence, threshold)
+
+
+def _parts(
+    logits: np.ndarray, window: Window, max_answer: int
+) -> list[tuple[float, tuple[int, int]]]:
+    """Returns score and characters of the likeliest parts of a window."""
+    tokens = np.flatnonzero([text == 1 for text in window.text_ids])
+    starts = tokens[np.argsort(-logits[tokens, 0], kind="stable")[:_TRIED]]
+    ends = tokens[np.argsort(-logits[tokens, 1], kind="stable")[:_TRIED]]
+    return [
+        (
+            float(logits[start, 0] + logits[end, 1]),
+            (window.offsets[start][0], window.offsets[end][1]),
+        )
+        for start in starts
+        for end in ends
+        if start <= end < start + max_answer
+        and window.offsets[start][0] < window.offsets[end][1]
+    ]
+
+
+def answer_of(answered: Answered) -> dict[str, Any]:
+    """Returns an answer as users read it."""
+    p = answered.probabilities
+    candidates = [
+        {"text": one.text, "score": float(p[i]), "start": one.start, "end": one.end}
+        for i, one in enumerate(answered.candidates)
+    ]
+    best = None if answered.is_silent else answered.candidates[0]
+    return {
+        "answer": answered.text,
+        "score": answered.confidence,
+        "start": best.start if best else None,
+        "end": best.end if best else None,
+        "candidates": candidates,
+    }

@@ -1,0 +1,76 @@
+"""Answers that do not stand where their rows say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tfft.core.errors import DataError
+from tfft.data.table import Table
+from tfft.tasks.gold_answers import GoldAnswer, mend, read_answers
+
+_SHOWN = 5
+
+
+def with_mended_answers(
+    table: Table, context: str, answers: str
+) -> tuple[Table, list[str]]:
+    """Returns rows whose answers all stand at their places, and what was done.
+
+    An answer that stands once near its place is put there; another is dropped, and so
+    is a row that has none left.
+
+    Args:
+        table: Rows of a usable form.
+        context: The column with contexts.
+        answers: The column with answers.
+
+    Raises:
+        DataError: When no row is left.
+    """
+    moved, lost, kept = 0, [], []
+    column = []
+    for row, (value, text) in enumerate(
+        zip(table.column(answers), table.column(context), strict=True)
+    ):
+        given = read_answers(value)
+        mended = [mend(one, text) for one in given]
+        found = [one for one in mended if one is not None]
+        moved += len(set(found) - set(given))
+        if len(found) < len(given):
+            lost.append(row)
+        if found or not given:
+            kept.append(row)
+        column.append(_plain(found))
+    if not moved and not lost:
+        return table, []
+    if not kept:
+        raise DataError(
+            "no answer stands in its context",
+            where=table.source,
+            expected="contexts that hold the text of an answer at answer_start",
+            fix="count answer_start in characters of the context, from 0",
+        )
+    notes = _notes(table, moved, lost, len(table) - len(kept))
+    return replace(table, columns={**table.columns, answers: column}).select(
+        kept
+    ), notes
+
+
+def _plain(answers: Sequence[GoldAnswer]) -> list[dict[str, str | int]]:
+    return [{"text": one.text, "answer_start": one.start} for one in answers]
+
+
+def _notes(table: Table, moved: int, lost: Sequence[int], dropped: int) -> list[str]:
+    """Returns a sentence for each kind of fault."""
+    notes = []
+    if moved:
+        notes.append(f"{moved:,} answers stood beside answer_start and are mended")
+    if lost:
+        places = ", ".join(table.where(row) for row in lost[:_SHOWN])
+        places += f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
+        notes.append(
+            f"{len(lost):,} rows had answers that do not stand in their context; those "
+            f"are dropped, and {dropped:,} rows without another · {places}"
+        )
+    return notes

@@ -1,0 +1,272 @@
+"""Multi-label classification: any number of labels for a text or a pair."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from tfft.core.config import configuration, require
+from tfft.core.errors import DataError, nearest, one_of, shorten
+from tfft.data.rows import BadRow
+from tfft.data.table import Table
+from tfft.models.pretrained import Pretrained
+from tfft.models.tokenizer import Tokenizer
+from tfft.tasks.strata import rarest
+from tfft.tasks.task import TASKS, Encoded, Labels, Task
+from tfft.tasks.texts import bad_texts, encode_texts, rows_of_texts, suited
+from tfft.tasks.thresholds import best_f1_threshold
+
+_PLAIN_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class LabelSets:
+    """What the model says of some texts.
+
+    Attributes:
+        probabilities: Of each label, shape (rows, labels).
+        chosen: Whether a label is given, alike.
+    """
+
+    probabilities: np.ndarray
+    chosen: np.ndarray
+
+
+@TASKS.register("multi_label")
+@configuration(aliases={"text_column": "text", "label_column": "label"})
+class MultiLabel(Task):
+    """Any number of labels for a text or a pair of texts, each decided by itself.
+
+    Args:
+        text: The column with the text, or two of them for pairs. Defaults to
+            `text`.
+        label: The column with the labels: lists of text, or text that `separator`
+            divides. Defaults to `labels`.
+        separator: What stands between labels in text. Defaults to `|`.
+        thresholds: The probability from which each label is given, in the order of
+            the labels. Defaults to what is best for the F1 of each label on the
+            validation rows, and to 0.5 without any.
+        max_length: The most tokens of a row, special tokens included; longer rows
+            are cut and counted. Defaults to 256.
+        dropout: Share of the summary dropped before the head in training. Defaults
+            to 0.1.
+        pooling: How a text is summed up for the head: `pooler`, `mean`, `first`,
+            `last`, or `auto` for the way of the model's makers. Defaults to `auto`.
+
+    >>> MultiLabel(separator=";").label
+    'labels'
+    """
+
+    evaluation = "multi_label"
+
+    text: tuple[str, ...] = ("text",)
+    label: str = "labels"
+    separator: str = "|"
+    thresholds: tuple[float, ...] | None = None
+    max_length: int = 256
+    dropout: float = 0.1
+    pooling: Literal["auto", "pooler", "mean", "first", "last"] = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuses values that make no sense."""
+        require(len(self.text) in (1, 2), self, "text", "one or two columns")
+        require(self.label not in self.text, self, "label", "another column than text")
+        require(bool(self.separator), self, "separator", "a character or more")
+        fits = all(0 <= one <= 1 for one in self.thresholds or ())
+        require(fits, self, "thresholds", "probabilities from 0 to 1")
+        require(self.max_length >= 8, self, "max_length", "8 or more tokens")
+        require(0 <= self.dropout < 1, self, "dropout", "from 0 up to but not 1")
+
+    @property
+    def peft_task_type(self) -> str:
+        """SEQ_CLS, whose head takes the pooler's summary; else no head of PEFT's."""
+        return "SEQ_CLS" if self.pooling == "pooler" else "FEATURE_EXTRACTION"
+
+    def suited_to(self, pretrained: Pretrained) -> tuple[Task, list[str]]:
+        """Returns the task with the model's pooling, within the model's length."""
+        return suited(self, pretrained)
+
+    def learned_from(self, table: Table, labels: Labels) -> tuple[Task, list[str]]:
+        """Returns the task once its thresholds fit the labels.
+
+        Raises:
+            DataError: For another number of thresholds than of labels.
+        """
+        if self.thresholds is not None and len(self.thresholds) != len(labels):
+            raise DataError(
+                f"{len(self.thresholds)} thresholds for {len(labels)} labels",
+                where="task.thresholds",
+                expected=f"one for each of {', '.join(labels[:20])}",
+                fix="leave thresholds out to tune them on the validation rows",
+            )
+        return self, []
+
+    def tuned(
+        self, predictions: LabelSets, gold: np.ndarray, labels: Labels
+    ) -> tuple[Task, list[str]]:
+        """Returns the task with the threshold of the best F1 of each label."""
+        if self.thresholds is not None:
+            return self, []
+        found = [
+            best_f1_threshold(predictions.probabilities[:, i], gold[:, i])
+            for i in range(len(labels))
+        ]
+        pairs = zip(labels, found, strict=True)
+        listed = ", ".join(f"{label} {one:.2f}" for label, one in pairs)
+        return replace(self, thresholds=tuple(found)), [f"thresholds: {listed}"]
+
+    def bad_rows(self, table: Table, *, labelled: bool = True) -> list[BadRow]:
+        """Returns the rows with an empty text, or labels of another form.
+
+        Raises:
+            DataError: When a column is missing.
+        """
+        bad = bad_texts(table, self.text)
+        if labelled:
+            for row, value in enumerate(table.column(self.label, "task.label")):
+                if not isinstance(value, str | list | tuple):
+                    reason = f"{type(value).__name__} instead of labels"
+                    bad.append(BadRow(row, self.label, reason))
+                elif not all(isinstance(one, str) and one for one in value):
+                    bad.append(BadRow(row, self.label, "a label that is no text"))
+        return sorted(bad)
+
+    def described(self, table: Table) -> list[tuple[str, ...]]:
+        """Returns the labels of each row, each once."""
+        return [
+            tuple(dict.fromkeys(self._split(value)))
+            for value in table.column(self.label, "task.label")
+        ]
+
+    def _split(self, value: Any) -> list[str]:
+        if isinstance(value, str):
+            parts = (part.strip() for part in value.split(self.separator))
+            return [part for part in parts if part]
+        return list(value)
+
+    def learn_labels(self, table: Table) -> Labels:
+        """Returns the labels of the rows, sorted.
+
+        Raises:
+            DataError: When there is none.
+        """
+        labels = sorted({label for row in self.described(table) for label in row})
+        if not labels:
+            raise DataError(
+                f"no labels: all {len(table):,} rows are without",
+                where=f'{table.source}, column "{self.label}"',
+                expected="one label or more",
+                fix="name the column of the labels with task.label",
+            )
+        return tuple(labels)
+
+    def check_labels(self, table: Table, labels: Labels, split: str) -> None:
+        """Raises for a label that no training row has.
+
+        Raises:
+            DataError: With the label, its row and the labels of training.
+        """
+        for row, given in enumerate(self.described(table)):
+            for label in given:
+                if label not in labels:
+                    raise DataError(
+                        f"label {shorten(label)} of the {split} rows is absent from "
+                        "train",
+                        where=f'{table.where(row)}, column "{self.label}"',
+                        expected=one_of(labels[:20]),
+                        fix=nearest(label, labels)
+                        or "add training rows with it, or remove these",
+                    )
+
+    def strata(self, table: Table) -> Sequence[Hashable]:
+        """Returns the rarest label of each row."""
+        return rarest(self.described(table))
+
+    def encode(
+        self, table: Table, tokenizer: Tokenizer, labels: Labels | None
+    ) -> Encoded:
+        """Returns the rows as ids; `max_length` may cost them tokens."""
+        columns = [table.column(name, "task.text") for name in self.text]
+        values = {} if labels is None else {"labels": self.gold(table, labels)}
+        return encode_texts(columns, tokenizer, self.max_length, values)
+
+    def build(self, pretrained: Pretrained, labels: Labels, seed: int) -> Any:
+        """Returns a `TextClassifier` whose outputs are decided one by one."""
+        from tfft.tasks.networks.text_classifier import TextClassifier
+
+        return TextClassifier(
+            pretrained.backbone,
+            num_classes=len(labels),
+            dropout=self.dropout,
+            pooling=self.pooling,
+            seed=seed,
+        )
+
+    def loss(self, outputs: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Returns the sums of the mean of -log p over labels, and of the weights.
+
+        Args:
+            outputs: Logits, shape (batch, labels).
+            batch: `labels`, 0 or 1, of that shape, and `weights`, shape (batch,).
+        """
+        from keras import ops
+
+        losses = ops.mean(
+            ops.softplus(outputs) - batch["labels"] * outputs, axis=-1
+        )  # -log sigmoid, for 1 and for 0
+        weights = batch["weights"]
+        return ops.sum(losses * weights), ops.sum(weights)
+
+    def gold(self, table: Table, labels: Labels) -> np.ndarray:
+        """Returns 1 for each label of a row, else 0, shape (rows, labels)."""
+        ids = {label: index for index, label in enumerate(labels)}
+        found = np.zeros((len(table), len(labels)), "float32")
+        for row, given in enumerate(self.described(table)):
+            found[row, [ids[label] for label in given]] = 1
+        return found
+
+    def decode(
+        self, outputs: np.ndarray, encoded: Encoded, table: Table, labels: Labels
+    ) -> LabelSets:
+        """Returns the probabilities of the labels, and which are given."""
+        probabilities = 1 / (1 + np.exp(-outputs))
+        return LabelSets(probabilities, probabilities >= self._thresholds(labels))
+
+    def _thresholds(self, labels: Labels) -> np.ndarray:
+        given = self.thresholds or (_PLAIN_THRESHOLD,) * len(labels)
+        return np.array(given, "float32")
+
+    def answers(
+        self, predictions: LabelSets, table: Table, labels: Labels
+    ) -> list[dict[str, Any]]:
+        """Returns the labels given, and every label's probability."""
+        return [
+            {
+                "labels": [one for one, y in zip(labels, chosen, strict=True) if y],
+                "probabilities": dict(zip(labels, map(float, row), strict=True)),
+            }
+            for row, chosen in zip(
+                predictions.probabilities, predictions.chosen, strict=True
+            )
+        ]
+
+    def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
+        """Returns the probabilities, and whether each label is given."""
+        import tensorflow as tf
+
+        probabilities = tf.nn.sigmoid(outputs)
+        return {
+            "probabilities": probabilities,
+            "chosen": probabilities >= self._thresholds(labels),
+        }
+
+    def rows(self, inputs: Sequence[Any]) -> Table:
+        """Returns a table from texts, pairs of texts, or rows with the text columns.
+
+        Raises:
+            DataError: For anything else.
+        """
+        return rows_of_texts(inputs, self.text)

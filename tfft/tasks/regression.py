@@ -1,0 +1,212 @@
+"""Regression: a number for a text, or for how a pair of texts relates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+
+from tfft.core.config import configuration, require
+from tfft.core.errors import DataError, shorten
+from tfft.data.rows import BadRow
+from tfft.data.table import Table
+from tfft.models.pretrained import Pretrained
+from tfft.models.tokenizer import Tokenizer
+from tfft.tasks.strata import bands
+from tfft.tasks.task import TASKS, Encoded, Labels, Task
+from tfft.tasks.texts import bad_texts, encode_texts, rows_of_texts, suited
+
+
+@TASKS.register("regression")
+@configuration(aliases={"text_column": "text", "label_column": "label"})
+class Regression(Task):
+    """A number for a text or a pair of texts, such as their similarity.
+
+    The network learns numbers with mean 0 and deviation 1; answers are in the unit
+    of the rows.
+
+    Args:
+        text: The column with the text, or two of them for pairs. Defaults to
+            `text`.
+        label: The column with the number. Defaults to `label`.
+        center: What is taken off the numbers. Defaults to the mean of the training
+            rows.
+        scale: What they are divided by. Defaults to their standard deviation.
+        max_length: The most tokens of a row, special tokens included; longer rows
+            are cut and counted. Defaults to 256.
+        dropout: Share of the summary dropped before the head in training. Defaults
+            to 0.1.
+        pooling: How a text is summed up for the head: `pooler`, `mean`, `first`,
+            `last`, or `auto` for the way of the model's makers. Defaults to `auto`.
+
+    >>> Regression(text="sentence1,sentence2", label="score").text
+    ('sentence1', 'sentence2')
+    """
+
+    evaluation = "regression"
+
+    text: tuple[str, ...] = ("text",)
+    label: str = "label"
+    center: float | None = None
+    scale: float | None = None
+    max_length: int = 256
+    dropout: float = 0.1
+    pooling: Literal["auto", "pooler", "mean", "first", "last"] = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuses values that make no sense."""
+        require(len(self.text) in (1, 2), self, "text", "one or two columns")
+        require(self.label not in self.text, self, "label", "another column than text")
+        finite = self.center is None or math.isfinite(self.center)
+        require(finite, self, "center", "a finite number")
+        positive = self.scale is None or 0 < self.scale < math.inf
+        require(positive, self, "scale", "a number above 0")
+        require(self.max_length >= 8, self, "max_length", "8 or more tokens")
+        require(0 <= self.dropout < 1, self, "dropout", "from 0 up to but not 1")
+
+    @property
+    def peft_task_type(self) -> str:
+        """SEQ_CLS, whose head takes the pooler's summary; else no head of PEFT's."""
+        return "SEQ_CLS" if self.pooling == "pooler" else "FEATURE_EXTRACTION"
+
+    def suited_to(self, pretrained: Pretrained) -> tuple[Task, list[str]]:
+        """Returns the task with the model's pooling, within the model's length."""
+        return suited(self, pretrained)
+
+    def learned_from(self, table: Table, labels: Labels) -> tuple[Task, list[str]]:
+        """Returns the task with mean and deviation of the training rows."""
+        numbers = np.array(self._numbers(table))
+        center = float(numbers.mean()) if self.center is None else self.center
+        scale = float(numbers.std()) if self.scale is None else self.scale
+        note = f"numbers have mean {center:.4g} and deviation {scale:.4g}"
+        return replace(self, center=center, scale=scale), [note]
+
+    def bad_rows(self, table: Table, *, labelled: bool = True) -> list[BadRow]:
+        """Returns the rows with an empty text, or without a finite number.
+
+        Raises:
+            DataError: When a column is missing.
+        """
+        bad = bad_texts(table, self.text)
+        if labelled:
+            for row, value in enumerate(table.column(self.label, "task.label")):
+                if _number(value) is None:
+                    reason = f"{shorten(value)} is no finite number"
+                    bad.append(BadRow(row, self.label, reason))
+        return sorted(bad)
+
+    def _numbers(self, table: Table) -> list[float]:
+        column = table.column(self.label, "task.label")
+        return [number for value in column if (number := _number(value)) is not None]
+
+    def learn_labels(self, table: Table) -> Labels:
+        """Returns none: numbers are learned, not labels.
+
+        Raises:
+            DataError: When all rows have the same number.
+        """
+        numbers = self._numbers(table)
+        if len(set(numbers)) < 2:
+            raise DataError(
+                f"one number only: all {len(table):,} rows are {numbers[0]:g}",
+                where=f'{table.source}, column "{self.label}"',
+                expected="two numbers or more",
+                fix="name another label column",
+            )
+        return ()
+
+    def check_labels(self, table: Table, labels: Labels, split: str) -> None:
+        """Accepts every number."""
+
+    def strata(self, table: Table) -> Sequence[Hashable]:
+        """Returns which of up to ten equal parts of all numbers each lies in."""
+        return bands(self._numbers(table))
+
+    def described(self, table: Table) -> list[tuple[str, ...]]:
+        """Returns the number of each row."""
+        return [(f"{number:g}",) for number in self._numbers(table)]
+
+    def encode(
+        self, table: Table, tokenizer: Tokenizer, labels: Labels | None
+    ) -> Encoded:
+        """Returns the rows as ids; `max_length` may cost them tokens."""
+        columns = [table.column(name, "task.text") for name in self.text]
+        values = {}
+        if labels is not None:
+            scaled = (self.gold(table, labels) - self._center) / self._scale
+            values["labels"] = scaled.astype("float32")
+        return encode_texts(columns, tokenizer, self.max_length, values)
+
+    @property
+    def _center(self) -> float:
+        return self.center or 0.0
+
+    @property
+    def _scale(self) -> float:
+        return self.scale or 1.0
+
+    def build(self, pretrained: Pretrained, labels: Labels, seed: int) -> Any:
+        """Returns a `TextClassifier` of one output."""
+        from tfft.tasks.networks.text_classifier import TextClassifier
+
+        return TextClassifier(
+            pretrained.backbone,
+            num_classes=1,
+            dropout=self.dropout,
+            pooling=self.pooling,
+            seed=seed,
+        )
+
+    def loss(self, outputs: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Returns the sums of the squared errors and of the weights.
+
+        Args:
+            outputs: Shape (batch, 1).
+            batch: `labels` and `weights`, shape (batch,).
+        """
+        from keras import ops
+
+        losses = ops.square(outputs[:, 0] - batch["labels"])
+        return ops.sum(losses * batch["weights"]), ops.sum(batch["weights"])
+
+    def gold(self, table: Table, labels: Labels) -> np.ndarray:
+        """Returns the numbers, shape (rows,)."""
+        return np.array(self._numbers(table), "float64")
+
+    def decode(
+        self, outputs: np.ndarray, encoded: Encoded, table: Table, labels: Labels
+    ) -> np.ndarray:
+        """Returns the numbers the model gives, shape (rows,)."""
+        return outputs[:, 0].astype("float64") * self._scale + self._center
+
+    def answers(
+        self, predictions: np.ndarray, table: Table, labels: Labels
+    ) -> list[dict[str, Any]]:
+        """Returns the `value` of each row."""
+        return [{"value": float(value)} for value in predictions]
+
+    def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
+        """Returns the `value` of each text."""
+        return {"value": outputs[:, 0] * self._scale + self._center}
+
+    def rows(self, inputs: Sequence[Any]) -> Table:
+        """Returns a table from texts, pairs of texts, or rows with the text columns.
+
+        Raises:
+            DataError: For anything else.
+        """
+        return rows_of_texts(inputs, self.text)
+
+
+def _number(value: Any) -> float | None:
+    """Returns a finite number, also one given as text; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None

@@ -1,0 +1,43 @@
+"""Which of several overlapping windows speaks for a token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def window_of_tokens(
+    sizes: Sequence[int], stride: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns for each token of a text its window, and its place in that window.
+
+    A token that stands in several windows belongs to the one in which it is farthest
+    from an edge where the text goes on; the ends of the text itself are no such edge.
+
+    Args:
+        sizes: Tokens of each window, special ones not counted, in order.
+        stride: Tokens that a window shares with the one before.
+
+    Returns:
+        Two arrays of shape (tokens,).
+
+    >>> windows, places = window_of_tokens([4, 4], stride=2)
+    >>> windows.tolist(), places.tolist()
+    ([0, 0, 0, 1, 1, 1], [0, 1, 2, 1, 2, 3])
+    """
+    starts = np.concatenate([[0], np.cumsum(np.array(sizes[:-1], "int64") - stride)])
+    total = int(starts[-1] + sizes[-1])
+    context = np.full(total, -1.0)
+    windows, places = np.zeros(total, "int64"), np.zeros(total, "int64")
+    for index, (start, size) in enumerate(zip(starts, sizes, strict=True)):
+        inside = np.arange(size, dtype="float64")
+        left = inside if index else np.full(size, np.inf)
+        last = index == len(sizes) - 1
+        right = np.full(size, np.inf) if last else inside[::-1]
+        room = np.minimum(left, right)
+        better = room > context[start : start + size]
+        at = np.arange(start, start + size)[better]
+        context[at] = room[better]
+        windows[at], places[at] = index, inside[better]
+    return windows, places

@@ -1,0 +1,96 @@
+"""Words of a text with their places in it."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
+
+# Blocks whose characters are words of their own: there are no blanks between words.
+_APART = (
+    (0x3040, 0x30FF),  # kana
+    (0x3400, 0x4DBF),  # Chinese characters
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0x20000, 0x3134F),
+)
+
+Place = tuple[int, int]
+
+
+@lru_cache(maxsize=65536)
+def _kind(character: str) -> str:
+    """Returns "word", "apart", "blank" or "mark" (goes on with what it follows)."""
+    code = ord(character)
+    if any(low <= code <= high for low, high in _APART):
+        return "apart"
+    category = unicodedata.category(character)
+    if character.isspace() or category in ("Cc", "Cs"):
+        return "blank"
+    if category[0] == "M" or category == "Cf":
+        return "mark"
+    return "word" if category[0] in "LN" else "apart"
+
+
+def words_of(text: str) -> list[Place]:
+    r"""Returns the first and the one-after-last character of each word.
+
+    A word is a run of letters and digits with their marks. Every other visible
+    character is a word of its own, and so are Chinese characters and kana.
+
+    >>> [text[a:b] for text in ["Zoë lives in U.K."] for a, b in words_of(text)]
+    ['Zoë', 'lives', 'in', 'U', '.', 'K', '.']
+    """
+    places: list[Place] = []
+    before = "blank"
+    for index, character in enumerate(text):
+        kind = _kind(character)
+        if kind == "mark" and before != "blank":
+            places[-1] = (places[-1][0], index + 1)
+            continue
+        if kind == "word" and before == "word":
+            places[-1] = (places[-1][0], index + 1)
+        elif kind != "blank":
+            places.append((index, index + 1))
+        before = kind if kind != "mark" else "apart"
+    return places
+
+
+def joined(words: Sequence[str]) -> tuple[str, list[Place]]:
+    """Returns words as one text with blanks between them, and their places in it.
+
+    >>> joined(["Jim", "Henson"])
+    ('Jim Henson', [(0, 3), (4, 10)])
+    """
+    places: list[Place] = []
+    end = -1
+    for word in words:
+        places.append((end + 1, end + 1 + len(word)))
+        end = places[-1][1]
+    return " ".join(words), places
+
+
+def first_tokens(words: Sequence[Place], tokens: Sequence[Place]) -> list[int]:
+    """Returns for each word the first token that shares a character with it.
+
+    Args:
+        words: Places in the order of the text, none overlapping.
+        tokens: Places of the tokens of the same text, in order; some may be empty.
+
+    Returns:
+        Token indices; -1 for a word that the tokenizer passed over.
+
+    >>> first_tokens([(0, 3), (4, 6)], [(0, 2), (2, 3), (4, 6)])
+    [0, 2]
+    """
+    found: list[int] = []
+    index = 0
+    for start, end in words:
+        while index < len(tokens) and tokens[index][1] <= start:
+            index += 1
+        at = index
+        while at < len(tokens) and tokens[at][0] == tokens[at][1]:
+            at += 1
+        hit = at < len(tokens) and tokens[at][0] < end and tokens[at][1] > start
+        found.append(at if hit else -1)
+    return found
