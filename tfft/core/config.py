@@ -82,6 +82,8 @@ def require(condition: bool, config: object, field: str, expected: str) -> None:
 def _plain(value: object) -> Any:
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
     return value
 
 
@@ -129,8 +131,8 @@ def convert(value: Any, annotation: Any, where: str) -> Any:
     Args:
         value: A Python value, or text from a command line.
         annotation: A type: `int`, `float`, `str`, `bool`, `Literal`, `None`,
-            a tuple of one type with `...`, a union of those, or anything else,
-            which takes the value as it is.
+            a tuple of one type with `...`, a `Mapping` of names to one type, a
+            union of those, or anything else, which takes the value as it is.
         where: What the error calls the place.
 
     Raises:
@@ -140,6 +142,8 @@ def convert(value: Any, annotation: Any, where: str) -> Any:
     1e-05
     >>> convert("query, value", tuple[str, ...], "target")
     ('query', 'value')
+    >>> convert("query=4, ffn.up=2", Mapping[str, int], "rank_pattern")
+    {'query': 4, 'ffn.up': 2}
     """
     origin = typing.get_origin(annotation)
     if origin in (typing.Union, types.UnionType):
@@ -155,9 +159,20 @@ def convert(value: Any, annotation: Any, where: str) -> Any:
             convert(item.strip() if isinstance(item, str) else item, inner, where)
             for item in items
         )
+    if origin is Mapping:
+        return _convert_mapping(value, typing.get_args(annotation)[1], where)
     if annotation in _CONVERTERS:
         return _CONVERTERS[annotation](value, where)
     return value
+
+
+def _convert_mapping(value: Any, inner: Any, where: str) -> dict[str, Any]:
+    if isinstance(value, str):
+        pairs = [item.partition("=") for item in value.split(",") if item.strip()]
+        value = {name.strip(): given.strip() for name, _, given in pairs}
+    if not isinstance(value, Mapping):
+        raise _wrong_type(value, "names with values, as a=1,b=2", where)
+    return {str(key): convert(item, inner, where) for key, item in value.items()}
 
 
 def _convert_union(value: Any, annotation: Any, where: str) -> Any:
