@@ -10,14 +10,20 @@ from tfft.version import __version__
 
 if TYPE_CHECKING:
     from tfft import layers
+    from tfft.adapters.bitfit import BitFit
+    from tfft.adapters.bottleneck import Bottleneck
     from tfft.adapters.full import Full
     from tfft.adapters.head import Head
+    from tfft.adapters.ia3 import IA3
     from tfft.adapters.last_layers import LastLayers
     from tfft.adapters.lora import LoRA
+    from tfft.adapters.prefix import Prefix
+    from tfft.adapters.prompt import Prompt
+    from tfft.adapters.sparse import Sparse
     from tfft.core.errors import TfftError
     from tfft.models.pretrained import load_pretrained
     from tfft.models.tokenizer import read_tokenizer
-    from tfft.recipes.apply import apply
+    from tfft.recipes.apply import apply, load_adapter
     from tfft.recipes.estimate import Estimate, estimate
     from tfft.recipes.finetune import finetune
     from tfft.recipes.huggingface import export_huggingface
@@ -32,15 +38,21 @@ if TYPE_CHECKING:
     from tfft.tasks.token_classification import TokenClassification
 
 _HOMES = {
+    "BitFit": "tfft.adapters.bitfit",
+    "Bottleneck": "tfft.adapters.bottleneck",
     "Estimate": "tfft.recipes.estimate",
     "Full": "tfft.adapters.full",
     "Head": "tfft.adapters.head",
+    "IA3": "tfft.adapters.ia3",
     "LastLayers": "tfft.adapters.last_layers",
     "LoRA": "tfft.adapters.lora",
+    "Prefix": "tfft.adapters.prefix",
+    "Prompt": "tfft.adapters.prompt",
     "MultiLabel": "tfft.tasks.multi_label",
     "QuestionAnswering": "tfft.tasks.question_answering",
     "Regression": "tfft.tasks.regression",
     "Run": "tfft.recipes.run",
+    "Sparse": "tfft.adapters.sparse",
     "TextClassification": "tfft.tasks.text_classification",
     "TextClassifier": "tfft.tasks.networks.text_classifier",
     "TfftError": "tfft.core.errors",
@@ -52,20 +64,27 @@ _HOMES = {
     "finetune": "tfft.recipes.finetune",
     "inspect_data": "tfft.recipes.inspect",
     "load": "tfft.recipes.run",
+    "load_adapter": "tfft.recipes.apply",
     "load_pretrained": "tfft.models.pretrained",
     "read_tokenizer": "tfft.models.tokenizer",
 }
 
 __all__ = [
+    "IA3",
+    "BitFit",
+    "Bottleneck",
     "Estimate",
     "Full",
     "Head",
     "LastLayers",
     "LoRA",
     "MultiLabel",
+    "Prefix",
+    "Prompt",
     "QuestionAnswering",
     "Regression",
     "Run",
+    "Sparse",
     "TextClassification",
     "TextClassifier",
     "TfftError",
@@ -79,6 +98,7 @@ __all__ = [
     "inspect_data",
     "layers",
     "load",
+    "load_adapter",
     "load_pretrained",
     "read_tokenizer",
 ]

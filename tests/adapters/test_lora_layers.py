@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfft.adapters.layers.lora import LoRADense, LoRAEinsumDense, contracted_axes
+from tfft.adapters.layers.lora import LoRADense, LoRAEinsumDense
+from tfft.adapters.layers.matrix import contracted_axes
 from tfft.core.errors import ConfigError
 
 activations = pytest.mark.parametrize("activation", ["linear", "tanh", "gelu"])

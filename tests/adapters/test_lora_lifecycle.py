@@ -123,5 +123,5 @@ def test_layers_train_under_fit_in_a_model_built_by_hand(tmp_path):
 def test_other_kinds_of_layers_are_refused():
     layer = keras.layers.Embedding(3, 4, name="words")
     layer.build(None)
-    with pytest.raises(ConfigError, match="words is a Embedding"):
+    with pytest.raises(ConfigError, match="words is of type Embedding"):
         lora_around(layer)

@@ -104,10 +104,8 @@ def test_values_out_of_range_are_refused(options):
         ({"rank": 16, "alpha": 4.0, "use_rslora": True}, 1.0),
     ],
 )
-def test_method_and_layers_agree_on_the_scale(options, scale, backbone):
-    method = LoRA(**options)
-    adapter = method.apply(backbone, architecture_of(backbone), 0)
-    assert method.scale == scale
+def test_rank_alpha_and_rslora_give_the_layers_their_scale(options, scale, backbone):
+    adapter = LoRA(**options).apply(backbone, architecture_of(backbone), 0)
     assert {one.layer.scale for one in adapter.injected} == {scale}
 
 

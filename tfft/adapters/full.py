@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tfft.adapters.method import METHODS, Adapter, Method, expect_plain, train_only
+from tfft.adapters.adapter import Adapter
+from tfft.adapters.method import METHODS, Method
 from tfft.core.config import configuration
 from tfft.models.architecture import Architecture
 
@@ -15,13 +16,10 @@ class Full(Method):
     """Trains every weight of the backbone, and the head."""
 
     learning_rate = 5e-5
+    reversible = False
 
-    def apply(self, backbone: Any, architecture: Architecture, seed: int) -> Adapter:
-        """Makes every variable trainable.
-
-        Raises:
-            ConfigError: When the backbone has an adapter already.
-        """
-        expect_plain(backbone)
-        train_only(backbone, backbone.weights)
-        return Adapter(self, backbone, architecture)
+    def attach(
+        self, backbone: Any, architecture: Architecture, seed: int, label: str = ""
+    ) -> Adapter:
+        """Chooses every variable."""
+        return Adapter(self, backbone, architecture, base_variables=backbone.weights)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tfft.adapters.method import METHODS, Adapter, Method, expect_plain, train_only
+from tfft.adapters.adapter import Adapter
+from tfft.adapters.method import METHODS, Method
 from tfft.core.config import configuration
 from tfft.models.architecture import Architecture
 
@@ -16,12 +17,8 @@ class Head(Method):
 
     learning_rate = 1e-3
 
-    def apply(self, backbone: Any, architecture: Architecture, seed: int) -> Adapter:
-        """Freezes every variable of the backbone.
-
-        Raises:
-            ConfigError: When the backbone has an adapter already.
-        """
-        expect_plain(backbone)
-        train_only(backbone, ())
+    def attach(
+        self, backbone: Any, architecture: Architecture, seed: int, label: str = ""
+    ) -> Adapter:
+        """Chooses no variable."""
         return Adapter(self, backbone, architecture)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tfft.adapters.method import METHODS, Adapter, Method, expect_plain, train_only
+from tfft.adapters.adapter import Adapter
+from tfft.adapters.method import METHODS, Method
 from tfft.core.config import configuration, require
 from tfft.core.errors import ConfigError
 from tfft.models.architecture import Architecture
@@ -21,6 +22,7 @@ class LastLayers(Method):
     """
 
     learning_rate = 1e-4
+    reversible = False
 
     count: int = 2
 
@@ -28,13 +30,14 @@ class LastLayers(Method):
         """Refuses a count below 1."""
         require(self.count >= 1, self, "count", "1 or more")
 
-    def apply(self, backbone: Any, architecture: Architecture, seed: int) -> Adapter:
-        """Makes the variables of the last layers trainable.
+    def attach(
+        self, backbone: Any, architecture: Architecture, seed: int, label: str = ""
+    ) -> Adapter:
+        """Chooses the variables of the last layers.
 
         Raises:
-            ConfigError: When the backbone has fewer layers, or an adapter already.
+            ConfigError: When the backbone has fewer layers.
         """
-        expect_plain(backbone)
         if self.count > backbone.num_layers:
             raise ConfigError(
                 f"count={self.count}",
@@ -51,5 +54,4 @@ class LastLayers(Method):
             if place.name.startswith(last) or place.name in architecture.top
             for weight in place.weights()
         ]
-        train_only(backbone, chosen)
-        return Adapter(self, backbone, architecture)
+        return Adapter(self, backbone, architecture, base_variables=chosen)

@@ -3,100 +3,17 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
+from tfft.adapters.adapter import Adapter
+from tfft.adapters.combine import Factors
 from tfft.core.errors import ConfigError
 from tfft.core.registry import Registry
-from tfft.models.architecture import Architecture, Place
+from tfft.models.architecture import Architecture
 from tfft.models.layers import spots
 
 METHODS = Registry("method", "tfft.adapters")
-
-
-@dataclass(frozen=True)
-class Injected:
-    """A layer of a method's own, where it stands.
-
-    Attributes:
-        place: The place by all its names.
-        layer: The layer that took it, such as a `LoRADense`.
-    """
-
-    place: Place
-    layer: Any
-
-
-class Adapter:
-    """A method applied to a backbone.
-
-    Args:
-        method: The configuration.
-        backbone: The backbone, changed in place.
-        architecture: Its named places.
-        injected: The layers that the method put in.
-    """
-
-    def __init__(
-        self,
-        method: Method,
-        backbone: Any,
-        architecture: Architecture,
-        injected: tuple[Injected, ...] = (),
-    ) -> None:
-        self.method, self.backbone = method, backbone
-        self.architecture, self.injected = architecture, injected
-        self.merged = False
-
-    @property
-    def variables(self) -> list[Any]:
-        """The variables that the method added."""
-        return [
-            variable
-            for one in self.injected
-            for variable in one.layer.adapter_variables
-        ]
-
-    @property
-    def changed_base_variables(self) -> list[Any]:
-        """The variables of the backbone itself that training may change."""
-        own = {id(variable) for variable in self.variables}
-        return [
-            variable
-            for variable in self.backbone.trainable_variables
-            if id(variable) not in own
-        ]
-
-    def merge(self) -> None:
-        """Adds the updates to the base weights, so that inference costs no more.
-
-        Raises:
-            ConfigError: When they are merged already.
-        """
-        self._expect(merged=False)
-        for one in self.injected:
-            one.layer.merge()
-        self.merged = True
-
-    def unmerge(self) -> None:
-        """Takes the updates out again; the base weights are what they were, exactly.
-
-        Raises:
-            ConfigError: When nothing is merged.
-        """
-        self._expect(merged=True)
-        for one in self.injected:
-            one.layer.unmerge()
-        self.merged = False
-
-    def _expect(self, merged: bool) -> None:
-        if self.merged is not merged:
-            state = "merged already" if self.merged else "not merged"
-            raise ConfigError(
-                f"the adapter is {state}",
-                fix="call unmerge() first" if self.merged else "call merge() first",
-            )
 
 
 class Method(abc.ABC):
@@ -105,12 +22,18 @@ class Method(abc.ABC):
     Attributes:
         name: What users call it.
         learning_rate: The default, measured on the task the docs name.
+        identity_at_start: Whether training starts from the pretrained function.
+        mergeable: Whether the backbone's own weights can do what it does.
+        reversible: Whether the backbone can be had back without it; a method that
+            trains most of the backbone keeps no second copy of it.
     """
 
     name: ClassVar[str]
     learning_rate: ClassVar[float]
+    identity_at_start: ClassVar[bool] = True
+    mergeable: ClassVar[bool] = True
+    reversible: ClassVar[bool] = True
 
-    @abc.abstractmethod
     def apply(self, backbone: Any, architecture: Architecture, seed: int) -> Adapter:
         """Sets which variables of the backbone train, and adds its own.
 
@@ -123,8 +46,73 @@ class Method(abc.ABC):
             The adapter.
 
         Raises:
+            ConfigError: When the configuration does not suit the backbone, or the
+                backbone has an adapter already.
+        """
+        expect_plain(backbone)
+        adapter = self.attach(backbone, architecture, seed)
+        train_only(backbone, adapter.trained)
+        return adapter
+
+    @abc.abstractmethod
+    def attach(
+        self, backbone: Any, architecture: Architecture, seed: int, label: str = ""
+    ) -> Adapter:
+        """Adds the method's layers; training is set by who calls.
+
+        Args:
+            backbone: A built KerasHub backbone; changed in place, or not at all
+                when the configuration does not suit it.
+            architecture: Its named places.
+            seed: For the initial values of added variables.
+            label: Tells the variables of several adapters on one backbone apart.
+
+        Returns:
+            The adapter.
+
+        Raises:
             ConfigError: When the configuration does not suit the backbone.
         """
+
+    def updates(self, adapter: Adapter) -> dict[str, Factors]:
+        """Returns the low-rank update of each place, for `combine`.
+
+        Raises:
+            ConfigError: For a method whose updates are none.
+        """
+        raise _not_low_rank(self)
+
+    def for_updates(self, updates: Mapping[str, Factors]) -> Method:
+        """Returns the method of an adapter that can hold updates.
+
+        Raises:
+            ConfigError: For a method whose updates are not low-rank.
+        """
+        raise _not_low_rank(self)
+
+    def look(
+        self,
+        adapter: Adapter,
+        gradients: Callable[[Any, list[Any]], list[Any]],
+        batches: Iterable[Any],
+    ) -> None:
+        """Looks at training batches before training starts; most need not.
+
+        Args:
+            adapter: What `apply` returned, in the network that will train.
+            gradients: Returns the gradients of a batch's loss for variables.
+            batches: The training batches.
+        """
+        return
+
+
+def _not_low_rank(method: Method) -> ConfigError:
+    return ConfigError(
+        f"{method.name} adapters cannot be combined",
+        where="combine",
+        expected="LoRA adapters, without DoRA's magnitudes",
+        fix="combine LoRA adapters",
+    )
 
 
 def expect_plain(backbone: Any) -> None:
@@ -138,7 +126,8 @@ def expect_plain(backbone: Any) -> None:
             raise ConfigError(
                 f"{spot.layer.path} has an adapter already",
                 expected="a backbone without adapters",
-                fix="load the backbone anew",
+                fix="add a second one by the first one's add(), or load the backbone "
+                "anew",
             )
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from tfft.core.errors import ConfigError
+from tfft.adapters.layers.lora_starts import STARTS
+from tfft.adapters.layers.lora_variants import VARIANTS
+from tfft.adapters.layers.wrapper import Wrapper
 
 
 def low_rank(x: Any, a: Any, b: Any, scale: float) -> Any:
@@ -29,12 +31,8 @@ def low_rank(x: Any, a: Any, b: Any, scale: float) -> Any:
     return ops.matmul(ops.matmul(x, a), b) * scale
 
 
-class LoRALayer(keras.layers.Layer):
-    """What both LoRA layers share; use `LoRADense` or `LoRAEinsumDense`.
-
-    The wrapped layer's own weights freeze. Adapter weights are float32 whatever
-    the wrapped layer's dtype: in bfloat16 Adam's small steps round to nothing.
-    """
+class LoRALayer(Wrapper):
+    """What both LoRA layers share; use `LoRADense` or `LoRAEinsumDense`."""
 
     def __init__(
         self,
@@ -43,118 +41,108 @@ class LoRALayer(keras.layers.Layer):
         alpha: float = 16.0,
         dropout: float = 0.0,
         use_rslora: bool = False,
-        seed: int | None = None,
+        use_dora: bool = False,
+        initialization: str = "uniform",
+        shared: LoRALayer | None = None,
         **options: Any,
     ) -> None:
-        options.setdefault("name", layer.name)
-        options.setdefault("dtype", _float_policy(layer))
-        super().__init__(**options)
-        self.layer = layer
+        super().__init__(layer, **options)
         self.rank, self.alpha, self.dropout = rank, alpha, dropout
-        self.use_rslora, self.seed = use_rslora, seed
+        self.use_rslora, self.use_dora = use_rslora, use_dora
+        self.initialization = initialization
         self.scale = alpha / (math.sqrt(rank) if use_rslora else rank)
         self.input_dropout = keras.layers.Dropout(
-            dropout, seed=seed, dtype=self.dtype_policy
+            dropout, seed=self.seed, dtype=self.dtype_policy
         )
-        # The update belongs before the activation: after a GELU it could not merge.
-        self.activation = layer.activation
-        layer.activation = keras.activations.linear
-        self._kept: dict[str, Any] = {}
+        self._variant, self._start = VARIANTS[use_dora], STARTS[initialization]
+        # Behind a function, or it would count as a child of this layer.
+        self._shared = lambda: shared
 
-    def build(self, input_shape: Any) -> None:
+    def make_weights(self) -> None:
         """Makes A and B on the flattened (in, out) matrix of the kernel."""
-        if not self.layer.built:
-            self.layer.build(input_shape)
-        for variable in self.layer.weights:
-            variable.trainable = False
-        inputs, outputs = self.matrix_shape
-        bound = 1 / math.sqrt(inputs)
-        self.lora_a = self.add_weight(
-            name="lora_a",
-            shape=(inputs, self.rank),
-            initializer=keras.initializers.RandomUniform(-bound, bound, seed=self.seed),
-            dtype="float32",
-        )
-        self.lora_b = self.add_weight(
-            name="lora_b",
-            shape=(self.rank, outputs),
-            initializer="zeros",
-            dtype="float32",
-        )
-        self.built = True
+        inputs, outputs = self.matrix.shape
+        if self._shared() is None:
+            self.lora_a = self.own_weight("lora_a", (inputs, self.rank), "zeros")
+        else:
+            self.lora_a = self._shared().lora_a
+        self.lora_b = self.own_weight("lora_b", (self.rank, outputs), "zeros")
+        self._begin()
+        self._variant.make_weights(self)
+
+    def _begin(self) -> None:
+        A, B = self._start.values(self, self.seed)
+        if self._shared() is None:
+            self.lora_a.assign(A)
+        self.lora_b.assign(B)
+        if self._start.subtracts:
+            frozen = {"initializer": "zeros", "trainable": False}
+            self.first_a = self.own_weight("first_a", A.shape, **frozen)
+            self.first_b = self.own_weight("first_b", B.shape, **frozen)
+            self.first_a.assign(A)
+            self.first_b.assign(B)
 
     @property
     def adapter_variables(self) -> list[Any]:
-        """A and B."""
-        return [self.lora_a, self.lora_b]
+        """A and B, and the variant's."""
+        return [self.lora_a, self.lora_b, *self._variant.variables(self)]
 
     @property
-    def matrix_shape(self) -> tuple[int, int]:
-        """The kernel's shape as one matrix, (in, out)."""
-        raise NotImplementedError
+    def first(self) -> list[Any]:
+        """The frozen A and B of the start, where their product is taken off."""
+        return [self.first_a, self.first_b] if self._start.subtracts else []
+
+    def factors(self) -> tuple[Any, Any]:
+        """Returns the A and B whose product is the update; start and all."""
+        if not self.first:
+            return self.lora_a, self.lora_b
+        first_a, first_b = self.first
+        return (
+            ops.concatenate([self.lora_a, first_a], axis=1),
+            ops.concatenate([self.lora_b, -first_b], axis=0),
+        )
 
     def branch(self, x: Any) -> Any:
-        """Returns the update of the outputs, in their shape."""
-        raise NotImplementedError
+        """Returns the update s·(x·A)·B of the outputs, shape (..., out)."""
+        flat = self.matrix.flatten(x)
+        update = low_rank(flat, self.lora_a, self.lora_b, self.scale)
+        if not self.first:
+            return update
+        # Apart, not by `factors`: so the difference at the start is exactly zero.
+        return update - low_rank(flat, *self.first, self.scale)
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """Returns the wrapped layer's output plus the update, then the activation."""
-        outputs = self.layer(inputs)
-        if not self._kept:
-            dropped = self.input_dropout(inputs, training=training)
-            outputs = ops.add(outputs, self.branch(dropped))
-        return self.activation(outputs)
+    def adapted(self, inputs: Any, training: bool | None) -> Any:
+        """Returns the wrapped layer's output joined with the update."""
+        outputs = self.matrix.flatten_outputs(self.layer(inputs))
+        update = self.branch(self.input_dropout(inputs, training=training))
+        return self.matrix.unflatten(self._variant.joined(self, outputs, update))
 
-    def delta(self) -> Any:
-        """Returns s·A·B in the shape of the kernel."""
-        product = ops.matmul(self.lora_a, self.lora_b) * self.scale
-        return ops.reshape(product, self.layer.kernel.shape)
+    def delta_matrix(self) -> Any:
+        """Returns s·A·B, shape (in, out)."""
+        return ops.matmul(*self.factors()) * self.scale
 
-    def merge(self) -> None:
-        """Adds the update to the kernel and sets B to zero, so it counts once.
+    def merged_values(self) -> list[tuple[Any, Any]]:
+        """Returns the kernel that does the same."""
+        merged = self._variant.merged(self)
+        return [(self.base.kernel, self.matrix.as_kernel(merged))]
 
-        B must be zero and not merely ignored: functions traced before the merge
-        still compute the branch.
-        """
-        kernel = self.layer.kernel
-        self._kept = {
-            "kernel": ops.convert_to_numpy(kernel),
-            "b": ops.convert_to_numpy(self.lora_b),
-        }
-        kernel.assign(
-            ops.cast(ops.cast(kernel, "float32") + self.delta(), kernel.dtype)
-        )
-        self.lora_b.assign(ops.zeros_like(self.lora_b))
+    def neutral(self) -> list[tuple[Any, Any]]:
+        """Returns the A and B of the start, or a B of zeros."""
+        if self.first:
+            pairs = list(zip((self.lora_a, self.lora_b), self.first, strict=True))
+        else:
+            pairs = [(self.lora_b, ops.zeros_like(self.lora_b))]
+        return [*pairs, *self._variant.neutral(self)]
 
-    def unmerge(self) -> None:
-        """Puts back the kernel and B that `merge` kept, bit for bit."""
-        self.layer.kernel.assign(self._kept["kernel"])
-        self.lora_b.assign(self._kept["b"])
-        self._kept = {}
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """Returns the wrapped layer's output shape."""
-        return self.layer.compute_output_shape(input_shape)
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments, the activation back in its layer."""
-        inner = keras.saving.serialize_keras_object(self.layer)
-        inner["config"]["activation"] = keras.activations.serialize(self.activation)
+    def own_config(self) -> dict[str, Any]:
+        """Returns the options of LoRA."""
         return {
-            **super().get_config(),
-            "layer": inner,
             "rank": self.rank,
             "alpha": self.alpha,
             "dropout": self.dropout,
             "use_rslora": self.use_rslora,
-            "seed": self.seed,
+            "use_dora": self.use_dora,
+            "initialization": self.initialization,
         }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> LoRALayer:
-        """Returns a layer from `get_config`."""
-        inner = keras.saving.deserialize_keras_object(config["layer"])
-        return cls(**{**config, "layer": inner})
 
 
 @keras.saving.register_keras_serializable("tfft")
@@ -168,6 +156,9 @@ class LoRADense(LoRALayer):
         alpha: Scale numerator. Defaults to 16.
         dropout: Share of the branch's inputs dropped in training. Defaults to 0.
         use_rslora: Scale by alpha/sqrt(rank). Defaults to False.
+        use_dora: Learn the magnitude of each output apart. Defaults to False.
+        initialization: `uniform` or `pissa`. Defaults to `uniform`.
+        shared: A layer whose A this one uses too. Defaults to none.
         seed: For A and for dropout.
         **options: Those of every Keras layer.
 
@@ -180,15 +171,6 @@ class LoRADense(LoRALayer):
     >>> [tuple(v.shape) for v in adapted.trainable_variables]
     [(4, 2), (2, 3)]
     """
-
-    @property
-    def matrix_shape(self) -> tuple[int, int]:
-        """The kernel's own shape."""
-        return tuple(self.layer.kernel.shape)
-
-    def branch(self, x: Any) -> Any:
-        """Returns s·(x·A)·B."""
-        return low_rank(x, self.lora_a, self.lora_b, self.scale)
 
 
 @keras.saving.register_keras_serializable("tfft")
@@ -207,6 +189,9 @@ class LoRAEinsumDense(LoRALayer):
         alpha: Scale numerator. Defaults to 16.
         dropout: Share of the branch's inputs dropped in training. Defaults to 0.
         use_rslora: Scale by alpha/sqrt(rank). Defaults to False.
+        use_dora: Learn the magnitude of each output apart. Defaults to False.
+        initialization: `uniform` or `pissa`. Defaults to `uniform`.
+        shared: A layer whose A this one uses too. Defaults to none.
         seed: For A and for dropout.
         **options: Those of every Keras layer.
 
@@ -214,79 +199,13 @@ class LoRAEinsumDense(LoRALayer):
         ConfigError: For an equation of another form.
     """
 
-    def __init__(
-        self, layer: keras.layers.EinsumDense, *args: Any, **options: Any
-    ) -> None:
-        self._contracted = contracted_axes(layer.equation)
-        super().__init__(layer, *args, **options)
-
-    @property
-    def matrix_shape(self) -> tuple[int, int]:
-        """The kernel's shape with its input axes flattened, and its output axes."""
-        shape = self.layer.kernel.shape
-        return (
-            math.prod(shape[: self._contracted]),
-            math.prod(shape[self._contracted :]),
-        )
-
-    def branch(self, x: Any) -> Any:
-        """Returns s·(x·A)·B with the axes that the equation gives."""
-        leading = ops.shape(x)[: -self._contracted]
-        flat = ops.reshape(x, (*leading, self.matrix_shape[0]))
-        update = low_rank(flat, self.lora_a, self.lora_b, self.scale)
-        return ops.reshape(
-            update, (*leading, *self.layer.kernel.shape[self._contracted :])
-        )
-
-
-def contracted_axes(equation: str) -> int:
-    """Returns how many axes an einsum equation sums over.
-
-    Raises:
-        ConfigError: Unless it has the form (x, in), (in, out) -> (x, out).
-
-    >>> contracted_axes("abc,cde->abde"), contracted_axes("abcd,cde->abe")
-    (1, 2)
-    """
-    operands, outputs = equation.replace(" ", "").split("->")
-    inputs, kernel = operands.split(",")
-    count = sum(letter not in outputs for letter in kernel)
-    expected = inputs[: len(inputs) - count] + kernel[count:]
-    if count == 0 or inputs[-count:] != kernel[:count] or outputs != expected:
-        raise ConfigError(
-            f"einsum equation {equation!r}",
-            where="LoRAEinsumDense",
-            expected="(x, in), (in, out) -> (x, out), as abc,cde->abde",
-            fix="leave this layer out of the targets",
-        )
-    return count
-
-
-def _float_policy(layer: keras.layers.Layer) -> keras.DTypePolicy:
-    """Returns a policy without quantisation: the branch computes in floats."""
-    if layer.quantization_mode is None:
-        return layer.dtype_policy
-    return keras.DTypePolicy(layer.compute_dtype)
-
 
 def lora_around(layer: keras.layers.Layer, **options: Any) -> LoRALayer:
-    """Returns the LoRA layer for a `Dense` or an `EinsumDense`.
+    """Returns the LoRA layer for a `Dense`, an `EinsumDense` or a layer around one.
 
     Raises:
         ConfigError: For a layer of another kind.
     """
-    for kind, wrapper in _WRAPPERS.items():
-        if isinstance(layer, kind):
-            return wrapper(layer, **options)
-    raise ConfigError(
-        f"{layer.path} is a {type(layer).__name__}",
-        where="LoRA.target",
-        expected="a Dense or EinsumDense layer",
-        fix="leave it out of the targets",
-    )
-
-
-_WRAPPERS = {
-    keras.layers.EinsumDense: LoRAEinsumDense,
-    keras.layers.Dense: LoRADense,
-}
+    base = layer.base if isinstance(layer, Wrapper) else layer
+    einsum = isinstance(base, keras.layers.EinsumDense)
+    return (LoRAEinsumDense if einsum else LoRADense)(layer, **options)

@@ -1,0 +1,103 @@
+"""Several low-rank updates made one, as PEFT's `add_weighted_adapter` does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from tfft.core.errors import ConfigError
+
+Combination = Literal["linear", "cat", "svd"]
+
+
+class Factors(NamedTuple):
+    """The update s·A·B of one place.
+
+    Attributes:
+        a: Shape (in, rank).
+        b: Shape (rank, out).
+        scale: The factor s.
+    """
+
+    a: np.ndarray
+    b: np.ndarray
+    scale: float
+
+    @property
+    def delta(self) -> np.ndarray:
+        """The update as a matrix, float64."""
+        return self.scale * (self.a.astype("float64") @ self.b.astype("float64"))
+
+
+def combine(
+    updates: Sequence[Factors],
+    weights: Sequence[float],
+    how: Combination,
+    rank: int | None = None,
+) -> Factors:
+    """Returns one update of scale 1 for several.
+
+    Args:
+        updates: The updates of one place, one for each adapter.
+        weights: A weight for each.
+        how: `cat` is the weighted sum exactly, its rank the sum of ranks. `svd` is
+            the sum's best approximation of a rank. `linear` sums the factors, each
+            times the root of weight and scale; A of one then meets B of another,
+            which is PEFT's definition and not the sum of updates.
+        rank: That of `svd`. Defaults to the largest of the updates.
+
+    Raises:
+        ConfigError: For `linear` with several ranks or a negative weight.
+
+    >>> one = Factors(np.ones((2, 1)), np.ones((1, 2)), 2.0)
+    >>> combine([one, one], [0.5, 0.25], "cat").delta.tolist()
+    [[1.5, 1.5], [1.5, 1.5]]
+    """
+    return {"linear": _linear, "cat": _cat, "svd": _svd}[how](updates, weights, rank)
+
+
+def _linear(
+    updates: Sequence[Factors], weights: Sequence[float], rank: int | None
+) -> Factors:
+    ranks = {update.a.shape[1] for update in updates}
+    if len(ranks) > 1 or min(weights) < 0:
+        raise ConfigError(
+            f"how='linear' with ranks {sorted(ranks)} and weights {list(weights)}",
+            where="combine",
+            expected="one rank, and weights of 0 or more",
+            fix='use how="cat" or how="svd"',
+        )
+    roots = [
+        math.sqrt(weight * one.scale)
+        for one, weight in zip(updates, weights, strict=True)
+    ]
+    a = sum(root * one.a for root, one in zip(roots, updates, strict=True))
+    b = sum(root * one.b for root, one in zip(roots, updates, strict=True))
+    return Factors(a, b, 1.0)
+
+
+def _cat(
+    updates: Sequence[Factors], weights: Sequence[float], rank: int | None
+) -> Factors:
+    scaled = [
+        one.a * (weight * one.scale)
+        for one, weight in zip(updates, weights, strict=True)
+    ]
+    return Factors(
+        np.concatenate(scaled, axis=1),
+        np.concatenate([one.b for one in updates], axis=0),
+        1.0,
+    )
+
+
+def _svd(
+    updates: Sequence[Factors], weights: Sequence[float], rank: int | None
+) -> Factors:
+    rank = rank or max(one.a.shape[1] for one in updates)
+    total = sum(w * one.delta for w, one in zip(weights, updates, strict=True))
+    U, S, V = np.linalg.svd(total, full_matrices=False)
+    rank = min(rank, len(S))
+    return Factors(U[:, :rank], S[:rank, None] * V[:rank], 1.0)

@@ -1,0 +1,104 @@
+"""Weights beside layers of the backbone, which change what those compute."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+from tfft.adapters.inject import add_child, intercept, release, remove_child
+
+
+class Beside(keras.layers.Layer):
+    """A layer that changes the calls of others; abstract.
+
+    A gate of 1 or 0 switches it on and off, in traced functions too.
+
+    Args:
+        host: The backbone's layer that will hold the weights.
+        calls: The layers and the names of their methods to change, with the
+            functions that stand around them.
+        seed: For initial values.
+        label: Tells the adapters of one layer apart.
+        **options: Those of every Keras layer.
+    """
+
+    def __init__(
+        self, host: Any, *, seed: int | None = None, label: str = "", **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.seed, self.label = seed, label
+        self._host = lambda: host  # or it would count as a child of this layer
+        self._calls: Callable[[], list[tuple[Any, str, Any]]] = list
+
+    def join(self, calls: list[tuple[Any, str, Any]]) -> None:
+        """Makes the weights and changes the calls.
+
+        Args:
+            calls: Layers, names of their methods, and what stands around those.
+        """
+        add_child(self._host(), self.name, self)
+        self._calls = lambda: calls
+        for layer, method, around in calls:
+            intercept(layer, method, around)
+
+    def leave(self, backbone: Any) -> None:
+        """Undoes `join`."""
+        for layer, method, around in self._calls():
+            release(layer, method, around)
+        remove_child(self._host(), self.name)
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the own weights and the gate."""
+        self.make_weights()
+        self.gate = self.add_weight(
+            name="gate",
+            shape=(),
+            initializer="ones",
+            trainable=False,
+            dtype="float32",
+        )
+        self.built = True
+
+    def make_weights(self) -> None:
+        """Adds the own weights."""
+        raise NotImplementedError
+
+    @property
+    def adapter_variables(self) -> list[Any]:
+        """The own weights that train."""
+        return list(self._trainable_variables)
+
+    @property
+    def saved_variables(self) -> dict[str, Any]:
+        """The own weights by name."""
+        return {variable.name: variable for variable in self.adapter_variables}
+
+    def neutral(self) -> list[tuple[Any, Any]]:
+        """Returns a closed gate."""
+        return [(self.gate, ops.zeros_like(self.gate))]
+
+    def before_mask(self, mask: Any, length: int) -> Any:
+        """Returns a mask with as many positions as the length put before its last axis.
+
+        They are open as long as the gate is.
+        """
+        shape = (*tuple(ops.shape(mask))[:-1], length)
+        opened = ops.broadcast_to(ops.cast(self.gate, mask.dtype), shape)
+        return ops.concatenate([opened, mask], axis=-1)
+
+
+def bound(function: Callable[..., Any], args: Any, options: Any) -> dict[str, Any]:
+    """Returns the arguments of a call by name, defaults included.
+
+    >>> bound(lambda x, mask=None: 0, (1,), {})
+    {'x': 1, 'mask': None}
+    """
+    while hasattr(function, "args"):  # an interception around another
+        function = function.args[0]
+    given = inspect.signature(function).bind(*args, **options)
+    given.apply_defaults()
+    return dict(given.arguments)

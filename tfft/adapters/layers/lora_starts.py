@@ -1,0 +1,65 @@
+"""Where A and B start: strategies of LoRA."""
+
+from __future__ import annotations
+
+import abc
+import math
+from typing import Any
+
+import keras
+import numpy as np
+
+
+class Start(abc.ABC):
+    """Initial values of A and B; the update counts from there.
+
+    Attributes:
+        subtracts: Whether A·B at the start is not zero, so that the layer has to
+            take it off again for training to start from the pretrained function.
+    """
+
+    subtracts: bool
+
+    @abc.abstractmethod
+    def values(self, layer: Any, seed: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """Returns A of shape (in, rank) and B of shape (rank, out)."""
+
+
+class Uniform(Start):
+    """A uniform in ±1/sqrt(in), as PEFT's; B zero."""
+
+    subtracts = False
+
+    def values(self, layer: Any, seed: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """Returns a new A and a B of zeros."""
+        inputs, outputs = layer.matrix.shape
+        bound = 1 / math.sqrt(inputs)
+        uniform = keras.initializers.RandomUniform(-bound, bound, seed=seed)
+        A = uniform((inputs, layer.rank), dtype="float32")
+        return np.array(A), np.zeros((layer.rank, outputs), "float32")
+
+
+class PiSSA(Start):
+    """The principal singular directions of W (Meng et al., 2024, arXiv:2404.02948).
+
+    The paper takes s·A·B off W; here W stays as it is and the product of the first
+    A and B is taken off the update, which is the same function with the same
+    gradients, and leaves the base weights untouched.
+    """
+
+    subtracts = True
+
+    def values(self, layer: Any, seed: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """Returns U·sqrt(S/s) and sqrt(S/s)·V of the largest singular values."""
+        W = np.array(layer.matrix.kernel(), "float32")
+        rank = layer.rank
+        U, S, V = np.linalg.svd(W, full_matrices=False)
+        root = np.sqrt(S[:rank] / layer.scale)
+        A = np.zeros((W.shape[0], rank), "float32")
+        B = np.zeros((rank, W.shape[1]), "float32")
+        # A rank above that of W leaves the rest zero.
+        A[:, : len(root)], B[: len(root)] = U[:, :rank] * root, root[:, None] * V[:rank]
+        return A, B
+
+
+STARTS: dict[str, Start] = {"uniform": Uniform(), "pissa": PiSSA()}
