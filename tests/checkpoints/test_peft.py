@@ -7,7 +7,8 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from tfft.checkpoints.peft import CONFIG, WEIGHTS, load_adapter, save_adapter
+from tfft.checkpoints.adapters import load_adapter, save_adapter
+from tfft.checkpoints.peft.folder import CONFIG, WEIGHTS
 
 HIDDEN, INNER, LAYERS = 16, 32, 2
 
@@ -84,6 +85,9 @@ def test_config_says_what_peft_needs(make_adapter, backbone, tmp_path, head):
         "lora_alpha": 8.0,
         "lora_dropout": 0.1,
         "use_rslora": True,
+        "use_dora": False,
+        "rank_pattern": {},
+        "alpha_pattern": {},
         "target_modules": modules("attention.output.dense", "output.dense"),
         "modules_to_save": ["classifier"],
         "bias": "none",

@@ -1,52 +1,210 @@
 """What is refused when adapter folders are written and read."""
 
 import json
+import pickle
+import shutil
+import time
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+import tfft
+from tests.goldens import ROOT
 from tfft.adapters.method import METHODS
-from tfft.checkpoints.peft import CONFIG, WEIGHTS, can_save, load_adapter, save_adapter
+from tfft.checkpoints.adapters import load_adapter, save_adapter
+from tfft.checkpoints.peft.folder import CONFIG, WEIGHTS
+from tfft.checkpoints.peft.save import can_save
 from tfft.core.errors import ConfigError, DataError, MissingInputError
 from tfft.models.architecture import architecture_of
+from tfft.models.layers import spots
+from tfft.models.pretrained import load_backbone
+
+GOLDEN = ROOT / "peft-bert-seq-cls"
+PREFIX = "base_model.model.bert.encoder.layer"
+NAME = f"{PREFIX}.1.attention.self.value.lora_A.weight"
 
 
 def values(adapter):
     return [np.array(variable) for variable in adapter.variables]
 
 
-NAME = "base_model.model.encoder.layer.1.attention.self.key.lora_A.weight"
-
-
-def change_config(**changes):
-    def damage(config, tensors):
-        config.update(changes)
+def config(**changes):
+    def damage(folder):
+        content = json.loads((folder / CONFIG).read_text())
+        (folder / CONFIG).write_text(json.dumps({**content, **changes}))
 
     return damage
 
 
-def lose_a_tensor(config, tensors):
-    del tensors[NAME]
+def tensors(change):
+    def damage(folder):
+        content = load_file(folder / WEIGHTS)
+        change(content)
+        save_file(content, folder / WEIGHTS)
+
+    return damage
 
 
-def add_a_tensor(config, tensors):
-    tensors[NAME.replace("layer.1", "layer.2")] = tensors[NAME]
+def truncated(folder):
+    content = (folder / WEIGHTS).read_bytes()
+    (folder / WEIGHTS).write_bytes(content[: len(content) // 2])
 
 
-def cut_a_tensor(config, tensors):
-    tensors[NAME] = tensors[NAME][:, :-1].copy()
+def lying_header(folder):
+    content = bytearray((folder / WEIGHTS).read_bytes())
+    content[:8] = (2**40).to_bytes(8, "little")
+    (folder / WEIGHTS).write_bytes(bytes(content))
+
+
+def outside(folder):
+    secret = folder.parent / "secret.safetensors"
+    shutil.move(folder / WEIGHTS, secret)
+    (folder / WEIGHTS).symlink_to(secret)
+
+
+class Boom:
+    def __reduce__(self):
+        return (open, ("was-unpickled", "w"))
+
+
+def pickled(folder):
+    (folder / WEIGHTS).unlink()
+    (folder / "adapter_model.bin").write_bytes(pickle.dumps(Boom()))
+
+
+def pickle_in_disguise(folder):
+    (folder / WEIGHTS).write_bytes(pickle.dumps(Boom()))
+
+
+def not_finite(content):
+    content[NAME] = np.full_like(content[NAME], np.nan)
+
+
+MALFORMED = {
+    "truncated": (truncated, "not a whole safetensors file"),
+    "lying header": (lying_header, "not a whole safetensors file.*header"),
+    "wrong shape": (
+        tensors(lambda t: t.update({NAME: t[NAME][:, :-1].copy()})),
+        r"1.attention.self.value.lora_A.weight has shape \(3, 7\), not \(3, 8\)",
+    ),
+    "missing tensor": (
+        tensors(lambda t: t.pop(NAME)),
+        "1.attention.self.value.lora_A.weight is missing",
+    ),
+    "missing module": (
+        tensors(lambda t: [t.pop(n) for n in list(t) if ".1.attention" in n]),
+        "layer.1.attention.self.query.lora_A.weight is missing",
+    ),
+    "extra tensor": (
+        tensors(lambda t: t.update({NAME.replace("er.1", "er.9"): t[NAME]})),
+        "layer.9.attention.self.value.lora_A.weight is not known",
+    ),
+    "extra head": (
+        tensors(lambda t: t.update({"base_model.model.odd.weight": t[NAME]})),
+        "odd.weight is not known",
+    ),
+    "extra module": (
+        tensors(
+            lambda t: t.update(
+                {
+                    n.replace("value", "key"): v
+                    for n, v in t.items()
+                    if "1.attention.self.value" in n
+                }
+            )
+        ),
+        "layer.1.attention.self.key is not known",
+    ),
+    "unknown type": (config(peft_type="LOHA"), "peft_type='LOHA'.*IA3, LORA"),
+    "no type": (config(peft_type=["LORA"]), "peft_type="),
+    "target of nothing": (
+        config(target_modules=["query", "value", "q_proj"]),
+        "'q_proj' matches no layer",
+    ),
+    "regex of nothing": (config(target_modules="q_.*"), "'q_.*' matches no layer"),
+    "rank mismatch": (config(r=4), "lora_A.weight has rank 3, not r=4"),
+    "outside": (outside, "adapter_model.safetensors leads to"),
+    "pickle": (pickled, "adapter_model.bin is a pickle, which tfft never opens"),
+    "disguised pickle": (pickle_in_disguise, "not a whole safetensors file"),
+    "not finite": (tensors(not_finite), "no finite numbers"),
+    "huge rank": (config(r=2**31), "r=2147483648"),
+    "huge rank pattern": (
+        config(rank_pattern={"query": 2**31}),
+        r"rank_pattern\['query'\]=2147483648",
+    ),
+    "rank no number": (config(r="8"), "r='8'"),
+    "slow regex": (
+        config(target_modules=r"(.|.|\w)*\d{5}"),
+        "target_modules: pattern .* takes too long to match",
+    ),
+    "slower regex": (
+        config(rank_pattern={r"((.|\w)*)*(?=x)y": 3}),
+        "rank_pattern: pattern .* takes too long to match",
+    ),
+    "broken regex": (config(target_modules="(("), "target_modules: pattern '..' is br"),
+    "long regex": (config(target_modules="a" * 9999), "takes too long to match"),
+    "no list": (config(target_modules=5), "target_modules=5"),
+    "lora_bias": (config(lora_bias=True), "lora_bias=True is not implemented"),
+    "other mathematics": (
+        config(layer_replication=[[0, 2]]),
+        r"layer_replication=\[\[0, 2\]\] is not implemented",
+    ),
+    "tokens": (
+        config(trainable_token_indices=[1, 2]),
+        "trainable_token_indices=.* is not implemented",
+    ),
+    "bias": (config(bias="some"), "bias='some'"),
+    "flag": (config(use_dora="yes"), "use_dora='yes'"),
+    "not json": (
+        lambda folder: (folder / CONFIG).write_text("[" * 100_000),
+        "adapter_config.json is not usable",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", MALFORMED)
+def test_a_malformed_folder_has_an_error_of_its_own_and_changes_nothing(
+    kind, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    folder = shutil.copytree(GOLDEN, tmp_path / "adapter")
+    damage, says = MALFORMED[kind]
+    damage(folder)
+    backbone = load_backbone(folder / "base").backbone
+    before = {v.path: np.array(v) for v in backbone.weights}
+    started = time.monotonic()
+    with pytest.raises((DataError, MissingInputError), match=says) as caught:
+        tfft.load_adapter(backbone, folder)
+    assert time.monotonic() - started < 1
+    assert str(folder) in caught.value.where
+    assert {v.path for v in backbone.weights} == before.keys()
+    for variable in backbone.weights:
+        np.testing.assert_array_equal(np.array(variable), before[variable.path])
+    assert not any(hasattr(s.layer, "adapter_variables") for s in spots(backbone))
+    assert not (tmp_path / "was-unpickled").exists()
+
+
+def test_unknown_fields_and_fields_at_their_default_are_no_matter(tmp_path):
+    folder = shutil.copytree(GOLDEN, tmp_path / "adapter")
+    config(a_field_of_peft_9={"x": 1}, lora_bias=False, layer_replication=None)(folder)
+    adapter = tfft.load_adapter(load_backbone(folder / "base").backbone, folder)
+    assert len(adapter.variables) == 8
+
+
+def change(**changes):
+    return lambda content, _: content.update(changes)
 
 
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (change_config(r=4), "r=4"),
-        (change_config(lora_alpha=16), "lora_alpha=16"),
-        (change_config(use_rslora=True), "use_rslora=True"),
-        (lose_a_tensor, "layer.1.attention.self.key.lora_A.weight is missing"),
-        (add_a_tensor, "layer.2.attention.self.key.lora_A.weight is not known"),
-        (cut_a_tensor, r"has shape \(15, 3\), not \(16, 3\)"),
+        (change(r=4), "rank 3, not r=4"),
+        (change(lora_alpha=16), "lora_alpha=16.0 in the folder"),
+        (change(use_rslora=True), "use_rslora=True in the folder"),
+        (change(target_modules=["query"]), "attention.self.key is not known"),
+        (lambda _, t: t.pop(BARE), "1.attention.self.key.lora_A.weight is missing"),
+        (lambda _, t: t.update({BARE: t[BARE][:, 1:].copy()}), r"shape \(3, 15\)"),
     ],
 )
 def test_a_folder_of_another_adapter_is_refused_whole(
@@ -54,16 +212,19 @@ def test_a_folder_of_another_adapter_is_refused_whole(
 ):
     adapter = make_adapter(backbone)
     save_adapter(adapter, tmp_path)
-    config = json.loads((tmp_path / CONFIG).read_text())
-    tensors = load_file(tmp_path / WEIGHTS)
-    damage(config, tensors)
-    (tmp_path / CONFIG).write_text(json.dumps(config))
-    save_file(tensors, tmp_path / WEIGHTS)
+    content = json.loads((tmp_path / CONFIG).read_text())
+    weights = load_file(tmp_path / WEIGHTS)
+    damage(content, weights)
+    (tmp_path / CONFIG).write_text(json.dumps(content))
+    save_file(weights, tmp_path / WEIGHTS)
     for variable in adapter.variables:
         variable.assign(np.full(variable.shape, 5.0))
     with pytest.raises(DataError, match=says):
         load_adapter(adapter, tmp_path)
     assert all((value == 5.0).all() for value in values(adapter))
+
+
+BARE = "base_model.model.encoder.layer.1.attention.self.key.lora_A.weight"
 
 
 @pytest.mark.parametrize("name", [CONFIG, WEIGHTS])
@@ -86,9 +247,15 @@ def test_a_merged_adapter_is_not_saved(make_adapter, backbone, tmp_path):
     assert not (tmp_path / "folder").exists()
 
 
-@pytest.mark.parametrize("method", ["full", "head", "last_layers"])
-def test_methods_without_layers_have_no_peft_format(backbone, tmp_path, method):
+def test_a_part_of_c_attn_with_dora_has_no_pefts_form(tmp_path):
+    backbone = load_backbone(ROOT / "peft-gpt2-dora" / "base").backbone
+    adapter = tfft.apply(backbone, tfft.LoRA(target="query,value", use_dora=True))
+    with pytest.raises(ConfigError, match="DoRA on a part of") as caught:
+        adapter.save(tmp_path)
+    assert "c_attn" in caught.value.fix
+
+
+@pytest.mark.parametrize("method", ["full", "head", "bottleneck"])
+def test_other_methods_have_no_peft_format(backbone, method):
     adapter = METHODS.resolve(method).apply(backbone, architecture_of(backbone), 0)
     assert not can_save(adapter)
-    with pytest.raises(ConfigError, match="no adapter layers"):
-        save_adapter(adapter, tmp_path / "folder")

@@ -2,57 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tfft.adapters.method import METHODS, Adapter
-from tfft.checkpoints.peft import save_adapter
+from tfft.adapters.adapter import Adapter
+from tfft.adapters.method import METHODS
+from tfft.adapters.named import NamedAdapters
+from tfft.checkpoints.adapters import read_adapter, save_adapter
 from tfft.core.environment import check_environment
 from tfft.models.architecture import architecture_of
 
 
-class AppliedAdapter:
-    """A method applied to a backbone; `apply` makes it.
+class AppliedAdapter(NamedAdapters):
+    """The adapters of a backbone; `apply` and `load_adapter` make it.
 
     Args:
-        adapter: The adapter.
+        adapter: A method applied to the backbone.
+        seed: For the variables of those added later.
+        modules: What an adapter folder held beside the backbone: for each module,
+            such as `classifier`, its `weight` and `bias` as PyTorch keeps them.
     """
 
-    def __init__(self, adapter: Adapter) -> None:
-        self._adapter = adapter
+    def __init__(
+        self,
+        adapter: Adapter,
+        seed: int = 0,
+        modules: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        super().__init__(adapter, seed)
+        self.modules = dict(modules or {})
 
-    @property
-    def variables(self) -> list[Any]:
-        """The variables that the method added."""
-        return self._adapter.variables
-
-    def merge(self) -> None:
-        """Adds the updates to the base weights.
-
-        Raises:
-            ConfigError: When they are merged already.
-        """
-        self._adapter.merge()
-
-    def unmerge(self) -> None:
-        """Takes the updates out again, exactly.
-
-        Raises:
-            ConfigError: When nothing is merged.
-        """
-        self._adapter.unmerge()
-
-    def save(self, directory: str | Path, base_model: str = "") -> None:
-        """Writes the adapter in PEFT's format.
+    def save(
+        self,
+        directory: str | Path,
+        base_model: str = "",
+        task_type: str | None = None,
+        modules_to_save: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Writes the active adapter, in PEFT's format where it has one.
 
         Args:
             directory: Where to.
             base_model: What the file says the base model is.
+            task_type: PEFT's name of the task. Defaults to `CAUSAL_LM` for a family
+                of language models, else to `FEATURE_EXTRACTION`.
+            modules_to_save: Layers beside the backbone to write into a PEFT folder,
+                by PEFT's names: for each its `weight` and `bias` as PyTorch keeps them.
 
         Raises:
             ConfigError: When there is nothing to save, or it is merged.
         """
-        save_adapter(self._adapter, Path(directory), base_model=base_model)
+        save_adapter(
+            self.adapter,
+            Path(directory),
+            base_model=base_model,
+            task_type=task_type,
+            modules_to_save=modules_to_save,
+        )
 
 
 def apply(backbone: Any, method: Any, seed: int = 0) -> AppliedAdapter:
@@ -64,7 +71,7 @@ def apply(backbone: Any, method: Any, seed: int = 0) -> AppliedAdapter:
         seed: For the new variables. Defaults to 0.
 
     Returns:
-        The adapter: `merge`, `unmerge`, `save`.
+        The adapter: `merge`, `unmerge`, `disable`, `add`, `activate`, `save` ….
 
     Raises:
         ConfigError: For an unknown method or one that does not suit the backbone.
@@ -79,4 +86,29 @@ def apply(backbone: Any, method: Any, seed: int = 0) -> AppliedAdapter:
     """
     check_environment()
     resolved = METHODS.resolve(method)
-    return AppliedAdapter(resolved.apply(backbone, architecture_of(backbone), seed))
+    adapter = resolved.apply(backbone, architecture_of(backbone), seed)
+    return AppliedAdapter(adapter, seed)
+
+
+def load_adapter(backbone: Any, directory: str | Path) -> AppliedAdapter:
+    """Applies the adapter of a folder, PEFT's or tfft's, to a plain backbone.
+
+    Args:
+        backbone: The backbone that the adapter was trained on.
+        directory: The folder.
+
+    Returns:
+        The adapter; what the folder held beside the backbone, such as a classifier,
+        is in its `modules`.
+
+    Raises:
+        MissingInputError: When a file is not there.
+        DataError: For a folder that cannot be used; the backbone is unchanged then.
+    """
+    check_environment()
+    adapter, modules = read_adapter(
+        backbone, architecture_of(backbone), Path(directory)
+    )
+    applied = AppliedAdapter(adapter)
+    applied.modules = modules
+    return applied

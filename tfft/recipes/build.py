@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tfft.adapters.method import Adapter, Method
+from tfft.adapters.adapter import Adapter
+from tfft.adapters.method import Method
 from tfft.core.seeds import derive, stream
 from tfft.models.pretrained import Pretrained
 from tfft.recipes.head import take_head

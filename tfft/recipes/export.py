@@ -55,8 +55,7 @@ def export_model(
     expected = _expected(built, task, labels, probes)
     tokenizer = GraphTokenizer(built.pretrained.tokenizer, task.max_length)
     names = [str(label) for label in labels]
-    built.adapter.merge()
-    try:
+    with built.adapter.folded():
         return publish(
             built.network,
             _answer(built.network, task, labels, tokenizer),
@@ -65,8 +64,6 @@ def export_model(
             details={**details, "labels": names, "versions": versions()},
             check=lambda folder: _check(folder, columns, probes, expected),
         )
-    finally:
-        built.adapter.unmerge()
 
 
 def _answer(network: Any, task: Task, labels: Labels, tokenizer: Any) -> Any:

@@ -24,6 +24,7 @@ from tfft.recipes.cost import Cost, estimate
 from tfft.recipes.few_rows import with_defaults
 from tfft.recipes.fit import Loop
 from tfft.recipes.frozen import shortened
+from tfft.recipes.look import look
 from tfft.recipes.messages import interrupted, listed
 from tfft.recipes.optimize import describe_rate
 from tfft.recipes.plan import plan_training
@@ -120,6 +121,7 @@ class _Finetuning:
             self.config.seed,
             divisible_by=self.replicas.count * self.config.accumulation,
         )
+        look(self.method, built, self.task.loss, batches)
         self._fill_in(len(batches), len(prepared.tables.get("validation", ())))
         policy = self._set_precision(built)
         cost = estimate(

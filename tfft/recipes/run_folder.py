@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tfft.adapters.method import Adapter
-from tfft.checkpoints.peft import can_save, load_adapter, save_adapter
+from tfft.adapters.adapter import Adapter
+from tfft.checkpoints.adapters import load_adapter, save_adapter
 from tfft.checkpoints.tensors import load_variables, save_tensors
 from tfft.core.errors import ConfigError, DataError, MissingInputError, OutputInUseError
 from tfft.core.files import (
@@ -191,7 +191,7 @@ def save_weights(
     changed = adapter.changed_base_variables
     if changed:
         save_tensors(folder / _BACKBONE, _named(changed))
-    if can_save(adapter):
+    if adapter.variables:
         save_adapter(
             adapter,
             folder / ADAPTER,
@@ -212,7 +212,7 @@ def load_weights(folder: Path, network: Any, adapter: Adapter) -> None:
     changed = adapter.changed_base_variables
     if changed:
         load_variables(folder / _BACKBONE, _named(changed))
-    if can_save(adapter):
+    if adapter.variables:
         load_adapter(adapter, folder / ADAPTER)
 
 

@@ -1,0 +1,1 @@
+"""Adapters in the format of PEFT, in both directions. One file a kind of adapter."""

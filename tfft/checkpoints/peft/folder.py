@@ -1,0 +1,196 @@
+"""The two files of a PEFT adapter: read with suspicion, written plainly."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import regex
+
+from tfft.core.errors import DataError, MissingInputError, one_of, shorten
+from tfft.models.configuration import read_config
+from tfft.models.weights import read_tensors
+
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+ROOT = "base_model.model."
+# For all patterns of a downloaded file together, which must not keep us busy;
+# matching a name takes microseconds.
+_SECONDS = 0.1
+_LONGEST_PATTERN = 2000
+
+
+@dataclass(frozen=True)
+class Folder:
+    """What an adapter folder holds.
+
+    Attributes:
+        config: The content of `adapter_config.json`.
+        tensors: Arrays by name, without `base_model.model.`.
+        path: Where it is.
+        spent: Seconds that patterns took so far, one for each match.
+    """
+
+    config: Mapping[str, Any]
+    tensors: Mapping[str, np.ndarray]
+    path: Path
+    spent: list[float] = field(default_factory=list)
+
+    def error(self, what: str, *, file: str = CONFIG, **parts: str) -> DataError:
+        """Returns an error that names one of its files."""
+        return DataError(what, where=str(self.path / file), **parts)
+
+    def strings(self, key: str) -> tuple[str, ...]:
+        """Returns a list of names from the config; empty when it is not there.
+
+        Raises:
+            DataError: When it is something else.
+        """
+        value = self.config.get(key) or ()
+        if not isinstance(value, list | tuple) or not all(
+            isinstance(item, str) for item in value
+        ):
+            raise self.error(
+                f"{key}={shorten(value)}",
+                expected="a list of names",
+                fix="save the adapter again with PEFT",
+            )
+        return tuple(value)
+
+    def number(self, key: str, default: Any, low: float, high: float) -> Any:
+        """Returns a number of the config.
+
+        Raises:
+            DataError: When it is none, or out of range.
+        """
+        return self.checked_number(key, self.config.get(key, default), low, high)
+
+    def checked_number(self, key: str, value: Any, low: float, high: float) -> Any:
+        """Returns a value that is a number in a range.
+
+        Raises:
+            DataError: When it is not.
+        """
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not low <= value <= high:
+            raise self.error(
+                f"{key}={shorten(value)}",
+                expected=f"a number from {low:g} to {high:g}",
+                fix="save the adapter again with PEFT",
+            )
+        return value
+
+    def flag(self, key: str) -> bool:
+        """Returns a yes or no of the config; no when it is not there.
+
+        Raises:
+            DataError: When it is neither.
+        """
+        value = self.config.get(key) or False
+        if not isinstance(value, bool):
+            raise self.error(f"{key}={shorten(value)}", expected="true or false")
+        return value
+
+    def refuse_unless_default(self, defaults: Mapping[str, Sequence[Any]]) -> None:
+        """Raises for fields that would change the mathematics.
+
+        Args:
+            defaults: The values that change nothing, by field.
+
+        Raises:
+            DataError: Naming the first such field.
+        """
+        for key, harmless in defaults.items():
+            value = self.config.get(key)
+            if value is not None and value not in harmless:
+                raise self.error(
+                    f"{key}={shorten(value)} is not implemented",
+                    expected=f"{key}={shorten(harmless[0])}",
+                    fix="merge the adapter with PEFT and load the merged model",
+                )
+
+    def matches(self, key: str, pattern: str, name: str, *, whole: bool) -> bool:
+        """Tells whether a regular expression of the config means a module.
+
+        Args:
+            key: The field, for messages.
+            pattern: The expression.
+            name: The module.
+            whole: Whether it must mean the whole name, or its tail after a dot.
+
+        Raises:
+            DataError: When it is none, or takes too long to tell.
+        """
+        shape = pattern if whole else rf"(?:.*\.)?(?:{pattern})"
+        left = _SECONDS - sum(self.spent)
+        started = time.monotonic()
+        try:
+            if len(pattern) > _LONGEST_PATTERN or left <= 0:
+                raise TimeoutError
+            return regex.fullmatch(shape, name, timeout=left) is not None
+        except (regex.error, TimeoutError, RecursionError) as error:
+            slow = isinstance(error, TimeoutError)
+            what = "takes too long to match" if slow else f"is broken: {error}"
+            raise self.error(
+                f"{key}: pattern {shorten(pattern)} {what}",
+                expected="a regular expression for names of modules",
+                fix="list the modules by name",
+            ) from error
+        finally:
+            self.spent.append(time.monotonic() - started)
+
+
+def read_folder(path: Path) -> Folder:
+    """Returns the content of an adapter folder.
+
+    Raises:
+        MissingInputError: When a file is not there, or a pickle in its place.
+        DataError: When one cannot be used.
+    """
+    for name in (CONFIG, WEIGHTS):
+        file = path / name
+        if file.is_symlink() and not file.resolve().is_relative_to(path.resolve()):
+            raise DataError(
+                f"{name} leads to {file.resolve()}",
+                where=str(path),
+                expected="files inside the folder",
+                fix="copy the adapter's own files",
+            )
+        if not file.is_file():
+            pickled = path / "adapter_model.bin"
+            is_pickle = name == WEIGHTS and pickled.exists()
+            raise MissingInputError(
+                f"adapter folder without {name}",
+                where=str(path),
+                fix=f"{pickled.name} is a pickle, which tfft never opens: load it with "
+                "PEFT and save it with safe_serialization=True"
+                if is_pickle
+                else "give the folder that save_pretrained or tfft wrote",
+            )
+    tensors = read_tensors(path / WEIGHTS)
+    config = read_config(path, CONFIG)
+    folder = Folder(config, {_plain(n): v for n, v in tensors.items()}, path)
+    for name, value in folder.tensors.items():
+        if value.dtype.kind not in "fV" or not np.isfinite(value.astype("f4")).all():
+            raise folder.error(
+                f"{name} holds values that are no finite numbers",
+                file=WEIGHTS,
+                fix="train it again",
+            )
+    return folder
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix(ROOT)
+
+
+def unknown_type(folder: Folder, known: Sequence[str]) -> DataError:
+    """Returns the error for an adapter of a kind that tfft does not read."""
+    return folder.error(
+        f"peft_type={shorten(folder.config.get('peft_type'))}",
+        expected=one_of(known),
+        fix="merge the adapter with PEFT and load the merged model",
+    )

@@ -1,0 +1,99 @@
+"""What a kind of PEFT adapter is: a method of tfft and how its weights are kept."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tfft.adapters.adapter import Adapter, Injected
+from tfft.adapters.method import Method
+from tfft.checkpoints.peft.folder import Folder
+from tfft.checkpoints.peft.modules import Module
+from tfft.core.registry import Registry
+from tfft.models.architecture import Architecture
+
+FORMATS = Registry("PEFT adapter type", "tfft.checkpoints.peft")
+
+Pairs = list[tuple[Any, np.ndarray]]
+
+
+class Format(abc.ABC):
+    """One kind of adapter.
+
+    Attributes:
+        name: PEFT's `peft_type`.
+        method: The class of tfft's method.
+        endings: What the names of a module's tensors end in.
+    """
+
+    name: ClassVar[str]
+    method: ClassVar[type[Method]]
+    endings: ClassVar[tuple[str, ...]]
+
+    @abc.abstractmethod
+    def tensors(self, adapter: Adapter) -> dict[str, np.ndarray]:
+        """Returns the tensors of the adapted modules, without a prefix.
+
+        Raises:
+            ConfigError: For an adapter that PEFT cannot hold.
+        """
+
+    @abc.abstractmethod
+    def config(self, adapter: Adapter) -> dict[str, Any]:
+        """Returns the fields of the config that are this kind's own."""
+
+    @abc.abstractmethod
+    def read(
+        self,
+        folder: Folder,
+        architecture: Architecture,
+        modules: Mapping[str, Module],
+        adapted: Mapping[str, Mapping[str, np.ndarray]],
+    ) -> Method:
+        """Returns the method of a folder, all its tensors known to fit.
+
+        Args:
+            folder: The folder.
+            architecture: That of the backbone.
+            modules: What can be adapted.
+            adapted: The tensors of each adapted module, by ending.
+
+        Raises:
+            DataError: For a config or tensors that cannot be used.
+        """
+
+    @abc.abstractmethod
+    def differences(self, ours: Adapter, theirs: Method) -> list[str]:
+        """Returns in what the mathematics of a folder is another than an adapter's."""
+
+    @abc.abstractmethod
+    def values(
+        self,
+        adapter: Adapter,
+        modules: Mapping[str, Module],
+        adapted: Mapping[str, Mapping[str, np.ndarray]],
+    ) -> Pairs:
+        """Returns the adapter's variables with their values from the tensors."""
+
+
+def by_module(adapter: Adapter) -> dict[str, list[Injected]]:
+    """Returns the layers of an adapter by PyTorch's module, parts in their order."""
+    grouped: dict[str, list[Injected]] = {}
+    for one in adapter.injected:
+        grouped.setdefault(one.place.theirs, []).append(one)
+    return {
+        name: sorted(ones, key=lambda one: one.place.part.index)
+        for name, ones in grouped.items()
+    }
+
+
+def format_of(method: Method) -> Format | None:
+    """Returns the format for a method, or None where PEFT has none."""
+    for name in FORMATS.names():
+        kind = FORMATS.get(name)
+        if kind.method is type(method):
+            return kind()
+    return None

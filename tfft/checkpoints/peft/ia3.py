@@ -1,0 +1,122 @@
+"""IA3 as PEFT keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tfft.adapters.adapter import Adapter
+from tfft.adapters.ia3 import IA3
+from tfft.checkpoints.peft.folder import Folder
+from tfft.checkpoints.peft.format import FORMATS, Format, Pairs, by_module
+from tfft.checkpoints.peft.modules import Module, means, modules_of, refuse
+from tfft.core.errors import ConfigError
+from tfft.models.architecture import Architecture
+
+_L = "ia3_l"
+
+
+@FORMATS.register("IA3")
+class IA3Format(Format):
+    """Factors of shape (out, 1), or (1, in) where inputs are multiplied."""
+
+    method = IA3
+    endings = (_L,)
+
+    def tensors(self, adapter: Adapter) -> dict[str, np.ndarray]:
+        """Returns the factors by module; a fused one has 1 where none is adapted.
+
+        Raises:
+            ConfigError: For factors on the inputs of a part of a fused module.
+        """
+        modules = modules_of(adapter.backbone, adapter.architecture)
+        found = {}
+        for name, ones in by_module(adapter).items():
+            inputs, outputs = modules[name].shape
+            if ones[0].layer.on_inputs:
+                if len(modules[name].places) > 1:
+                    raise ConfigError(
+                        f"factors on the inputs of {ones[0].place.name}",
+                        where="save",
+                        expected="factors on outputs, for a part of a fused matrix",
+                    )
+                value = np.array(ones[0].layer.factors).reshape(1, inputs)
+            else:
+                value = np.ones((outputs, 1), "float32")
+                size = outputs // len(modules[name].places)
+                for one in ones:
+                    start = one.place.part.index * size
+                    value[start : start + size, 0] = np.array(one.layer.factors)
+            found[f"{name}.{_L}"] = value
+        return found
+
+    def config(self, adapter: Adapter) -> dict[str, Any]:
+        """Returns IA3Config's fields."""
+        inner = {one.place.theirs for one in adapter.injected if one.layer.on_inputs}
+        return {
+            "fan_in_fan_out": any(
+                layout == "in_out"
+                for one in adapter.injected
+                for _, _, layout in one.place.variables
+            ),
+            "feedforward_modules": sorted(inner),
+            "init_ia3_weights": True,
+        }
+
+    def read(
+        self,
+        folder: Folder,
+        architecture: Architecture,
+        modules: Mapping[str, Module],
+        adapted: Mapping[str, Mapping[str, np.ndarray]],
+    ) -> IA3:
+        """Returns the IA3 of a folder, its tensors known to fit.
+
+        Raises:
+            DataError: For a config or tensors that cannot be used.
+        """
+        inner = folder.config.get("feedforward_modules")
+        if not isinstance(inner, str):
+            inner = folder.strings("feedforward_modules")
+        on_inputs = [
+            name
+            for name in adapted
+            if means(folder, "feedforward_modules", inner, name)
+            or means(folder, "feedforward_modules", inner, architecture.prefix + name)
+        ]
+        problems = []
+        for name, tensors in adapted.items():
+            inputs, outputs = modules[name].shape
+            expected = (1, inputs) if name in on_inputs else (outputs, 1)
+            if tensors[_L].shape != expected:
+                shape = tensors[_L].shape
+                problems.append(f"{name}.{_L} has shape {shape}, not {expected}")
+        refuse(folder, problems)
+        return IA3(target=tuple(adapted), feedforward=tuple(on_inputs))
+
+    def differences(self, ours: Adapter, theirs: IA3) -> list[str]:
+        """Returns in what the mathematics of a folder is another than an adapter's."""
+        mine = self.config(ours)["feedforward_modules"]
+        found = sorted(theirs.feedforward)
+        if found == mine:
+            return []
+        return [f"feedforward_modules={found} in the folder, {mine} in the method"]
+
+    def values(
+        self,
+        adapter: Adapter,
+        modules: Mapping[str, Module],
+        adapted: Mapping[str, Mapping[str, np.ndarray]],
+    ) -> Pairs:
+        """Returns the factors with their values."""
+        pairs: Pairs = []
+        for name, ones in by_module(adapter).items():
+            flat = adapted[name][_L].astype("float32").reshape(-1)
+            for one in ones:
+                own = flat
+                if not one.layer.on_inputs:
+                    own = modules[name].share(flat, one.place, 0)
+                pairs.append((one.layer.factors, own))
+        return pairs

@@ -1,0 +1,126 @@
+"""Reading an adapter folder of PEFT, all of it or nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfft.adapters.adapter import Adapter
+from tfft.adapters.method import Method, expect_plain
+from tfft.checkpoints.peft.base_weights import take
+from tfft.checkpoints.peft.folder import Folder, read_folder, unknown_type
+from tfft.checkpoints.peft.format import FORMATS, Format, Pairs, format_of
+from tfft.checkpoints.peft.modules import (
+    Module,
+    Sorted,
+    modules_of,
+    refuse,
+    targeted,
+)
+from tfft.models.architecture import Architecture
+
+Heads = dict[str, dict[str, np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Read:
+    """A folder understood, before anything is changed.
+
+    Attributes:
+        folder: The folder.
+        kind: Its format.
+        method: What it says.
+        modules: What can be adapted.
+        adapted: The tensors of each adapted module.
+        base: Base variables with their values.
+        heads: Weights beside the backbone, by module.
+    """
+
+    folder: Folder
+    kind: Format
+    method: Method
+    modules: dict[str, Module]
+    adapted: dict[str, dict[str, np.ndarray]]
+    base: Pairs
+    heads: Heads
+
+
+def understand(backbone: Any, architecture: Architecture, path: Path) -> Read:
+    """Returns what a folder says, checked against a backbone that stays as it is.
+
+    Raises:
+        MissingInputError: When a file is not there.
+        DataError: For anything that does not fit or that tfft does not implement.
+    """
+    folder = read_folder(path)
+    if folder.config.get("peft_type") not in FORMATS.names():
+        raise unknown_type(folder, FORMATS.names())
+    kind = FORMATS.get(folder.config["peft_type"])()
+    modules = modules_of(backbone, architecture)
+    tensors = Sorted(folder, architecture, modules, kind.endings)
+    wanted = {one.name for one in targeted(folder, architecture, modules.values())}
+    found = tensors.adapted.keys()
+    problems = [f"{name}.{kind.endings[0]} is missing" for name in wanted - found]
+    problems += [f"{name} is not known" for name in found - wanted]
+    refuse(folder, sorted(problems))
+    method = kind.read(folder, architecture, modules, tensors.adapted)
+    base, whole, heads = take(folder, architecture, backbone, tensors.others)
+    method = dataclasses.replace(method, modules_to_save=whole)
+    return Read(folder, kind, method, modules, tensors.adapted, base, heads)
+
+
+def read_peft(
+    backbone: Any, architecture: Architecture, path: Path, seed: int = 0
+) -> tuple[Adapter, Heads]:
+    """Applies the adapter of a folder to a plain backbone.
+
+    Returns:
+        The adapter, and the weights of heads by module.
+
+    Raises:
+        MissingInputError: When a file is not there.
+        DataError: For a folder that cannot be used; the backbone is unchanged then.
+    """
+    expect_plain(backbone)
+    read = understand(backbone, architecture, path)
+    adapter = read.method.apply(backbone, architecture, seed)
+    _assign(adapter, read)
+    return adapter, read.heads
+
+
+def load_peft(adapter: Adapter, path: Path) -> Heads:
+    """Assigns the weights of a folder to an adapter of the same method.
+
+    Returns:
+        The weights of heads by module.
+
+    Raises:
+        MissingInputError: When a file is not there.
+        DataError: When rank, scale or layers are other than the adapter's.
+    """
+    read = understand(adapter.backbone, adapter.architecture, path)
+    kind = format_of(adapter.method)
+    ours = {one.place.theirs for one in adapter.injected}
+    problems = [f"{name} is missing" for name in sorted(ours - read.adapted.keys())]
+    problems += [f"{name} is not known" for name in sorted(read.adapted.keys() - ours)]
+    if type(read.method) is not type(adapter.method):
+        problems = [f"it holds {read.method.name}, not {adapter.method.name}"]
+    elif not problems:
+        problems = kind.differences(adapter, read.method)
+    if problems:
+        raise read.folder.error(
+            f"another adapter: {'; '.join(problems)}",
+            expected="the adapter of this method",
+            fix="apply the method that it was trained with, or use load_adapter",
+        )
+    _assign(adapter, read)
+    return read.heads
+
+
+def _assign(adapter: Adapter, read: Read) -> None:
+    pairs = read.kind.values(adapter, read.modules, read.adapted)
+    for variable, value in [*pairs, *read.base]:
+        variable.assign(value)

@@ -1,0 +1,205 @@
+"""LoRA, rsLoRA and DoRA as PEFT keeps them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tfft.adapters.adapter import Adapter
+from tfft.adapters.lora import LARGEST_RANK, LoRA
+from tfft.checkpoints.peft.folder import Folder
+from tfft.checkpoints.peft.format import FORMATS, Format, Pairs, by_module
+from tfft.checkpoints.peft.lora_tensors import A, B, Kept, M, kept, values
+from tfft.checkpoints.peft.modules import Module, modules_of, refuse
+from tfft.models.architecture import Architecture
+
+# Fields that change the mathematics, with the values that do not.
+_NOT_IMPLEMENTED: dict[str, tuple] = {
+    "alora_invocation_tokens": ([],),
+    "arrow_config": ({},),
+    "kasa_config": ({},),
+    "layer_replication": ([],),
+    "layers_pattern": ([], ""),
+    "lora_bias": (False,),
+    "monteclora_config": ({},),
+    "target_parameters": ([],),
+    "trainable_token_indices": ([], {}),
+    "use_bdlora": (False, {}),
+    "use_qalora": (False,),
+    "velora_config": ({},),
+}
+
+
+@FORMATS.register("LORA")
+class LoRAFormat(Format):
+    """A of shape (rank, in) and B of shape (out, rank), in float32."""
+
+    method = LoRA
+    endings = (A, B, M)
+
+    def tensors(self, adapter: Adapter) -> dict[str, np.ndarray]:
+        """Returns A, B and magnitudes by module.
+
+        Raises:
+            ConfigError: For DoRA on parts of a fused module.
+        """
+        return {
+            f"{name}.{ending}": value
+            for name, one in self._kept(adapter).items()
+            for ending, value in one.tensors.items()
+        }
+
+    def _kept(self, adapter: Adapter) -> dict[str, Kept]:
+        modules = modules_of(adapter.backbone, adapter.architecture)
+        return {
+            name: kept(modules[name], ones) for name, ones in by_module(adapter).items()
+        }
+
+    def config(self, adapter: Adapter) -> dict[str, Any]:
+        """Returns LoraConfig's fields."""
+        method: LoRA = adapter.method
+        every = self._kept(adapter)
+        rank = Counter(one.rank for one in every.values()).most_common(1)[0][0]
+        alpha = Counter(one.alpha for one in every.values()).most_common(1)[0][0]
+        return {
+            "alpha_pattern": {n: o.alpha for n, o in every.items() if o.alpha != alpha},
+            "bias": method.bias,
+            "fan_in_fan_out": any(
+                layout == "in_out"
+                for one in adapter.injected
+                for _, _, layout in one.place.variables
+            ),
+            "lora_alpha": alpha,
+            "lora_dropout": method.dropout,
+            "r": rank,
+            "rank_pattern": {n: o.rank for n, o in every.items() if o.rank != rank},
+            "use_dora": method.use_dora,
+            "use_rslora": method.use_rslora,
+        }
+
+    def read(
+        self,
+        folder: Folder,
+        architecture: Architecture,
+        modules: Mapping[str, Module],
+        adapted: Mapping[str, Mapping[str, np.ndarray]],
+    ) -> LoRA:
+        """Returns the LoRA of a folder, its tensors known to fit.
+
+        Raises:
+            DataError: For a config or tensors that cannot be used.
+        """
+        folder.refuse_unless_default(_NOT_IMPLEMENTED)
+        rank = folder.number("r", 8, 1, LARGEST_RANK)
+        alpha = folder.number("lora_alpha", 8, 1e-6, 1e9)
+        ranks = self._pattern(folder, "rank_pattern", adapted, rank, 1, LARGEST_RANK)
+        alphas = self._pattern(folder, "alpha_pattern", adapted, alpha, 1e-6, 1e9)
+        use_dora = folder.flag("use_dora")
+        bias = folder.config.get("bias", "none")
+        if bias not in ("none", "all", "lora_only"):
+            raise folder.error(f"bias={bias!r}", expected="none, all or lora_only")
+        problems = [
+            problem
+            for name, tensors in adapted.items()
+            for problem in _misfits(modules[name], tensors, ranks[name], use_dora)
+        ]
+        refuse(folder, problems)
+        return LoRA(
+            rank=rank,
+            alpha=alpha,
+            dropout=folder.number("lora_dropout", 0.0, 0, 0.999),
+            target=tuple(adapted),
+            rank_pattern={n: value for n, value in ranks.items() if value != rank},
+            alpha_pattern={n: value for n, value in alphas.items() if value != alpha},
+            bias=bias,
+            use_rslora=folder.flag("use_rslora"),
+            use_dora=use_dora,
+        )
+
+    def _pattern(
+        self,
+        folder: Folder,
+        key: str,
+        names: Mapping[str, Any],
+        default: float,
+        low: float,
+        high: float,
+    ) -> dict[str, Any]:
+        """Returns a number for each module: of the first pattern that means it."""
+        patterns = folder.config.get(key) or {}
+        if not isinstance(patterns, dict):
+            raise folder.error(f"{key} is no object", expected="numbers by pattern")
+        for pattern, value in patterns.items():
+            folder.checked_number(f"{key}[{pattern!r}]", value, low, high)
+        return {
+            name: next(
+                (
+                    value
+                    for pattern, value in patterns.items()
+                    if folder.matches(key, pattern, name, whole=False)
+                ),
+                default,
+            )
+            for name in names
+        }
+
+    def differences(self, ours: Adapter, theirs: LoRA) -> list[str]:
+        """Returns in what the mathematics of a folder is another than an adapter's."""
+        mine = self.config(ours)
+        found = {
+            "r": theirs.rank,
+            "lora_alpha": theirs.alpha,
+            "use_rslora": theirs.use_rslora,
+            "use_dora": theirs.use_dora,
+            "rank_pattern": dict(theirs.rank_pattern),
+            "alpha_pattern": dict(theirs.alpha_pattern),
+        }
+        return [
+            f"{key}={value} in the folder, {key}={mine[key]} in the method"
+            for key, value in found.items()
+            if mine[key] != value
+        ]
+
+    def values(
+        self,
+        adapter: Adapter,
+        modules: Mapping[str, Module],
+        adapted: Mapping[str, Mapping[str, np.ndarray]],
+    ) -> Pairs:
+        """Returns A, B and magnitudes with their values."""
+        return [
+            pair
+            for name, ones in by_module(adapter).items()
+            for pair in values(modules[name], ones, adapted[name])
+        ]
+
+
+def _misfits(
+    module: Module, tensors: Mapping[str, np.ndarray], rank: int, use_dora: bool
+) -> list[str]:
+    """Returns what keeps a module from taking its tensors."""
+    inputs, outputs = module.shape
+    expected = {A: (rank, inputs), B: (outputs, rank)}
+    if use_dora:
+        expected[M] = (outputs,)
+    problems = [
+        f"{module.name}.{ending} is missing"
+        for ending in expected
+        if ending not in tensors
+    ]
+    for ending, value in tensors.items():
+        if ending not in expected:
+            problems.append(f"{module.name}.{ending} is not known")
+        elif ending == A and value.ndim == 2 and len(value) != rank:
+            problems.append(
+                f"{module.name}.{ending} has rank {len(value)}, not r={rank}"
+            )
+        elif value.shape != expected[ending]:
+            problems.append(
+                f"{module.name}.{ending} has shape {value.shape}, "
+                f"not {expected[ending]}"
+            )
+    return problems

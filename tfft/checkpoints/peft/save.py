@@ -1,0 +1,86 @@
+"""Writing an adapter folder that PEFT reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfft.adapters.adapter import Adapter
+from tfft.checkpoints.peft.base_weights import base_tensors, whole_modules
+from tfft.checkpoints.peft.folder import CONFIG, ROOT, WEIGHTS
+from tfft.checkpoints.peft.format import format_of
+from tfft.checkpoints.tensors import save_tensors
+from tfft.core.errors import ConfigError
+from tfft.core.files import write_json
+
+_LANGUAGE_MODEL = "CAUSAL_LM"
+
+
+def can_save(adapter: Adapter) -> bool:
+    """Tells whether PEFT has a format for the method."""
+    return format_of(adapter.method) is not None
+
+
+def save_peft(
+    adapter: Adapter,
+    folder: Path,
+    *,
+    base_model: str = "",
+    task_type: str | None = None,
+    modules_to_save: Mapping[str, Mapping[str, Any]] | None = None,
+) -> None:
+    """Writes `adapter_config.json` and `adapter_model.safetensors`.
+
+    Args:
+        adapter: An adapter that is neither merged nor switched off.
+        folder: Where to; made if needed.
+        base_model: What `base_model_name_or_path` says.
+        task_type: PEFT's name of the task. Defaults to that of a language model for
+            a family of such, else to that of a bare encoder.
+        modules_to_save: Layers trained in full beside the backbone, by PEFT's names:
+            for each its `weight` and `bias` as PyTorch keeps them.
+
+    Raises:
+        ConfigError: When PEFT has no format for it, or it is merged.
+    """
+    kind = format_of(adapter.method)
+    if kind is None or adapter.state != "active":
+        raise ConfigError(
+            f"no PEFT format for {adapter.method.name}"
+            if kind is None
+            else f"the adapter is {adapter.state}",
+            expected="a LoRA or IA3 adapter beside its base weights",
+            fix='use method="lora"' if kind is None else "call unmerge() first",
+        )
+    heads = dict(modules_to_save or {})
+    if task_type is None:
+        causal = adapter.architecture.causal
+        task_type = _LANGUAGE_MODEL if causal else "FEATURE_EXTRACTION"
+    # A bare encoder has no prefix in PEFT's keys, a model with a head has.
+    has_prefix = heads or task_type == _LANGUAGE_MODEL
+    prefix = adapter.architecture.prefix if has_prefix else ""
+    tensors = {f"{prefix}{n}": v for n, v in kind.tensors(adapter).items()}
+    tensors |= {f"{prefix}{n}": v for n, v in base_tensors(adapter).items()}
+    tensors |= {
+        f"{module}.{name}": np.asarray(value)
+        for module, weights in heads.items()
+        for name, value in weights.items()
+    }
+    whole = [*heads, *whole_modules(adapter)]
+    config = {
+        "base_model_name_or_path": base_model,
+        "inference_mode": True,
+        "modules_to_save": whole or None,
+        "peft_type": kind.name,
+        # Full names: a tail such as output.dense would mean two layers of BERT.
+        "target_modules": sorted({one.place.theirs for one in adapter.injected}),
+        "task_type": task_type,
+        **kind.config(adapter),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    named = {f"{ROOT}{name}": value for name, value in tensors.items()}
+    save_tensors(folder / WEIGHTS, named, {"format": "pt"})
+    write_json(folder / CONFIG, config)
