@@ -127,26 +127,28 @@ def tiny_run(bert_folder, tmp_path_factory):
     )
 
 
-@pytest.fixture
-def make_backbone():
-    """Makes a tiny KerasHub BERT; random but alike each time, without dropout."""
+def tiny_backbone(**changes):
+    """Returns a tiny KerasHub BERT; random but alike each time, without dropout."""
     import keras
     import keras_hub
 
-    def make(**changes):
-        keras.utils.set_random_seed(0)
-        options = {
-            "vocabulary_size": len(VOCABULARY),
-            "num_layers": LAYERS,
-            "num_heads": HEADS,
-            "hidden_dim": HIDDEN,
-            "intermediate_dim": INNER,
-            "max_sequence_length": POSITIONS,
-            "dropout": 0.0,
-        }
-        return keras_hub.models.BertBackbone(**{**options, **changes})
+    keras.utils.set_random_seed(0)
+    options = {
+        "vocabulary_size": len(VOCABULARY),
+        "num_layers": LAYERS,
+        "num_heads": HEADS,
+        "hidden_dim": HIDDEN,
+        "intermediate_dim": INNER,
+        "max_sequence_length": POSITIONS,
+        "dropout": 0.0,
+    }
+    return keras_hub.models.BertBackbone(**{**options, **changes})
 
-    return make
+
+@pytest.fixture
+def make_backbone():
+    """The function `tiny_backbone`."""
+    return tiny_backbone
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""What every registered method must keep to."""
