@@ -1,0 +1,169 @@
+"""A LoRA training step of GPT-2 124 M in tfft and in KerasHub, and the memory of both.
+
+Random weights, rank 8 on query and value, mixed_bfloat16, 4 x 256 tokens. Each side
+runs in processes of its own, in turn, so that a slow minute of the machine meets both.
+
+    python tools/bench_lora.py [--rounds 2] [--steps 6] [--quantised]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any
+
+ROWS, LENGTH, RANK = 4, 256, 8
+SIDES = ("tfft", "keras_hub")
+
+
+def main() -> int:
+    """Runs both sides in turn and prints the ratio."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--quantised", action="store_true")
+    parser.add_argument("--side")
+    options = parser.parse_args()
+    if options.side:
+        print(json.dumps(measure(options.side, options.steps)))
+        return 0
+    sides = ("float32", "int8", "int4") if options.quantised else SIDES
+    found: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
+    for _ in range(options.rounds):
+        for side in sides:
+            found[side].append(_in_a_process(side, options.steps))
+            print(side, found[side][-1], flush=True)
+    if not options.quantised:
+        times = {
+            side: statistics.median(one["step"] for one in runs)
+            for side, runs in found.items()
+        }
+        peaks = {
+            side: max(one["peak_gb"] for one in runs) for side, runs in found.items()
+        }
+        print(f"step: KerasHub / tfft = {times['keras_hub'] / times['tfft']:.2f}")
+        print(f"peak memory, GB: tfft {peaks['tfft']}, KerasHub {peaks['keras_hub']}")
+    return 0
+
+
+def _in_a_process(side: str, steps: int) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, __file__, "--side", side, "--steps", str(steps)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measure(side: str, steps: int) -> dict[str, Any]:
+    """Returns seconds of a step, peak memory and what trains."""
+    import keras
+    import keras_hub
+    import numpy as np
+
+    keras.utils.set_random_seed(0)
+    quantised = side in ("float32", "int8", "int4")
+    backbone = keras_hub.models.GPT2Backbone(
+        vocabulary_size=50257,
+        num_layers=12,
+        num_heads=12,
+        hidden_dim=768,
+        intermediate_dim=3072,
+        max_sequence_length=1024,
+        dropout=0.0,
+        dtype="float32" if quantised else "mixed_bfloat16",
+    )
+    if side in ("int8", "int4"):
+        backbone.quantize(side)
+    ids = np.random.default_rng(0).integers(0, 50257, (ROWS, LENGTH + 1), "int32")
+    batch = {
+        "token_ids": ids[:, :-1],
+        "padding_mask": np.ones((ROWS, LENGTH), "int32"),
+        "labels": ids[:, 1:],
+        "weights": np.ones((ROWS, LENGTH), "float32"),
+    }
+    make = _keras_hub if side == "keras_hub" else _tfft
+    model, step = make(keras, keras_hub, backbone, batch)
+    for _ in range(2):
+        step()
+    times = []
+    for _ in range(steps):
+        started = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - started)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    trainable = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+    stored = sum(int(np.prod(v.shape)) * _width(v) for v in backbone.variables)
+    return {
+        "step": round(statistics.median(times), 3),
+        "peak_gb": round(peak, 2),
+        "trainable": trainable,
+        "weights_gb": round(stored / 1e9, 3),
+    }
+
+
+def _width(variable: Any) -> int:
+    import numpy as np
+
+    kind = str(variable.dtype)
+    return 2 if kind == "bfloat16" else np.dtype(kind).itemsize
+
+
+def _keras_hub(keras: Any, hub: Any, backbone: Any, batch: Any) -> tuple[Any, Any]:
+    """KerasHub's own way: `enable_lora`, then `fit`."""
+    backbone.enable_lora(RANK)
+    model = hub.models.GPT2CausalLM(backbone=backbone, preprocessor=None)
+    model.compile(
+        optimizer=keras.optimizers.Adam(1e-4),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=False,
+    )
+    inputs = {key: batch[key] for key in ("token_ids", "padding_mask")}
+
+    def step() -> None:
+        model.fit(inputs, batch["labels"], batch_size=ROWS, verbose=0)
+
+    return model, step
+
+
+def _tfft(keras: Any, hub: Any, backbone: Any, batch: Any) -> tuple[Any, Any]:
+    """Tfft's adapter under tfft's train step, with the same loss."""
+    import tfft
+    from tfft.training.step import TrainingModel
+
+    tfft.apply(backbone, tfft.LoRA(rank=RANK, target="query,value"))
+    states = backbone(backbone.input)
+    logits = backbone.token_embedding(states, reverse=True)
+    network = keras.Model(backbone.input, logits)
+
+    def objective(outputs: Any, given: Any) -> tuple[Any, Any]:
+        losses = keras.losses.sparse_categorical_crossentropy(
+            given["labels"], outputs, from_logits=True
+        )
+        weights = keras.ops.cast(given["weights"], losses.dtype)
+        return keras.ops.sum(losses * weights), keras.ops.sum(weights)
+
+    model = TrainingModel(network, objective, clip_norm=0)
+    optimizer = keras.optimizers.Adam(1e-4)
+    optimizer.build(model.trainable_variables)
+    model.compile(optimizer=optimizer, jit_compile=False)
+    import tensorflow as tf
+
+    data = tf.data.Dataset.from_tensors(batch)
+
+    def step() -> None:
+        model.fit(data, verbose=0)
+
+    return model, step
+
+
+if __name__ == "__main__":
+    sys.exit(main())
