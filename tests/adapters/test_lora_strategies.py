@@ -103,7 +103,7 @@ def test_lora_plus_hands_over_a_learning_rate_for_b_alone(backbone):
 
 @pytest.mark.parametrize("mode", ["int8", "int4"])
 def test_a_quantised_backbone_takes_float32_adapters(make_backbone, make_batch, mode):
-    backbone = quantised(make_backbone(), mode)
+    backbone = quantised(make_backbone(num_layers=1), mode)
     batch = {key: make_batch()[key] for key in backbone.input}
     before = np.array(backbone(batch)["sequence_output"])
     method = tfft.LoRA(rank=2, target="all-linear")
@@ -119,7 +119,7 @@ def test_a_quantised_backbone_takes_float32_adapters(make_backbone, make_batch, 
     optimizer.build(trained)
     target = np.random.default_rng(1).normal(0, 1, before.shape).astype("float32")
     losses = []
-    for _ in range(6):
+    for _ in range(3):
         with tf.GradientTape() as tape:
             states = backbone(batch, training=True)["sequence_output"]
             loss = tf.reduce_mean((states - target) ** 2)
@@ -160,7 +160,7 @@ def test_adapters_of_quantised_kernels_that_need_their_values(
         tfft.IA3(),
         tfft.Sparse(),
     ):
-        backbone = quantised(make_backbone(), "int8")
+        backbone = quantised(make_backbone(num_layers=1), "int8")
         batch = batch or {key: make_batch()[key] for key in backbone.input}
         before = np.array(backbone(batch)["sequence_output"])
         tfft.apply(backbone, method)
