@@ -159,7 +159,27 @@ def write(folder: Path) -> None:
             inputs["segment_ids"] = np.zeros_like(inputs["token_ids"])
         outputs = loaded.backbone(inputs, training=False)
         states = np.asarray(loaded.architecture.sequence(outputs))
-        save_file({**inputs, "states": states}, folder / case / "states.safetensors")
+        stored = {**inputs, "states": states}
+        logits = _logits(loaded, outputs, states, task, heads)
+        if logits is not None:
+            stored["logits"] = np.ascontiguousarray(logits, "float32")
+        save_file(stored, folder / case / "states.safetensors")
+
+
+def _logits(loaded: Any, outputs: Any, states: Any, task: str, heads: Any) -> Any:
+    """Returns what the head in the adapter's folder makes of the states."""
+    if task == "CAUSAL_LM":
+        return np.asarray(loaded.backbone.token_embedding(states, reverse=True))
+    if not heads:
+        return None
+    if "classifier.dense" in heads:
+        dense, out = heads["classifier.dense"], heads["classifier.out_proj"]
+        inner = np.tanh(states[:, 0] @ dense["weight"].T + dense["bias"])
+        return inner @ out["weight"].T + out["bias"]
+    is_token = task == "TOKEN_CLS"
+    summary = states if is_token else loaded.architecture.pooled(outputs)
+    head = heads["classifier"]
+    return np.asarray(summary) @ head["weight"].T + head["bias"]
 
 
 def read(folder: Path) -> int:
@@ -188,15 +208,22 @@ def read(folder: Path) -> int:
         for row, mask in enumerate(stored["padding_mask"]):
             length = int(mask.sum())
             ids = torch.tensor(stored["token_ids"][row : row + 1, :length]).long()
-            out = model(ids, output_hidden_states=True).hidden_states[-1]
-            ours = stored["states"][row, :length]
-            worst = max(worst, float(np.abs(out[0].detach().numpy() - ours).max()))
+            out = model(ids, output_hidden_states=True)
+            pairs = [(out.hidden_states[-1][0], stored["states"][row, :length])]
+            if "logits" in stored:
+                ours = stored["logits"][row]
+                ours = ours if ours.ndim == 1 else ours[:length]
+                pairs.append((out.logits[0], ours))
+            for theirs, ours in pairs:
+                difference = np.abs(theirs.detach().numpy() - ours).max()
+                worst = max(worst, float(difference))
         missing = [key for key in keys.missing_keys if _is_adapters(key)]
         unexpected = list(keys.unexpected_keys)
         wrong = bool(missing or unexpected or warned or not worst <= TOLERANCE)
         failed += wrong
         print(
-            f"{case:22} missing {len(missing)} unexpected {len(unexpected)} "
+            f"{case:22} {'states and logits' if 'logits' in stored else 'states':17} "
+            f"missing {len(missing)} unexpected {len(unexpected)} "
             f"difference {worst:.1e}{' WRONG' if wrong else ''}"
         )
         for key in [*missing, *unexpected, *warned][:5]:

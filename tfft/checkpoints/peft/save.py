@@ -69,7 +69,9 @@ def save_peft(
         for module, weights in heads.items()
         for name, value in weights.items()
     }
-    whole = [*heads, *whole_modules(adapter)]
+    # A head of several layers is one module of PyTorch, as RoBERTa's classifier.
+    tops = dict.fromkeys(module.split(".")[0] for module in heads)
+    whole = [*tops, *whole_modules(adapter)]
     config = {
         "base_model_name_or_path": base_model,
         "inference_mode": True,
