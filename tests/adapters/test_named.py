@@ -183,3 +183,33 @@ def test_what_cannot_be_meant_is_refused_and_changes_nothing(backbone, states):
     assert applied.active == "default"
     applied.unmerge()
     np.testing.assert_array_equal(states(backbone), before)
+
+
+def test_a_method_that_a_layer_has_of_its_own_is_put_back(backbone, states):
+    from tfft.models.layers import layers_by_path
+
+    path = "transformer_layer_0/self_attention_layer"
+    layer = layers_by_path(backbone)[path]
+    plain, calls = layer._compute_attention, []
+
+    def counted(
+        query,
+        key,
+        value,
+        attention_mask=None,
+        training=None,
+        return_attention_scores=False,
+        use_causal_mask=False,
+    ):
+        calls.append(key.shape[1])
+        return plain(query, key, value, attention_mask, training)
+
+    layer._compute_attention = counted
+    applied = tfft.apply(backbone, tfft.Prefix(length=2))
+    applied.add("more", tfft.Prefix(length=3))
+    states(backbone)
+    assert calls[-1] == 7 + 2 + 3
+    applied.unload()
+    states(backbone)
+    assert calls[-1] == 7
+    assert vars(layer)["_compute_attention"] is counted

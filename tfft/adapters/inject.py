@@ -76,24 +76,32 @@ def intercept(layer: Any, method: str, around: Callable[..., Any]) -> None:
     """
     chain = vars(layer).get(method)
     if not isinstance(chain, _Chain):
-        chain = _Chain(getattr(layer, method))
+        chain = _Chain(getattr(layer, method), vars(layer).get(method))
         setattr(layer, method, chain)
     chain.arounds.append(around)
 
 
 def release(layer: Any, method: str, around: Callable[..., Any]) -> None:
-    """Undoes an interception; after the last, the layer is as its class has it."""
+    """Undoes an interception; after the last, the layer is as it was before."""
     chain = vars(layer)[method]
     chain.arounds.remove(around)
-    if not chain.arounds:
-        delattr(layer, method)
+    if chain.arounds:
+        return
+    delattr(layer, method)
+    if chain.own is not None:
+        setattr(layer, method, chain.own)
 
 
 class _Chain:
-    """A method with what was put around it."""
+    """A method with what was put around it.
 
-    def __init__(self, original: Callable[..., Any]) -> None:
-        self.original, self.arounds = original, []
+    Args:
+        original: The method.
+        own: The same, when it is the layer's own and not that of its class.
+    """
+
+    def __init__(self, original: Callable[..., Any], own: Any) -> None:
+        self.original, self.own, self.arounds = original, own, []
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         step = self.original
