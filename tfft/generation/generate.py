@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -12,6 +13,7 @@ from tfft.core.errors import DataError, nearest
 from tfft.core.seeds import stream
 from tfft.generation.sampling import Sampling, choose
 from tfft.generation.text import GrowingText
+from tfft.models.language_ids import decode
 from tfft.models.tokenizer import Tokenizer
 
 # Prompts are filled up to a multiple, so that few shapes are traced.
@@ -78,9 +80,8 @@ class Generator:
         self.prompts = [np.array(prompt, "int32") for prompt in prompts]
         self.ends = _ends(tokenizer, sampling)
         self.filler = tokenizer.pad_id
-        self.texts = [
-            GrowingText(tokenizer.decode, sampling.stop) for _ in self.prompts
-        ]
+        text_of = functools.partial(decode, tokenizer)
+        self.texts = [GrowingText(text_of, sampling.stop) for _ in self.prompts]
         self.random = [
             stream(sampling.seed, "sampling", row) for row in range(len(prompts))
         ]
@@ -141,7 +142,9 @@ class Generator:
 def _ends(tokenizer: Tokenizer, sampling: Sampling) -> set[int]:
     ends = set() if tokenizer.eos_id is None else {tokenizer.eos_id}
     for token in sampling.stop_tokens:
-        found = token if isinstance(token, int) else tokenizer.library.token_to_id(token)
+        found = (
+            token if isinstance(token, int) else tokenizer.library.token_to_id(token)
+        )
         if found is None or not 0 <= found < tokenizer.vocabulary_size:
             raise DataError(
                 f"the vocabulary has no token {token!r}",

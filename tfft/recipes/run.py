@@ -122,10 +122,12 @@ class Run:
         split = "test" if "test" in tables else "train"
         bad = self.task.bad_rows(tables[split])
         table, notes = without_bad_rows(tables[split], bad, on_bad_rows)
+        unsuited = self.task.unsuited_rows(table, self.built.pretrained.tokenizer)
+        table, further = without_bad_rows(table, unsuited, on_bad_rows)
         table, mended = self.task.mended(table)
         self.task.check_labels(table, self.labels, "given")
         report = self.full_report(table, slice_by)
-        return dataclasses.replace(report, notes=(*notes, *mended))
+        return dataclasses.replace(report, notes=(*notes, *further, *mended))
 
     def evaluate_table(self, table: Table) -> Report:
         """Returns the scores of checked rows."""

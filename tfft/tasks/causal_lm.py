@@ -213,9 +213,7 @@ class CausalLanguageModelling(Task):
     ) -> Encoded:
         """Returns the rows packed, and how many lost tokens to `max_length`."""
         rows = self._learnable(table, tokenizer)
-        examples = packed_examples(
-            rows, tokenizer.pad_id, together=self.padding_free
-        )
+        examples = packed_examples(rows, tokenizer.pad_id, together=self.padding_free)
         return Encoded(examples, cut=sum(row.cut for row in rows))
 
     def build(self, pretrained: Pretrained, labels: Labels, seed: int) -> Any:

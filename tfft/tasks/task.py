@@ -83,6 +83,10 @@ class Task(abc.ABC):
             DataError: When a column is missing.
         """
 
+    def unsuited_rows(self, table: Table, tokenizer: Tokenizer) -> list[BadRow]:
+        """Returns the rows that the task cannot use with a model; by default none."""
+        return []
+
     def mended(self, table: Table) -> tuple[Table, list[str]]:
         """Returns usable rows with small faults mended, and a sentence for each kind.
 

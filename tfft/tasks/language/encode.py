@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +11,12 @@ from tfft.data.batching import Examples
 from tfft.data.conversations import Conversation
 from tfft.data.packing import best_fit_decreasing, pack
 from tfft.models.chat_template import ChatTemplate
+from tfft.models.language_ids import (
+    plain_ids,
+    special_tokens,
+    start_ids,
+    template_ids,
+)
 from tfft.models.tokenizer import Tokenizer
 
 # For models that were never taught a chat: the headings of Alpaca's prompts.
@@ -74,11 +80,13 @@ def encode_conversations(
     rendered = dict(
         zip(chats, _render(conversations, chats, template, answered), strict=True)
     )
+    special = special_tokens(tokenizer)
     results = []
     for index, conversation in enumerate(conversations):
         if index in rendered:
             segments, problem = rendered[index]
-            ids, learned = _chat_ids(segments, tokenizer)
+            problem = _spelled(conversation, special) or problem
+            ids, learned = _chat_ids(segments, tokenizer, set(special.values()))
         else:
             problem = ""
             ids, learned = _plain_ids(conversation, tokenizer, answered)
@@ -106,18 +114,30 @@ def _render(
         [turn._asdict() for turn in conversations[index].turns] for index in chats
     ]
     return [
-        (one.segments, f"the chat template refuses it: {one.problem}" * bool(one.problem))
+        (
+            one.segments,
+            f"the chat template refuses it: {one.problem}" * bool(one.problem),
+        )
         for one in template.render(messages, answered=answered)
     ]
 
 
-def _chat_ids(segments: Segments, tokenizer: Tokenizer) -> tuple[list[int], list[bool]]:
+def _spelled(conversation: Conversation, special: Mapping[str, int]) -> str:
+    """Returns which special token a message spells, whose end it could forge."""
+    for number, turn in enumerate(conversation.turns, start=1):
+        for token in special:
+            if token in turn.content:
+                return f"message {number} spells the special token {token}"
+    return ""
+
+
+def _chat_ids(
+    segments: Segments, tokenizer: Tokenizer, special: set[int]
+) -> tuple[list[int], list[bool]]:
     ids: list[int] = []
     learned: list[bool] = []
-    special = tokenizer.special_ids
-    for part, (_, said) in zip(
-        tokenizer.encode_template([text for text, _ in segments]), segments, strict=True
-    ):
+    parts = template_ids(tokenizer, [text for text, _ in segments])
+    for part, (_, said) in zip(parts, segments, strict=True):
         ids.extend(part)
         marks = [said] * len(part)
         ends = [place for place, token in enumerate(part) if token in special]
@@ -133,8 +153,8 @@ def _plain_ids(
     conversation: Conversation, tokenizer: Tokenizer, answered: bool
 ) -> tuple[list[int], list[bool]]:
     texts = [conversation.prompt, conversation.completion]
-    prompt, completion = tokenizer.encode_plain(texts)
-    start = tokenizer.start_ids
+    prompt, completion = plain_ids(tokenizer, texts)
+    start = start_ids(tokenizer)
     end = [tokenizer.eos_id] if answered and tokenizer.eos_id is not None else []
     ids = [*start, *prompt, *completion, *end]
     before = len(start) + len(prompt)
