@@ -60,6 +60,7 @@ class Generator:
         tokenizer: Its tokenizer.
         prompts: The ids of each prompt, one at least.
         sampling: How to go on, and where to end.
+        first: The number of the first prompt among all.
 
     Raises:
         DataError: For a prompt that leaves no room, or a stop token that the
@@ -72,18 +73,21 @@ class Generator:
         tokenizer: Tokenizer,
         prompts: Sequence[Sequence[int]],
         sampling: Sampling,
+        first: int = 0,
     ) -> None:
         from tfft.models.wiring.wiring import wiring_of
 
-        self.wiring, self.sampling = wiring_of(backbone), sampling
-        _check_lengths(prompts, sampling.max_new_tokens, self.wiring.position_limit)
+        self.wiring, self.sampling, self.first = wiring_of(backbone), sampling, first
+        limit = self.wiring.position_limit
+        _check_lengths(prompts, sampling.max_new_tokens, limit, first)
         self.prompts = [np.array(prompt, "int32") for prompt in prompts]
         self.ends = _ends(tokenizer, sampling)
         self.filler = tokenizer.pad_id
         text_of = functools.partial(decode, tokenizer)
         self.texts = [GrowingText(text_of, sampling.stop) for _ in self.prompts]
         self.random = [
-            stream(sampling.seed, "sampling", row) for row in range(len(prompts))
+            stream(sampling.seed, "sampling", first + row)
+            for row in range(len(prompts))
         ]
         self.finish: list[Any] = [None] * len(prompts)
 
@@ -126,7 +130,7 @@ class Generator:
         if self.finish[row]:
             piece += text.rest()
         if piece:
-            yield Piece(row, piece)
+            yield Piece(self.first + row, piece)
         return token
 
     def run(self) -> list[Generation]:
@@ -140,16 +144,15 @@ class Generator:
 
 
 def _ends(tokenizer: Tokenizer, sampling: Sampling) -> set[int]:
+    library = tokenizer.library
     ends = set() if tokenizer.eos_id is None else {tokenizer.eos_id}
     for token in sampling.stop_tokens:
-        found = (
-            token if isinstance(token, int) else tokenizer.library.token_to_id(token)
-        )
+        found = token if isinstance(token, int) else library.token_to_id(token)
         if found is None or not 0 <= found < tokenizer.vocabulary_size:
             raise DataError(
                 f"the vocabulary has no token {token!r}",
                 where="stop_tokens",
-                fix=nearest(token, tokenizer.library.get_vocab())
+                fix=nearest(token, library.get_vocab())
                 or "give a text with stop= instead",
             )
         ends.add(found)
@@ -157,9 +160,9 @@ def _ends(tokenizer: Tokenizer, sampling: Sampling) -> set[int]:
 
 
 def _check_lengths(
-    prompts: Sequence[Sequence[int]], new: int, limit: int | None
+    prompts: Sequence[Sequence[int]], new: int, limit: int | None, first: int
 ) -> None:
-    for number, prompt in enumerate(prompts, start=1):
+    for number, prompt in enumerate(prompts, start=first + 1):
         if not len(prompt):
             raise DataError(
                 f"prompt {number} has no tokens",

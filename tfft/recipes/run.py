@@ -12,14 +12,17 @@ from tfft.core.environment import check_environment
 from tfft.core.errors import DataError, MissingInputError
 from tfft.data import sources
 from tfft.data.batching import Batches
+from tfft.data.conversations import rows_of
 from tfft.data.rows import OnBadRows, without_bad_rows
 from tfft.data.table import Table
 from tfft.evaluation.board import write_to_board
 from tfft.evaluation.details import Details
 from tfft.evaluation.pictures import pictures
 from tfft.evaluation.report import REPORTS, Report
+from tfft.generation.sampling import Sampling
 from tfft.recipes.build import Built, build
 from tfft.recipes.export import export_model
+from tfft.recipes.generate import generate_with, score_texts
 from tfft.recipes.huggingface import export_run
 from tfft.recipes.report_files import write_report_files
 from tfft.recipes.run_folder import BASE, LOGS, RECORD, load_weights, read_record
@@ -101,6 +104,68 @@ class Run:
             return []
         self.task.check_inputs(table)
         return self.task.answers(self.predictions(table), table, self.labels)
+
+    def generate(
+        self,
+        prompts: Sequence[Any],
+        *,
+        batch_size: int = 16,
+        stream: bool = False,
+        **options: Any,
+    ) -> Any:
+        """Returns what the model writes after prompts.
+
+        Args:
+            prompts: Texts, lists of messages with `role` and `content`, or rows
+                like those of the training.
+            batch_size: Prompts at a time, of any lengths.
+            stream: Returns an iterator that gives each bit of text once it is
+                certain, with the number of its prompt.
+            **options: Those of `Sampling`: `max_new_tokens`, `temperature`, `top_k`,
+                `top_p`, `repetition_penalty`, `stop`, `stop_tokens`, `seed`.
+
+        Returns:
+            A `Generation` for each prompt, with `text`, `token_ids` and `finish`.
+
+        Raises:
+            ConfigError: For a task that does not generate, and for options that
+                cannot be meant.
+            DataError: For a prompt that cannot be used.
+        """
+        return generate_with(
+            self.built.pretrained,
+            self.task,
+            prompts,
+            Sampling(**options),
+            batch_size=batch_size,
+            stream=stream,
+        )
+
+    def score_texts(
+        self,
+        data: Any,
+        scores: Sequence[str] = ("bleu", "rouge", "exact_match"),
+        rows: int = 50,
+        **options: Any,
+    ) -> dict[str, float]:
+        """Returns how near generated answers come to the given ones, 0 to 100.
+
+        Args:
+            data: Anything that holds rows; of several splits, the test split.
+            scores: Of `bleu`, `chrf`, `rouge` and `exact_match`.
+            rows: How many of the rows, the first.
+            **options: Those of `Sampling`.
+
+        Raises:
+            ConfigError: For a task that does not generate, or another score.
+            DataError: For rows that cannot be used.
+        """
+        tables = sources.read(data)
+        table = tables["test" if "test" in tables else "train"]
+        table, _ = without_bad_rows(table, self.task.bad_rows(table), "error")
+        chosen = list(rows_of(table.select(range(min(rows, len(table))))))
+        sampling = Sampling(**options)
+        return score_texts(self.built.pretrained, self.task, chosen, scores, sampling)
 
     def evaluate(
         self,

@@ -303,6 +303,27 @@ class CausalLanguageModelling(Task):
             )
         return [self._prompt(value, number) for number, value in enumerate(inputs, 1)]
 
+    def asked(self, row: Mapping[str, Any]) -> tuple[Any, str]:
+        """Returns a row without its last answer, and that answer.
+
+        Raises:
+            ConfigError: For a plain text, which asks nothing.
+        """
+        one = self.conversations(Table.from_rows([row], "row"))[0]
+        if isinstance(one, Conversation) and one.turns:
+            messages = [turn._asdict() for turn in one.turns]
+            last = max(
+                i for i, turn in enumerate(one.turns) if turn.role == "assistant"
+            )
+            return messages[:last], one.turns[last].content
+        if isinstance(one, Conversation) and one.prompt:
+            return one.prompt, one.completion
+        raise ConfigError(
+            "a row of plain text asks nothing that could be answered",
+            expected="prompts with completions, or conversations",
+            fix="score rows of another form",
+        )
+
     def _prompt(self, value: Any, number: int) -> Conversation:
         if isinstance(value, str):
             if value:

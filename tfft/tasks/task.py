@@ -7,9 +7,10 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from tfft.core.errors import DataError, shorten
+from tfft.core.errors import ConfigError, DataError, shorten
 from tfft.core.registry import Registry
 from tfft.data.batching import Examples
+from tfft.data.conversations import Conversation
 from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
@@ -185,6 +186,27 @@ class Task(abc.ABC):
         Raises:
             DataError: For an input of another form.
         """
+
+    def prompts(self, inputs: Sequence[Any]) -> list[Conversation]:
+        """Returns what a generation goes on from, for tasks that generate.
+
+        Raises:
+            ConfigError: For a task that does not.
+            DataError: For an input of another form.
+        """
+        raise ConfigError(
+            f"{self.name} does not generate",
+            expected="a run of causal_lm",
+            fix="call predict",
+        )
+
+    def asked(self, row: Mapping[str, Any]) -> tuple[Any, str]:
+        """Returns what a row asks, as an input of `prompts`, and its answer.
+
+        Raises:
+            ConfigError: For a task that does not generate.
+        """
+        raise ConfigError(f"{self.name} does not generate", fix="call evaluate")
 
     def check_inputs(self, table: Table) -> None:
         """Raises for a value that is no text; an empty one is a text like any other.
