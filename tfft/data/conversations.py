@@ -131,6 +131,29 @@ def parse_template(
     return Conversation(prompt=prompt, completion=row[target] if answered else "")
 
 
+def parse_table(
+    table: Table, form: str, *, answered: bool = True
+) -> list[Conversation | Problem]:
+    """Returns each row of a table as `parse` does."""
+    return [parse(row, form, answered=answered) for row in rows_of(table)]
+
+
+def parse_templated(
+    table: Table, template: str, target: str, *, answered: bool = True
+) -> list[Conversation | Problem]:
+    """Returns each row of a table as `parse_template` does.
+
+    Raises:
+        DataError: For a column that the table does not have.
+    """
+    for column in (*template_columns(template), *([target] if answered else [])):
+        table.column(column, "task.template")
+    return [
+        parse_template(row, template, target, answered=answered)
+        for row in rows_of(table)
+    ]
+
+
 def template_columns(template: str) -> tuple[str, ...]:
     """Returns the column names in the braces of a template.
 

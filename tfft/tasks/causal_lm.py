@@ -9,14 +9,15 @@ from typing import Any, Literal
 import numpy as np
 
 from tfft.core.config import configuration, require
-from tfft.core.errors import ConfigError, DataError, shorten
+from tfft.core.errors import ConfigError
 from tfft.data.conversations import (
     Conversation,
     Problem,
     detect,
     parse,
+    parse_table,
     parse_template,
-    rows_of,
+    parse_templated,
     template_columns,
 )
 from tfft.data.rows import BadRow
@@ -28,6 +29,7 @@ from tfft.tasks.language.encode import (
     encode_conversations,
     packed_examples,
 )
+from tfft.tasks.language.prompts import asked_form, read_prompts, without_answer
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
 
 Form = Literal[
@@ -146,16 +148,12 @@ class CausalLanguageModelling(Task):
         Raises:
             ConfigError: When the columns are of no form, or of several.
         """
-        form = detect(table) if self.form == "auto" else self.form
-        if form == "template":
-            for column in (*template_columns(self.template), self.target):
-                if answered or column != self.target:
-                    table.column(column, "task.template")
-            return [
-                parse_template(row, self.template, self.target, answered=answered)
-                for row in rows_of(table)
-            ]
-        return [parse(row, form, answered=answered) for row in rows_of(table)]
+        if self.template is None:
+            return parse_table(table, self._form_of(table), answered=answered)
+        return parse_templated(table, self.template, self.target, answered=answered)
+
+    def _form_of(self, table: Table) -> str:
+        return detect(table) if self.form == "auto" else self.form
 
     def bad_rows(self, table: Table, *, labelled: bool = True) -> list[BadRow]:
         """Returns the rows that are no conversations, with the fault of each."""
@@ -196,8 +194,7 @@ class CausalLanguageModelling(Task):
 
     def described(self, table: Table) -> list[tuple[str, ...]]:
         """Returns the form of each row."""
-        form = detect(table) if self.form == "auto" else self.form
-        return [(form,)] * len(table)
+        return [(self._form_of(table),)] * len(table)
 
     def texts(self, table: Table) -> list[tuple[str, ...]]:
         """Returns all that is said in each row."""
@@ -213,7 +210,8 @@ class CausalLanguageModelling(Task):
     ) -> Encoded:
         """Returns the rows packed, and how many lost tokens to `max_length`."""
         rows = self._learnable(table, tokenizer)
-        examples = packed_examples(rows, tokenizer.pad_id, together=self.padding_free)
+        together_in = self.max_length if self.padding_free else 0
+        examples = packed_examples(rows, tokenizer.pad_id, together_in)
         return Encoded(examples, cut=sum(row.cut for row in rows))
 
     def build(self, pretrained: Pretrained, labels: Labels, seed: int) -> Any:
@@ -295,13 +293,7 @@ class CausalLanguageModelling(Task):
         Raises:
             DataError: With the number of an input that is none of these.
         """
-        if isinstance(inputs, str) or not isinstance(inputs, Sequence):
-            raise DataError(
-                f"prompts are {shorten(inputs)}",
-                expected="a list of texts, of lists of messages, or of rows",
-                fix="put it into a list",
-            )
-        return [self._prompt(value, number) for number, value in enumerate(inputs, 1)]
+        return read_prompts(inputs, self._parse_asked)
 
     def asked(self, row: Mapping[str, Any]) -> tuple[Any, str]:
         """Returns a row without its last answer, and that answer.
@@ -309,63 +301,18 @@ class CausalLanguageModelling(Task):
         Raises:
             ConfigError: For a plain text, which asks nothing.
         """
-        one = self.conversations(Table.from_rows([row], "row"))[0]
-        if isinstance(one, Conversation) and one.turns:
-            messages = [turn._asdict() for turn in one.turns]
-            last = max(
-                i for i, turn in enumerate(one.turns) if turn.role == "assistant"
-            )
-            return messages[:last], one.turns[last].content
-        if isinstance(one, Conversation) and one.prompt:
-            return one.prompt, one.completion
-        raise ConfigError(
-            "a row of plain text asks nothing that could be answered",
-            expected="prompts with completions, or conversations",
-            fix="score rows of another form",
-        )
+        return without_answer(self.conversations(Table.from_rows([row], "row"))[0])
 
-    def _prompt(self, value: Any, number: int) -> Conversation:
-        if isinstance(value, str):
-            if value:
-                return Conversation(prompt=value)
-            found: Conversation | Problem = Problem("prompt", "empty text")
-        elif isinstance(value, Mapping):
-            found = self._row_prompt(value, number)
-        else:
-            found = parse({"messages": value}, "messages", answered=False)
-        if isinstance(found, Problem):
-            raise DataError(
-                f"input {number}: {found.reason}",
-                where=found.column,
-                expected="a text, a list of messages with role and content, or a row",
-                fix="mend it",
-            )
-        return found
-
-    def _row_prompt(self, value: Mapping[str, Any], number: int) -> Any:
+    def _parse_asked(self, row: Mapping[str, Any]) -> Conversation | Problem:
         if self.form == "template":
-            return parse_template(value, self.template, self.target, answered=False)
-        table = Table.from_rows([{"completion": "", "output": "", **value}], "inputs")
-        form = _asked_form(table) if self.form == "auto" else self.form
-        return parse(value, form, answered=False)
-
-
-def _asked_form(table: Table) -> str:
-    """Returns the form of a row that only asks: answers need not be there."""
-    for column, form in (
-        ("messages", "messages"),
-        ("conversations", "sharegpt"),
-        ("prompt", "prompt_completion"),
-        ("instruction", "alpaca"),
-    ):
-        if column in table.columns:
-            return form
-    return detect(table)
+            return parse_template(row, self.template, self.target, answered=False)
+        form = asked_form(row) if self.form == "auto" else self.form
+        return parse(row, form, answered=False)
 
 
 def _generates() -> ConfigError:
     return ConfigError(
         "causal_lm has no answers to predict",
         expected="run.generate(prompts)",
-        fix="call generate (tfft generate on the command line)",
+        fix="call generate",
     )

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from tfft.data.batching import Examples
 from tfft.data.conversations import Conversation
 from tfft.data.packing import best_fit_decreasing, pack
@@ -32,6 +30,9 @@ PLAIN_TEMPLATE = """\
 {% endfor -%}
 {% if add_generation_prompt %}### Response:
 {% endif %}"""
+
+# Examples are filled up to a multiple, and full enough with such a share of tokens.
+_STEP, _ENOUGH = 16, 0.95
 
 Segments = Sequence[tuple[str, bool]]
 
@@ -172,18 +173,19 @@ def _checked(
     return Learnable(ids[:max_length], kept, len(ids) > max_length, problem)
 
 
-def packed_examples(rows: Sequence[Learnable], pad: int, *, together: bool) -> Examples:
+def packed_examples(rows: Sequence[Learnable], pad: int, together_in: int) -> Examples:
     """Returns rows for batches, several in one example or each in its own.
 
     Args:
         rows: Without problems.
         pad: The id at padded places.
-        together: Whether to fill examples up with several rows.
+        together_in: The most tokens of an example of several rows; 0 for one row
+            in each.
     """
     lengths = [len(row.token_ids) for row in rows]
     groups = [[index] for index in range(len(rows))]
-    if together:
-        groups = best_fit_decreasing(lengths, _capacity(max(lengths, default=0)))
+    if together_in:
+        groups = _filled(lengths, together_in)
     tokens, positions, sequences = pack([row.token_ids for row in rows], groups)
     places, labels = [], []
     for ids, starts, group in zip(tokens, positions, groups, strict=True):
@@ -211,10 +213,22 @@ def packed_examples(rows: Sequence[Learnable], pad: int, *, together: bool) -> E
     )
 
 
-def _capacity(longest: int) -> int:
-    """Returns the tokens of a packed example: no more than the longest row needs.
+def _filled(lengths: Sequence[int], max_length: int) -> list[list[int]]:
+    """Returns which rows share an example, as short as leaves little padding.
 
     Attention compares every pair of tokens of an example, so that longer ones cost
-    more without holding less padding.
+    more; but when every row is a little longer than half of an example, half of it
+    would be padding.
     """
-    return int(np.ceil(longest / 16) * 16)
+    longest = max(lengths, default=0)
+    best: list[list[int]] = []
+    least = 0.0
+    for times in (1, 2, 4):
+        capacity = min(-(-longest * times // _STEP) * _STEP, max(max_length, longest))
+        groups = best_fit_decreasing(lengths, capacity)
+        share = sum(lengths) / max(1, len(groups) * capacity)
+        if share > least:
+            best, least = groups, share
+        if share >= _ENOUGH:
+            break
+    return best

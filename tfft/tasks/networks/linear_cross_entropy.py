@@ -50,7 +50,7 @@ def linear_cross_entropy(
     1.386294
     """
     loss = _Chunked(labels, label_smoothing, z_loss, chunk, matrix.shape[0])
-    matrix = tf.convert_to_tensor(matrix)
+    states, matrix = tf.convert_to_tensor(states), tf.convert_to_tensor(matrix)
     if not trains:
         losses, hits, _ = loss.forward(states, matrix, gradient=False)
         return losses, hits
