@@ -109,8 +109,9 @@ def loss_and_gradients(backbone: Any, rows: Any) -> tuple[float, list[np.ndarray
     objective = CausalLanguageModelling().loss
     model = TrainingModel(CausalLM(backbone), objective)
     batches = Batches(rows, len(rows))
-    total, weight, gradients = model.gradients(batches.batch(np.arange(len(rows))))
-    return float(total) / float(weight), [np.asarray(one) for one in gradients]
+    loss, weight, gradients = model.sums(batches.batch(np.arange(len(rows))))
+    count = float(weight)
+    return float(loss) / count, [np.asarray(one) / count for one in gradients]
 
 
 def step_of_ours(options: argparse.Namespace, chunk: int | None = None) -> dict:

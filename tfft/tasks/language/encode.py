@@ -210,6 +210,7 @@ def packed_examples(rows: Sequence[Learnable], pad: int, together_in: int) -> Ex
             "label_positions": 0,
             "labels": -1,
         },
+        sources=groups,
     )
 
 
