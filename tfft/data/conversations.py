@@ -262,6 +262,13 @@ def _message_problem(
     return "" if message[content_key].strip() else "empty content"
 
 
+def said_in(one: Conversation | Problem) -> tuple[str, ...]:
+    """Returns every text of a row; none of one that cannot be used."""
+    if isinstance(one, Problem):
+        return ()
+    return (*(turn.content for turn in one.turns), one.prompt, one.completion)
+
+
 def rows_of(table: Table) -> Iterator[dict[str, Any]]:
     """Yields the rows of a table as dicts."""
     for values in zip(*table.columns.values(), strict=True):

@@ -42,11 +42,11 @@ def evaluate(
     resolved: Task = TASKS.resolve(task)
     pretrained = load_pretrained(model, tokenizer)
     resolved, _ = resolved.suited_to(pretrained)
-    built = build(resolved, METHODS.resolve("full"), pretrained, (), seed=0)
-    if built.network.head_variables:
+    if not resolved.brings_all:
         raise ConfigError(
             f"{resolved.name} has a head that only training makes",
             expected="a task that a model brings everything for: causal_lm",
             fix="fine-tune, then evaluate the run",
         )
+    built = build(resolved, METHODS.resolve("full"), pretrained, (), seed=0)
     return Run(Path(), resolved, (), built).evaluate(data, on_bad_rows)

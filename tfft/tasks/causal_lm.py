@@ -18,6 +18,7 @@ from tfft.data.conversations import (
     parse_table,
     parse_template,
     parse_templated,
+    said_in,
     template_columns,
 )
 from tfft.data.rows import BadRow
@@ -78,6 +79,7 @@ class CausalLanguageModelling(Task):
 
     evaluation = "language_modelling"
     per_token = True
+    brings_all = True
 
     format: Form = "auto"
     template: str | None = None
@@ -97,12 +99,13 @@ class CausalLanguageModelling(Task):
         require(smoothing, self, "label_smoothing", "from 0 up to but not 1")
         require(self.z_loss >= 0, self, "z_loss", "0 or more")
         require(self.neftune_alpha >= 0, self, "neftune_alpha", "0 or more")
-        fits = (self.template is None) or self.format in ("auto", "template")
-        require(fits, self, "format", "template, beside a template")
-        named = self.template is not None or self.format != "template"
-        require(named, self, "template", "a prompt, for format=template")
         if self.template is not None:
+            fits = self.format in ("auto", "template")
+            require(fits, self, "format", "template, beside a template")
             template_columns(self.template)
+        else:
+            named = self.format != "template"
+            require(named, self, "template", "a prompt, for format=template")
 
     @property
     def form(self) -> str:
@@ -131,14 +134,13 @@ class CausalLanguageModelling(Task):
                 expected="a decoder, such as GPT-2 or Llama",
                 fix="choose another model, or another task",
             )
-        notes = []
-        if pretrained.tokenizer.chat_template is None:
-            notes.append("the model has no chat template; chats get a plain one")
+        plain = pretrained.tokenizer.chat_template is None
+        notes = ["the model has no chat template; chats get a plain one"] * plain
         limit = pretrained.max_length
         if limit is None or self.max_length <= limit:
             return self, notes
-        notes.append(f"max_length is the model's limit, {limit}")
-        return replace(self, max_length=limit), notes
+        limited = replace(self, max_length=limit)
+        return limited, [*notes, f"max_length is the model's limit, {limit}"]
 
     def conversations(
         self, table: Table, *, answered: bool = True
@@ -157,20 +159,14 @@ class CausalLanguageModelling(Task):
 
     def bad_rows(self, table: Table, *, labelled: bool = True) -> list[BadRow]:
         """Returns the rows that are no conversations, with the fault of each."""
-        return [
-            BadRow(row, one.column, one.reason)
-            for row, one in enumerate(self.conversations(table, answered=labelled))
-            if isinstance(one, Problem)
-        ]
+        found = enumerate(self.conversations(table, answered=labelled))
+        return [BadRow(row, *one) for row, one in found if isinstance(one, Problem)]
 
     def unsuited_rows(self, table: Table, tokenizer: Tokenizer) -> list[BadRow]:
         """Returns the rows that the chat template refuses, or with nothing to learn."""
-        column = next(iter(table.columns))
-        return [
-            BadRow(row, column, one.problem)
-            for row, one in enumerate(self._learnable(table, tokenizer))
-            if one.problem
-        ]
+        column, found = next(iter(table.columns)), self._learnable(table, tokenizer)
+        bad = [(row, one.problem) for row, one in enumerate(found) if one.problem]
+        return [BadRow(row, column, problem) for row, problem in bad]
 
     def _learnable(self, table: Table, tokenizer: Tokenizer) -> list[Learnable]:
         conversations = self.conversations(table)
@@ -198,19 +194,14 @@ class CausalLanguageModelling(Task):
 
     def texts(self, table: Table) -> list[tuple[str, ...]]:
         """Returns all that is said in each row."""
-        return [
-            (*(turn.content for turn in one.turns), one.prompt, one.completion)
-            if isinstance(one, Conversation)
-            else ()
-            for one in self.conversations(table)
-        ]
+        return [said_in(one) for one in self.conversations(table)]
 
     def encode(
         self, table: Table, tokenizer: Tokenizer, labels: Labels | None
     ) -> Encoded:
         """Returns the rows packed, and how many lost tokens to `max_length`."""
         rows = self._learnable(table, tokenizer)
-        together_in = self.max_length if self.padding_free else 0
+        together_in = self.max_length * self.padding_free
         examples = packed_examples(rows, tokenizer.pad_id, together_in)
         return Encoded(examples, cut=sum(row.cut for row in rows))
 
@@ -268,11 +259,10 @@ class CausalLanguageModelling(Task):
         """Refuses: a SavedModel has no loop that generates.
 
         Raises:
-            ConfigError: Always.
+            ConfigError: Naming `export_huggingface`.
         """
         raise ConfigError(
-            "causal_lm has no SavedModel",
-            fix="merge the adapter and write a Hugging Face folder instead",
+            "causal_lm has no SavedModel", fix="call export_huggingface instead"
         )
 
     def rows(self, inputs: Sequence[Any]) -> Table:
@@ -284,11 +274,7 @@ class CausalLanguageModelling(Task):
         raise _generates()
 
     def prompts(self, inputs: Sequence[Any]) -> list[Conversation]:
-        """Returns what a generation goes on from.
-
-        Args:
-            inputs: Texts, lists of messages, or rows in the task's form, whose
-                answers are not looked at.
+        """Returns texts, lists of messages, or rows without answers in one form.
 
         Raises:
             DataError: With the number of an input that is none of these.
@@ -311,8 +297,5 @@ class CausalLanguageModelling(Task):
 
 
 def _generates() -> ConfigError:
-    return ConfigError(
-        "causal_lm has no answers to predict",
-        expected="run.generate(prompts)",
-        fix="call generate",
-    )
+    fix = "call run.generate(prompts)"
+    return ConfigError("causal_lm has no answers to predict", fix=fix)

@@ -47,6 +47,7 @@ class Task(abc.ABC):
         name: What users call it.
         evaluation: Name of the report that suits its predictions.
         per_token: Whether the network answers for each token, not for each example.
+        brings_all: Whether a model needs no new head for it.
         text: The columns with text.
         max_length: The most tokens of an example.
     """
@@ -54,6 +55,7 @@ class Task(abc.ABC):
     name: ClassVar[str]
     evaluation: ClassVar[str]
     per_token: ClassVar[bool] = False
+    brings_all: ClassVar[bool] = False
     text: tuple[str, ...]
     max_length: int
 
