@@ -147,9 +147,7 @@ def _activations(backbone: Any, rows: int, length: int, half: bool) -> int:
 def _passing(backbone: Any, rows: int, length: int) -> int:
     """Returns the bytes of a forward pass that nothing goes back through."""
     inner, unit, score = _PASSING
-    widest = max(
-        inner * backbone.intermediate_dim, score * _heads(backbone) * length
-    )
+    widest = max(inner * backbone.intermediate_dim, score * _heads(backbone) * length)
     return rows * length * (widest + unit * backbone.hidden_dim)
 
 
