@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ class Examples:
     sequences: Mapping[str, Sequence[Sequence[int]]]
     values: Mapping[str, np.ndarray]
     padding: Mapping[str, int]
-    sources: Sequence[Sequence[int]] = ()
+    sources: Sequence[Sequence[int]] = field(default=(), kw_only=True)
 
     def __len__(self) -> int:
         return len(self.sequences["token_ids"])
