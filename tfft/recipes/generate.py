@@ -8,6 +8,9 @@ from typing import Any
 from tfft.core.config import configuration, require
 from tfft.core.environment import check_environment
 from tfft.core.errors import DataError
+from tfft.data import sources
+from tfft.data.conversations import rows_of
+from tfft.data.rows import without_bad_rows
 from tfft.generation.generate import Generation, Generator, Piece
 from tfft.generation.sampling import Sampling
 from tfft.models.pretrained import Pretrained, load_pretrained
@@ -115,8 +118,9 @@ def prompt_ids(
 def score_texts(
     pretrained: Pretrained,
     task: Task,
-    rows: Sequence[dict[str, Any]],
+    data: Any,
     scores: Sequence[str],
+    rows: int,
     sampling: Sampling,
 ) -> dict[str, float]:
     """Returns how near generated answers come to the given ones.
@@ -124,13 +128,21 @@ def score_texts(
     Args:
         pretrained: The decoder.
         task: A task that generates.
-        rows: Rows with answers.
+        data: Anything that holds rows; of several splits, the test split.
         scores: Names of scores of `text_scores`.
+        rows: How many of the rows, the first.
         sampling: How to generate.
+
+    Raises:
+        DataError: For rows that cannot be used.
     """
     from tfft.evaluation.text_scores import text_scores
 
-    asked, references = zip(*map(task.asked, rows), strict=True)
+    tables = sources.read(data)
+    table = tables["test" if "test" in tables else "train"]
+    table, _ = without_bad_rows(table, task.bad_rows(table), "error")
+    chosen = rows_of(table.select(range(min(rows, len(table)))))
+    asked, references = zip(*map(task.asked, chosen), strict=True)
     answers = generate_with(
         pretrained, task, asked, sampling, batch_size=16, stream=False
     )

@@ -12,7 +12,6 @@ from tfft.core.environment import check_environment
 from tfft.core.errors import DataError, MissingInputError
 from tfft.data import sources
 from tfft.data.batching import Batches
-from tfft.data.conversations import rows_of
 from tfft.data.rows import OnBadRows, without_bad_rows
 from tfft.data.table import Table
 from tfft.evaluation.board import write_to_board
@@ -160,12 +159,8 @@ class Run:
             ConfigError: For a task that does not generate, or another score.
             DataError: For rows that cannot be used.
         """
-        tables = sources.read(data)
-        table = tables["test" if "test" in tables else "train"]
-        table, _ = without_bad_rows(table, self.task.bad_rows(table), "error")
-        chosen = list(rows_of(table.select(range(min(rows, len(table))))))
-        sampling = Sampling(**options)
-        return score_texts(self.built.pretrained, self.task, chosen, scores, sampling)
+        pretrained, sampling = self.built.pretrained, Sampling(**options)
+        return score_texts(pretrained, self.task, data, scores, rows, sampling)
 
     def evaluate(
         self,

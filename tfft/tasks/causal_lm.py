@@ -240,10 +240,8 @@ class CausalLanguageModelling(Task):
         self, outputs: Any, encoded: Encoded, table: Table, labels: Labels
     ) -> Any:
         """Returns loss and hit of every label, shape (labels, 2)."""
-        counts = map(len, encoded.examples.sequences["labels"])
-        return np.concatenate(
-            [one[:count] for one, count in zip(outputs, counts, strict=True)]
-        )
+        pairs = zip(outputs, encoded.examples.sequences["labels"], strict=True)
+        return np.concatenate([one[: len(labels)] for one, labels in pairs])
 
     def answers(
         self, predictions: Any, table: Table, labels: Labels
