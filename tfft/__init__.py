@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from tfft.recipes.huggingface import export_huggingface
     from tfft.recipes.inspect import inspect_data
     from tfft.recipes.run import Run, load
-    from tfft.tasks.multi_label import MultiLabel
     from tfft.tasks.causal_lm import CausalLanguageModelling
+    from tfft.tasks.multi_label import MultiLabel
     from tfft.tasks.networks.causal_lm import CausalLM
     from tfft.tasks.networks.text_classifier import TextClassifier
     from tfft.tasks.networks.token_classifier import TokenClassifier

@@ -6,8 +6,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-import numpy as np
-
 from tfft.core.config import configuration, require
 from tfft.core.errors import ConfigError
 from tfft.data.conversations import (
@@ -29,6 +27,7 @@ from tfft.tasks.language.encode import (
     Learnable,
     encode_conversations,
     packed_examples,
+    sums_by_row,
 )
 from tfft.tasks.language.prompts import asked_form, read_prompts, without_answer
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
@@ -239,9 +238,8 @@ class CausalLanguageModelling(Task):
     def decode(
         self, outputs: Any, encoded: Encoded, table: Table, labels: Labels
     ) -> Any:
-        """Returns loss and hit of every label, shape (labels, 2)."""
-        pairs = zip(outputs, encoded.examples.sequences["labels"], strict=True)
-        return np.concatenate([one[: len(labels)] for one, labels in pairs])
+        """Returns sums of losses, hits and labels of each row, shape (rows, 3)."""
+        return sums_by_row(outputs, encoded.examples, len(table))
 
     def answers(
         self, predictions: Any, table: Table, labels: Labels

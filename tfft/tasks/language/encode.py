@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from tfft.data.batching import Examples
 from tfft.data.conversations import Conversation
 from tfft.data.packing import best_fit_decreasing, pack
@@ -212,6 +214,31 @@ def packed_examples(rows: Sequence[Learnable], pad: int, together_in: int) -> Ex
         },
         sources=groups,
     )
+
+
+def sums_by_row(
+    outputs: Sequence[np.ndarray], examples: Examples, rows: int
+) -> np.ndarray:
+    """Returns sums of losses, hits and labels of the rows that shared examples.
+
+    Args:
+        outputs: Of each example the loss and hit of its labels, padding after them.
+        examples: What `packed_examples` made.
+        rows: The number of rows.
+
+    Returns:
+        Shape (rows, 3), in float64.
+    """
+    sums = np.zeros((rows, 3))
+    sequences = examples.sequences
+    for index, values in enumerate(outputs):
+        places = sequences["label_positions"][index]
+        numbers = np.array(sequences["sequence_ids"][index])[places] - 1
+        owners = np.array(examples.sources[index])[numbers]
+        scores = np.ones((len(places), 3))
+        scores[:, :2] = values[: len(places)]
+        np.add.at(sums, owners, scores)
+    return sums
 
 
 def _filled(lengths: Sequence[int], max_length: int) -> list[list[int]]:
