@@ -6,6 +6,7 @@ import pytest
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
 # Each example with the arguments of its smoke run, and what it must print.
 SMOKE = {
+    "instruction_tuning.py": "held-out loss",
     "query_saved_model.py": None,
     "question_answering.py": "exact_match",
     "text_classification.py": "probabilities",

@@ -25,11 +25,15 @@ if TYPE_CHECKING:
     from tfft.models.tokenizer import read_tokenizer
     from tfft.recipes.apply import apply, load_adapter
     from tfft.recipes.estimate import Estimate, estimate
+    from tfft.recipes.evaluate import evaluate
     from tfft.recipes.finetune import finetune
+    from tfft.recipes.generate import generate
     from tfft.recipes.huggingface import export_huggingface
     from tfft.recipes.inspect import inspect_data
     from tfft.recipes.run import Run, load
+    from tfft.tasks.causal_lm import CausalLanguageModelling
     from tfft.tasks.multi_label import MultiLabel
+    from tfft.tasks.networks.causal_lm import CausalLM
     from tfft.tasks.networks.text_classifier import TextClassifier
     from tfft.tasks.networks.token_classifier import TokenClassifier
     from tfft.tasks.question_answering import QuestionAnswering
@@ -41,6 +45,8 @@ _HOMES = {
     "BitFit": "tfft.adapters.bitfit",
     "Bottleneck": "tfft.adapters.bottleneck",
     "Estimate": "tfft.recipes.estimate",
+    "CausalLM": "tfft.tasks.networks.causal_lm",
+    "CausalLanguageModelling": "tfft.tasks.causal_lm",
     "Full": "tfft.adapters.full",
     "Head": "tfft.adapters.head",
     "IA3": "tfft.adapters.ia3",
@@ -60,8 +66,10 @@ _HOMES = {
     "TokenClassifier": "tfft.tasks.networks.token_classifier",
     "apply": "tfft.recipes.apply",
     "estimate": "tfft.recipes.estimate",
+    "evaluate": "tfft.recipes.evaluate",
     "export_huggingface": "tfft.recipes.huggingface",
     "finetune": "tfft.recipes.finetune",
+    "generate": "tfft.recipes.generate",
     "inspect_data": "tfft.recipes.inspect",
     "load": "tfft.recipes.run",
     "load_adapter": "tfft.recipes.apply",
@@ -73,6 +81,8 @@ __all__ = [
     "IA3",
     "BitFit",
     "Bottleneck",
+    "CausalLM",
+    "CausalLanguageModelling",
     "Estimate",
     "Full",
     "Head",
@@ -93,8 +103,10 @@ __all__ = [
     "__version__",
     "apply",
     "estimate",
+    "evaluate",
     "export_huggingface",
     "finetune",
+    "generate",
     "inspect_data",
     "layers",
     "load",

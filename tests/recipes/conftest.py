@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.language import make_decoder, make_tokenizer
+
+__all__ = ["make_decoder", "make_tokenizer", "tune"]
+
 
 @pytest.fixture(scope="session")
 def tune(bert_folder, make_rows, tmp_path_factory):

@@ -6,6 +6,17 @@ import random
 
 import pytest
 
+from tests.language import make_decoder, make_tokenizer
+
+__all__ = [
+    "letters",
+    "make_decoder",
+    "make_questions",
+    "make_tagged",
+    "make_tokenizer",
+    "tune",
+]
+
 NAMES = ("abba", "dada", "coco", "lulu")
 PLACES = ("xylo", "zeze")
 

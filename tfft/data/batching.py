@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,8 @@ class Examples:
 
     Attributes:
         sequences: Per-token features of unequal length by their batch name:
-            `token_ids`, and `segment_ids` where the model has them.
+            `token_ids`, and `segment_ids` where the model has them. A feature may
+            have another length than the tokens, as the labels of few of them.
         values: Per-row features by their batch name: `labels`, `weights`.
         padding: What fills each sequence feature up.
         sources: The rows that each example was made of, where that is not one each
@@ -32,7 +33,7 @@ class Examples:
     sequences: Mapping[str, Sequence[Sequence[int]]]
     values: Mapping[str, np.ndarray]
     padding: Mapping[str, int]
-    sources: Sequence[Sequence[int]] = ()
+    sources: Sequence[Sequence[int]] = field(default=(), kw_only=True)
 
     def __len__(self) -> int:
         return len(self.sequences["token_ids"])
@@ -143,8 +144,11 @@ class Batches:
         batch: dict[str, np.ndarray] = {}
         for name, sequences in self.examples.sequences.items():
             shape, dtype = self.examples.form(name)
+            longest = max(len(sequences[row]) for row in filled)
             padded = np.full(
-                (self.padded_size, length, *shape), self.examples.padding[name], dtype
+                (self.padded_size, bucket_length(longest), *shape),
+                self.examples.padding[name],
+                dtype,
             )
             for index, row in enumerate(filled):
                 padded[index, : len(sequences[row])] = sequences[row]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tfft.core.errors import DataError, MissingInputError
 from tfft.core.files import write_json, write_text
 from tfft.models.byte_level import read_byte_level
+from tfft.models.chat_template import ChatTemplate, read_chat_template
 from tfft.models.configuration import read_config
 from tfft.models.folder import file_in
 from tfft.models.special_tokens import read_roles, usual_roles
@@ -63,16 +64,21 @@ class Tokenizer:
         roles: The tokens that begin (`bos`) and end (`eos`) a text, pad it (`pad`)
             and so on, as far as the model has them. Defaults to the spellings of
             well-known families.
+        chat_template: How the model writes conversations, if it was taught any.
     """
 
     def __init__(
-        self, tokenizer: tokenizers.Tokenizer, roles: Mapping[str, str] | None = None
+        self,
+        tokenizer: tokenizers.Tokenizer,
+        roles: Mapping[str, str] | None = None,
+        chat_template: ChatTemplate | None = None,
     ) -> None:
         tokenizer.no_padding()
         tokenizer.no_truncation()
         tokenizer.encode_special_tokens = True
         self.library = tokenizer
         self.roles = dict(usual_roles(tokenizer) if roles is None else roles)
+        self.chat_template = chat_template
 
     @property
     def vocabulary_size(self) -> int:
@@ -187,10 +193,12 @@ class Tokenizer:
     def save(self, folder: Path) -> None:
         """Writes `tokenizer.json` and `tokenizer_config.json` into a folder."""
         write_text(folder / "tokenizer.json", self.to_json())
-        roles = {f"{role}_token": token for role, token in self.roles.items()}
+        config = {f"{role}_token": token for role, token in self.roles.items()}
+        if self.chat_template is not None:
+            config["chat_template"] = self.chat_template.source
         write_json(
             folder / "tokenizer_config.json",
-            {"tokenizer_class": "PreTrainedTokenizerFast", **roles},
+            {"tokenizer_class": "PreTrainedTokenizerFast", **config},
         )
 
 
@@ -226,7 +234,8 @@ def read_tokenizer(folder: Path) -> Tokenizer:
             expected="tokenizer.json, vocab.txt, or vocab.json and merges.txt",
             fix="download the tokenizer files as well",
         )
-    return Tokenizer(tokenizer.library, read_roles(folder, tokenizer.library))
+    roles = read_roles(folder, tokenizer.library)
+    return Tokenizer(tokenizer.library, roles, read_chat_template(folder))
 
 
 def _config(folder: Path) -> dict[str, Any]:

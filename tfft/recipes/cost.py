@@ -138,7 +138,7 @@ def _activations(backbone: Any, rows: int, length: int, half: bool) -> int:
     per_token = (
         inner * backbone.intermediate_dim
         + unit * backbone.hidden_dim
-        + score * backbone.num_heads * length
+        + score * _heads(backbone) * length
     )
     kept = _layers_with_gradient(backbone) * per_token * rows * length
     return kept + _passing(backbone, rows, length)
@@ -147,7 +147,7 @@ def _activations(backbone: Any, rows: int, length: int, half: bool) -> int:
 def _passing(backbone: Any, rows: int, length: int) -> int:
     """Returns the bytes of a forward pass that nothing goes back through."""
     inner, unit, score = _PASSING
-    widest = max(inner * backbone.intermediate_dim, score * backbone.num_heads * length)
+    widest = max(inner * backbone.intermediate_dim, score * _heads(backbone) * length)
     return rows * length * (widest + unit * backbone.hidden_dim)
 
 
@@ -163,6 +163,11 @@ def _layers_with_gradient(backbone: Any) -> int:
         return len(blocks)
     trains = [bool(block.trainable_weights) for block in blocks]
     return len(blocks) - trains.index(True) if any(trains) else 0
+
+
+def _heads(backbone: Any) -> int:
+    """Returns the number of heads, which decoders with few key heads name apart."""
+    return getattr(backbone, "num_heads", None) or backbone.num_query_heads
 
 
 def _dropout(backbone: Any) -> bool:

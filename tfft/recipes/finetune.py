@@ -15,6 +15,8 @@ from tfft.core.environment import check_environment
 from tfft.core.errors import DivergedError, LostWorkerError, OutOfMemoryError
 from tfft.core.signals import termination_as_exception, uninterrupted
 from tfft.data.batching import Batches, Examples
+from tfft.data.rows import without_bad_rows
+from tfft.data.table import Table
 from tfft.evaluation.report import REPORTS, Report
 from tfft.models.precision import compute_policy, set_compute_policy
 from tfft.models.pretrained import Pretrained, load_pretrained
@@ -204,7 +206,8 @@ class _Finetuning:
     ) -> dict[str, Examples]:
         examples = {}
         self._note(self.task.learned_from(prepared.tables["train"], prepared.labels))
-        for split, table in prepared.tables.items():
+        for split in prepared.tables:
+            table = self._suited(prepared, split, pretrained)
             encoded = self.task.encode(table, pretrained.tokenizer, prepared.labels)
             examples[split] = encoded.examples
             if encoded.cut:
@@ -221,6 +224,16 @@ class _Finetuning:
         )
         for note in notes:
             self._say(f"note: {note}")
+
+    def _suited(self, prepared: Prepared, split: str, pretrained: Pretrained) -> Table:
+        """Returns the rows of a split that the model can take, and says which not."""
+        table = prepared.tables[split]
+        bad = self.task.unsuited_rows(table, pretrained.tokenizer)
+        table, notes = without_bad_rows(table, bad, self.config.on_bad_rows)
+        for note in notes:
+            self._say(f"note: {split}: {note}")
+        prepared.tables[split] = table
+        return table
 
     def _set_precision(self, built: Built) -> str:
         from tfft.training.hardware import choose_precision

@@ -18,8 +18,10 @@ from tfft.evaluation.board import write_to_board
 from tfft.evaluation.details import Details
 from tfft.evaluation.pictures import pictures
 from tfft.evaluation.report import REPORTS, Report
+from tfft.generation.sampling import Sampling
 from tfft.recipes.build import Built, build
 from tfft.recipes.export import export_model
+from tfft.recipes.generate import generate_with, score_texts
 from tfft.recipes.huggingface import export_run
 from tfft.recipes.report_files import write_report_files
 from tfft.recipes.run_folder import BASE, LOGS, RECORD, load_weights, read_record
@@ -102,6 +104,64 @@ class Run:
         self.task.check_inputs(table)
         return self.task.answers(self.predictions(table), table, self.labels)
 
+    def generate(
+        self,
+        prompts: Sequence[Any],
+        *,
+        batch_size: int = 16,
+        stream: bool = False,
+        **options: Any,
+    ) -> Any:
+        """Returns what the model writes after prompts.
+
+        Args:
+            prompts: Texts, lists of messages with `role` and `content`, or rows
+                like those of the training.
+            batch_size: Prompts at a time, of any lengths.
+            stream: Returns an iterator that gives each bit of text once it is
+                certain, with the number of its prompt.
+            **options: Those of `Sampling`: `max_new_tokens`, `temperature`, `top_k`,
+                `top_p`, `repetition_penalty`, `stop`, `stop_tokens`, `seed`.
+
+        Returns:
+            A `Generation` for each prompt, with `text`, `token_ids` and `finish`.
+
+        Raises:
+            ConfigError: For a task that does not generate, and for options that
+                cannot be meant.
+            DataError: For a prompt that cannot be used.
+        """
+        return generate_with(
+            self.built.pretrained,
+            self.task,
+            prompts,
+            Sampling(**options),
+            batch_size=batch_size,
+            stream=stream,
+        )
+
+    def score_texts(
+        self,
+        data: Any,
+        scores: Sequence[str] = ("bleu", "rouge", "exact_match"),
+        rows: int = 50,
+        **options: Any,
+    ) -> dict[str, float]:
+        """Returns how near generated answers come to the given ones, 0 to 100.
+
+        Args:
+            data: Anything that holds rows; of several splits, the test split.
+            scores: Of `bleu`, `chrf`, `rouge` and `exact_match`.
+            rows: How many of the rows, the first.
+            **options: Those of `Sampling`.
+
+        Raises:
+            ConfigError: For a task that does not generate, or another score.
+            DataError: For rows that cannot be used.
+        """
+        pretrained, sampling = self.built.pretrained, Sampling(**options)
+        return score_texts(pretrained, self.task, data, scores, rows, sampling)
+
     def evaluate(
         self,
         data: Any,
@@ -122,10 +182,12 @@ class Run:
         split = "test" if "test" in tables else "train"
         bad = self.task.bad_rows(tables[split])
         table, notes = without_bad_rows(tables[split], bad, on_bad_rows)
+        unsuited = self.task.unsuited_rows(table, self.built.pretrained.tokenizer)
+        table, further = without_bad_rows(table, unsuited, on_bad_rows)
         table, mended = self.task.mended(table)
         self.task.check_labels(table, self.labels, "given")
         report = self.full_report(table, slice_by)
-        return dataclasses.replace(report, notes=(*notes, *mended))
+        return dataclasses.replace(report, notes=(*notes, *further, *mended))
 
     def evaluate_table(self, table: Table) -> Report:
         """Returns the scores of checked rows."""

@@ -7,9 +7,10 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from tfft.core.errors import DataError, shorten
+from tfft.core.errors import ConfigError, DataError, shorten
 from tfft.core.registry import Registry
 from tfft.data.batching import Examples
+from tfft.data.conversations import Conversation
 from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
@@ -46,6 +47,7 @@ class Task(abc.ABC):
         name: What users call it.
         evaluation: Name of the report that suits its predictions.
         per_token: Whether the network answers for each token, not for each example.
+        brings_all: Whether a model needs no new head for it.
         text: The columns with text.
         max_length: The most tokens of an example.
     """
@@ -53,6 +55,7 @@ class Task(abc.ABC):
     name: ClassVar[str]
     evaluation: ClassVar[str]
     per_token: ClassVar[bool] = False
+    brings_all: ClassVar[bool] = False
     text: tuple[str, ...]
     max_length: int
 
@@ -82,6 +85,10 @@ class Task(abc.ABC):
         Raises:
             DataError: When a column is missing.
         """
+
+    def unsuited_rows(self, table: Table, tokenizer: Tokenizer) -> list[BadRow]:
+        """Returns the rows that the task cannot use with a model; by default none."""
+        return []
 
     def mended(self, table: Table) -> tuple[Table, list[str]]:
         """Returns usable rows with small faults mended, and a sentence for each kind.
@@ -181,6 +188,27 @@ class Task(abc.ABC):
         Raises:
             DataError: For an input of another form.
         """
+
+    def prompts(self, inputs: Sequence[Any]) -> list[Conversation]:
+        """Returns what a generation goes on from, for tasks that generate.
+
+        Raises:
+            ConfigError: For a task that does not.
+            DataError: For an input of another form.
+        """
+        raise ConfigError(
+            f"{self.name} does not generate",
+            expected="a run of causal_lm",
+            fix="call predict",
+        )
+
+    def asked(self, row: Mapping[str, Any]) -> tuple[Any, str]:
+        """Returns what a row asks, as an input of `prompts`, and its answer.
+
+        Raises:
+            ConfigError: For a task that does not generate.
+        """
+        raise ConfigError(f"{self.name} does not generate", fix="call evaluate")
 
     def check_inputs(self, table: Table) -> None:
         """Raises for a value that is no text; an empty one is a text like any other.

@@ -1,0 +1,162 @@
+"""A language model fine-tuned from beginning to end, as small as can be."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import tfft
+from tfft.core.errors import ConfigError, DataError
+from tfft.tasks.causal_lm import CausalLanguageModelling
+
+PAIRS = [("cat", "Katze"), ("dog", "Hund"), ("fox", "Fuchs"), ("cow", "Kuh")]
+ROWS = [{"prompt": f"{en}=", "completion": de} for en, de in PAIRS] * 6
+ASKED = [{"prompt": f"{en}="} for en, _ in PAIRS]
+
+
+@pytest.fixture
+def train(make_decoder, make_tokenizer, tmp_path):
+    def run(**options):
+        return tfft.finetune(
+            **{
+                "model": make_decoder(hidden_dim=32, num_layers=1),
+                "tokenizer": make_tokenizer(),
+                "data": ROWS,
+                "task": "causal_lm",
+                "method": "full",
+                "output_dir": tmp_path / "run",
+                "epochs": 1,
+                "batch_size": 4,
+                "learning_rate": 1e-2,
+                "validation": 0,
+                "test": 0,
+                "precision": "float32",
+                "overwrite": True,
+                "verbose": 0,
+                **options,
+            }
+        )
+
+    return run
+
+
+def texts(run):
+    return [one.text for one in run.generate(ASKED, max_new_tokens=10)]
+
+
+def test_what_can_be_learned_is_learned_kept_and_loaded(train):
+    # One example a step, of two rows or three.
+    task = {"name": "causal_lm", "max_length": 24, "gradient_checkpointing": True}
+    run = train(epochs=12, batch_size=1, learning_rate=2e-2, task=task, test=ROWS[:4])
+    assert texts(run) == [de for _, de in PAIRS]
+    assert run.metrics["test"]["token_accuracy"] == 1.0
+    loss = run.metrics["test"]["loss"]
+    assert run.metrics["test"]["perplexity"] == pytest.approx(np.exp(loss))
+    assert run.score_texts(ROWS[:4], max_new_tokens=10)["exact_match"] == 100
+    streamed = list(run.generate(ASKED[:2], max_new_tokens=10, stream=True))
+    assert "".join(piece.text for piece in streamed if piece.row == 1) == "Hund"
+    loaded = tfft.load(run.folder)
+    assert texts(loaded) == texts(run)
+    # The chat template came along.
+    [one] = loaded.generate([[{"role": "user", "content": "a"}]], max_new_tokens=2)
+    assert one.finish == "length"
+    assert loaded.evaluate(ROWS[:4]).metrics == run.metrics["test"]
+
+
+def test_rows_that_cannot_be_used_are_told_with_their_numbers(train, tmp_path):
+    good = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    bad = {
+        3: ([{"role": "robot", "content": "a"}, good[1]], "unknown role 'robot'"),
+        4: ([good[0], {"role": "assistant", "content": ""}], "empty content"),
+        5: ([good[0], {"role": "assistant"}], "field content is missing"),
+        6: ([good[0], {"role": "assistant", "content": 5}], "content is int"),
+    }
+    rows = [good, good, *(messages for messages, _ in bad.values()), good]
+    path = tmp_path / "chats.jsonl"
+    path.write_text("\n".join(json.dumps({"messages": one}) for one in rows))
+    with pytest.raises(DataError) as error:
+        train(data=path)
+    problems = tfft.inspect_data(path, task="causal_lm").problems
+    for line, (_, reason) in bad.items():
+        assert f"chats.jsonl:{line}" in str(error.value)
+        assert reason in str(error.value)
+        assert any(f"chats.jsonl:{line}: " in one and reason in one for one in problems)
+
+
+def test_what_the_chat_template_refuses_is_told_or_left_out(train, capsys):
+    good = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    rows = [{"messages": good}] * 3 + [{"messages": [*good, good[1]]}]
+    with pytest.raises(DataError, match=r"two answers in a row.*list row 4"):
+        train(data=rows)
+    run = train(data=rows, on_bad_rows="skip", verbose=1)
+    assert "left out 1 of 4 rows" in capsys.readouterr().out
+    assert run.record["status"] == "complete"
+
+
+def test_truncation_is_counted(train, capsys):
+    train(data=ROWS, task={"name": "causal_lm", "max_length": 8}, verbose=1)
+    shown = capsys.readouterr().out
+    assert "18 of 24 rows are longer than 8 tokens and cut" in shown
+
+
+def test_lora_trains_and_a_frozen_head_stays(train):
+    run = train(method="lora")
+    before = np.array(run.built.pretrained.backbone.token_embedding.embeddings)
+    assert run.record["cost"]["trainable"] < 5_000
+    assert len(texts(run)) == 4
+    loaded = tfft.load(run.folder)
+    after = loaded.built.pretrained.backbone.token_embedding.embeddings
+    assert np.array_equal(before, np.array(after))
+    assert texts(loaded) == texts(run)
+
+
+def test_what_makes_no_sense_is_refused(train, bert_folder, tiny_run):
+    with pytest.raises(ConfigError, match="a decoder, such as GPT-2 or Llama"):
+        train(model=bert_folder, tokenizer=None)
+    with pytest.raises(ConfigError, match="does not generate"):
+        tiny_run.generate(["good"])
+    with pytest.raises(ConfigError, match="batch_size=0"):
+        train().generate(["a"], batch_size=0)
+    with pytest.raises(ConfigError, match=r"run.generate\(prompts\)"):
+        train().predict(["a"])
+    with pytest.raises(ConfigError, match="a head that only training makes"):
+        tfft.evaluate(
+            bert_folder, [{"text": "a", "label": 1}], task="text_classification"
+        )
+
+
+def test_the_models_own_scores_are_those_of_the_plain_loss(
+    make_decoder, make_tokenizer
+):
+    from keras import ops
+
+    backbone, tokenizer = make_decoder(), make_tokenizer()
+    rows = [{"text": "a" * size} for size in (3, 9, 20, 40, 5)]
+    expected = []
+    for row in rows:
+        ids = [*tokenizer.library.encode(row["text"]).ids, tokenizer.eos_id]
+        inputs = {"token_ids": np.array([ids]), "padding_mask": np.ones((1, len(ids)))}
+        logits = backbone.token_embedding(backbone(inputs), reverse=True)[0, :-1]
+        losses = ops.sparse_categorical_crossentropy(
+            np.array(ids[1:]), logits, from_logits=True
+        )
+        expected.extend(np.asarray(losses).tolist())
+    for together in (True, False):
+        task = CausalLanguageModelling(padding_free=together)
+        report = tfft.evaluate(backbone, rows, task=task, tokenizer=tokenizer)
+        assert report.summary["tokens"] == len(expected)
+        # A mean of 77 values near 5.5 in float32.
+        assert report.metrics["loss"] == pytest.approx(np.mean(expected), rel=1e-6)
+
+
+def test_rows_that_share_an_example_are_told_by_their_own_numbers(make_tokenizer):
+    from tfft.data.table import Table
+
+    table = Table.from_rows(ROWS[:4], "rows")
+    task = CausalLanguageModelling(max_length=24)
+    examples = task.encode(table, make_tokenizer(), ()).examples
+    assert len(examples) == 2
+    assert sorted(examples.rows_of([0, 1])) == [0, 1, 2, 3]
+    assert examples.rows_of([1]) == list(examples.sources[1])

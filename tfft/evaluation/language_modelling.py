@@ -1,0 +1,93 @@
+"""The report of a language model: how likely the right tokens were to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tfft.evaluation.details import Details
+from tfft.evaluation.evidence import Evidence, ratio
+from tfft.evaluation.report import REPORTS, Report
+from tfft.evaluation.tables import ReportTable
+
+_LARGEST_LOSS = 700.0  # beyond it a float has no exponential
+
+
+@REPORTS.register("language_modelling")
+@dataclass(frozen=True)
+class LanguageModellingReport(Report):
+    """Scores over all tokens that were to be predicted, each counted once.
+
+    Attributes:
+        summary: Mean loss in nats, its exponential, the share of tokens that were
+            the likeliest, and their number.
+        notes: What was left out, a sentence each.
+        details: What stands behind the scores.
+    """
+
+    monitor = ("loss", False)
+
+    summary: dict[str, float]
+    notes: tuple[str, ...] = ()
+    details: Details | None = None
+
+    @classmethod
+    def make(
+        cls, predictions: np.ndarray, gold: Any, labels: Sequence[Any]
+    ) -> LanguageModellingReport:
+        """Returns the report of rows.
+
+        Args:
+            predictions: Of each row the sum of -log p, how many tokens were the
+                likeliest, and how many there were; shape (rows, 3).
+            gold: Nothing: what was right is in them.
+            labels: None.
+
+        >>> rows = np.array([[0.0, 1.0, 1.0], [np.log(4), 0.0, 1.0]])
+        >>> round(LanguageModellingReport.make(rows, None, ()).metrics["perplexity"], 6)
+        2.0
+        """
+        sums = predictions.sum(axis=0)
+        scores = {name: float(value) for name, value in _scores(sums).items()}
+        return cls({**scores, "tokens": float(sums[2])})
+
+    @classmethod
+    def evidence(
+        cls, predictions: np.ndarray, gold: Any, labels: Sequence[Any]
+    ) -> Evidence:
+        """Returns what is known of each row, from what `make` takes."""
+        means = ratio(predictions[:, 0], predictions[:, 2])
+        return Evidence(
+            predictions,
+            _scores,
+            badness=means,
+            right=[f"{count:.0f} tokens" for count in predictions[:, 2]],
+            answers=[f"loss {mean:.2f}" for mean in means],
+        )
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Loss, perplexity and token accuracy."""
+        return {name: value for name, value in self.summary.items() if name != "tokens"}
+
+    def scores(self) -> dict[str, Any]:
+        """Returns the scores as plain values."""
+        return {"summary": self.summary}
+
+    def tables(self) -> list[ReportTable]:
+        """Returns the scores."""
+        rows = [(name, f"{value:.4f}") for name, value in self.metrics.items()]
+        rows.append(("tokens", f"{self.summary['tokens']:,.0f}"))
+        return [ReportTable("scores", ("", "value"), tuple(rows))]
+
+
+def _scores(sums: np.ndarray) -> dict[str, np.ndarray]:
+    loss = ratio(sums[..., 0], sums[..., 2])
+    return {
+        "loss": loss,
+        "perplexity": np.exp(np.minimum(loss, _LARGEST_LOSS)),
+        "token_accuracy": ratio(sums[..., 1], sums[..., 2]),
+    }

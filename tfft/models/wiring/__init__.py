@@ -1,0 +1,1 @@
+"""Forward passes over a backbone's own layers, one file an architecture."""

@@ -1,0 +1,67 @@
+"""A decoder's states for packed rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from tfft.models.wiring.attention import attention, packed_mask
+from tfft.models.wiring.dropout import Dropouts, draw
+from tfft.models.wiring.wiring import Wiring
+
+
+def decoder_states(
+    wiring: Wiring,
+    token_ids: Any,
+    positions: Any,
+    sequence_ids: Any,
+    *,
+    training: bool = False,
+    gradient_checkpointing: bool = False,
+    disturb: Callable[[Any], Any] | None = None,
+) -> Any:
+    """Returns the states that the head sees, shape (batch, length, hidden).
+
+    Args:
+        wiring: The decoder.
+        token_ids: Shape (batch, length).
+        positions: Place of each token in its sequence, shape (batch, length).
+        sequence_ids: Which sequence of its row each token is of, shape (batch,
+            length); tokens of one see none of another.
+        training: Whether dropout drops.
+        gradient_checkpointing: Keep only what enters each block for the backward
+            pass, and compute the block once more: less memory, a third more time.
+        disturb: Changes the embeddings, as a noise of the training.
+    """
+    mask = packed_mask(sequence_ids)
+    x = wiring.embed(token_ids, positions)
+    if disturb is not None:
+        x = disturb(x)
+    seeds = dict(draw(wiring.embedding_dropouts)) if training else {}
+    for layer in wiring.embedding_dropouts:
+        x = Dropouts(seeds)(layer, x)
+    run = _recomputed if gradient_checkpointing and training else _kept
+    for block in wiring.blocks:
+        seeds = draw(wiring.dropouts(block)) if training else []
+        x = run(wiring, block, x, positions, mask, seeds)
+    return wiring.finish(x)
+
+
+def _kept(
+    wiring: Wiring, block: Any, x: Any, positions: Any, mask: Any, seeds: list
+) -> Any:
+    def attend(query: Any, key: Any, value: Any, drop: Any) -> Any:
+        return attention(query, key, value, mask, drop if seeds else None)
+
+    return wiring.block(block, x, positions, attend, Dropouts(dict(seeds)))
+
+
+def _recomputed(
+    wiring: Wiring, block: Any, x: Any, positions: Any, mask: Any, seeds: list
+) -> Any:
+    def compute(inputs: Any) -> Any:
+        return _kept(wiring, block, inputs, positions, mask, seeds)
+
+    return tf.recompute_grad(compute)(x)

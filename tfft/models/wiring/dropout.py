@@ -1,0 +1,39 @@
+"""Dropout that can be computed twice with one result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+
+class Dropouts:
+    """The dropout layers of a block, their random numbers drawn beforehand.
+
+    Recomputing a block for its gradient must drop what the forward pass dropped,
+    while a Keras dropout layer draws anew in every call.
+
+    Args:
+        seeds: A seed of shape (2,) for each layer by its identity; none drop
+            nothing.
+    """
+
+    def __init__(self, seeds: dict[int, Any]) -> None:
+        self._seeds = seeds
+
+    def __call__(self, layer: Any, x: Any) -> Any:
+        """Returns what a dropout layer leaves of x."""
+        seed = self._seeds.get(id(layer))
+        if seed is None:
+            return x
+        return tf.nn.experimental.stateless_dropout(x, layer.rate, seed)
+
+
+def draw(layers: Sequence[Any]) -> list[tuple[int, Any]]:
+    """Returns the next seed of each layer that drops anything, by its identity."""
+    return [
+        (id(layer), tf.cast(layer.seed_generator.next(), tf.int32))
+        for layer in layers
+        if layer.rate > 0
+    ]

@@ -1,0 +1,52 @@
+"""The scores of a model as its makers left it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tfft.adapters.method import METHODS
+from tfft.core.environment import check_environment
+from tfft.core.errors import ConfigError
+from tfft.data.rows import OnBadRows
+from tfft.evaluation.report import Report
+from tfft.models.pretrained import load_pretrained
+from tfft.recipes.build import build
+from tfft.recipes.run import Run
+from tfft.tasks.task import TASKS, Task
+
+
+def evaluate(
+    model: Any,
+    data: Any,
+    *,
+    task: Any = "causal_lm",
+    tokenizer: Any = None,
+    on_bad_rows: OnBadRows = "error",
+) -> Report:
+    """Returns the report of a model that was not fine-tuned: where training starts.
+
+    Args:
+        model: A Hugging Face folder, a KerasHub preset name or folder, or in Python
+            a KerasHub backbone.
+        data: Anything that holds rows; of several splits, the test split.
+        task: Name or object of a task that needs no head of its own.
+        tokenizer: The tokenizer of a bare backbone.
+        on_bad_rows: What to do with rows that cannot be used.
+
+    Raises:
+        ConfigError: For a task whose head only training makes.
+        DataError: For rows that cannot be used.
+    """
+    check_environment()
+    resolved: Task = TASKS.resolve(task)
+    pretrained = load_pretrained(model, tokenizer)
+    resolved, _ = resolved.suited_to(pretrained)
+    if not resolved.brings_all:
+        raise ConfigError(
+            f"{resolved.name} has a head that only training makes",
+            expected="a task that a model brings everything for: causal_lm",
+            fix="fine-tune, then evaluate the run",
+        )
+    built = build(resolved, METHODS.resolve("full"), pretrained, (), seed=0)
+    return Run(Path(), resolved, (), built).evaluate(data, on_bad_rows)

@@ -1,0 +1,149 @@
+"""Generating from a run or a model: prompts in, texts out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tfft.core.config import configuration, require
+from tfft.core.environment import check_environment
+from tfft.core.errors import DataError
+from tfft.data import sources
+from tfft.data.conversations import rows_of
+from tfft.data.rows import without_bad_rows
+from tfft.generation.generate import Generation, Generator, Piece
+from tfft.generation.sampling import Sampling
+from tfft.models.pretrained import Pretrained, load_pretrained
+from tfft.tasks.language.encode import encode_conversations
+from tfft.tasks.task import TASKS, Task
+
+
+def generate(
+    model: Any,
+    prompts: Sequence[Any],
+    *,
+    task: Any = "causal_lm",
+    tokenizer: Any = None,
+    batch_size: int = 16,
+    stream: bool = False,
+    **options: Any,
+) -> list[Generation] | Iterator[Piece]:
+    """Returns what a model writes after prompts.
+
+    Args:
+        model: A Hugging Face folder, a KerasHub preset name or folder, or in Python
+            a KerasHub decoder. For a run folder use `tfft.load(folder).generate`.
+        prompts: Texts, lists of messages with `role` and `content`, or rows.
+        task: How rows become prompts, name or object.
+        tokenizer: The tokenizer of a bare backbone.
+        batch_size: Prompts at a time, of any lengths.
+        stream: Returns an iterator that gives each bit of text once it is certain.
+        **options: Those of `Sampling`.
+
+    Raises:
+        ConfigError: For options that cannot be meant, or a model that is no decoder.
+        DataError: For a prompt that cannot be used.
+    """
+    check_environment()
+    sampling = Sampling(**options)
+    resolved: Task = TASKS.resolve(task)
+    pretrained = load_pretrained(model, tokenizer)
+    resolved, _ = resolved.suited_to(pretrained)
+    return generate_with(
+        pretrained, resolved, prompts, sampling, batch_size=batch_size, stream=stream
+    )
+
+
+def generate_with(
+    pretrained: Pretrained,
+    task: Task,
+    prompts: Sequence[Any],
+    sampling: Sampling,
+    *,
+    batch_size: int,
+    stream: bool,
+) -> list[Generation] | Iterator[Piece]:
+    """Returns what a loaded decoder writes after prompts; see `generate`."""
+    _Batching(batch_size=batch_size)
+    ids = prompt_ids(pretrained, task, prompts)
+    generators = [
+        Generator(
+            pretrained.backbone,
+            pretrained.tokenizer,
+            ids[start : start + batch_size],
+            sampling,
+            first=start,
+        )
+        for start in range(0, len(ids), batch_size)
+    ]
+    if stream:
+        return (piece for generator in generators for piece in generator)
+    return [one for generator in generators for one in generator.run()]
+
+
+@configuration()
+class _Batching:
+    """How many prompts are computed at a time."""
+
+    batch_size: int
+
+    def __post_init__(self) -> None:
+        require(self.batch_size >= 1, self, "batch_size", "1 or more")
+
+
+def prompt_ids(
+    pretrained: Pretrained, task: Task, prompts: Sequence[Any]
+) -> list[list[int]]:
+    """Returns the ids that a generation goes on from.
+
+    Raises:
+        DataError: For a prompt that the chat template refuses.
+    """
+    encoded = encode_conversations(
+        task.prompts(prompts),
+        pretrained.tokenizer,
+        max_length=task.max_length,
+        answered=False,
+    )
+    for number, one in enumerate(encoded, start=1):
+        if one.problem:
+            raise DataError(
+                f"prompt {number}: {one.problem}",
+                expected="messages that the model was taught to read",
+                fix="mend it",
+            )
+    return [one.token_ids for one in encoded]
+
+
+def score_texts(
+    pretrained: Pretrained,
+    task: Task,
+    data: Any,
+    scores: Sequence[str],
+    rows: int,
+    sampling: Sampling,
+) -> dict[str, float]:
+    """Returns how near generated answers come to the given ones.
+
+    Args:
+        pretrained: The decoder.
+        task: A task that generates.
+        data: Anything that holds rows; of several splits, the test split.
+        scores: Names of scores of `text_scores`.
+        rows: How many of the rows, the first.
+        sampling: How to generate.
+
+    Raises:
+        DataError: For rows that cannot be used.
+    """
+    from tfft.evaluation.text_scores import text_scores
+
+    tables = sources.read(data)
+    table = tables["test" if "test" in tables else "train"]
+    table, _ = without_bad_rows(table, task.bad_rows(table), "error")
+    chosen = rows_of(table.select(range(min(rows, len(table)))))
+    asked, references = zip(*map(task.asked, chosen), strict=True)
+    answers = generate_with(
+        pretrained, task, asked, sampling, batch_size=16, stream=False
+    )
+    return text_scores([one.text for one in answers], references, scores)

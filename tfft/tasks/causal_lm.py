@@ -1,0 +1,297 @@
+"""Causal language modelling: texts, prompts with completions, conversations."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+from tfft.core.config import configuration, require
+from tfft.core.errors import ConfigError
+from tfft.data.conversations import (
+    Conversation,
+    Problem,
+    detect,
+    parse,
+    parse_table,
+    parse_template,
+    parse_templated,
+    said_in,
+    template_columns,
+)
+from tfft.data.rows import BadRow
+from tfft.data.table import Table
+from tfft.models.pretrained import Pretrained
+from tfft.models.tokenizer import Tokenizer
+from tfft.tasks.language.encode import (
+    Learnable,
+    encode_conversations,
+    packed_examples,
+    sums_by_row,
+)
+from tfft.tasks.language.prompts import asked_form, read_prompts, without_answer
+from tfft.tasks.task import TASKS, Encoded, Labels, Task
+
+Form = Literal[
+    "auto", "text", "prompt_completion", "messages", "alpaca", "sharegpt", "template"
+]
+
+
+@TASKS.register("causal_lm")
+@configuration(
+    aliases={
+        "packing": "padding_free",
+        "label_smoothing_factor": "label_smoothing",
+        "neftune_noise_alpha": "neftune_alpha",
+        "cutoff_len": "max_length",
+    }
+)
+class CausalLanguageModelling(Task):
+    """The next token of texts, of completions, or of an assistant's turns.
+
+    Args:
+        format: What the columns are: `text`; `prompt_completion`; `messages`, each
+            a list of dicts with `role` and `content`; `alpaca`, that is
+            `instruction`, perhaps `input`, and `output`; `sharegpt`, that is
+            `conversations`; `template`; or `auto`, by the names of the columns.
+            Defaults to `auto`.
+        template: For plain columns, the prompt with column names in braces:
+            `Translate to German: {source}`. Defaults to none.
+        target: With a template, the column with the answer. Defaults to `target`.
+        max_length: The most tokens of a row; longer rows are cut at their end and
+            counted. Defaults to 1024.
+        train_on_prompt: Whether prompts are learned too, and not only completions
+            and the assistant's turns. Defaults to False.
+        padding_free: Whether several rows share an example, so that next to nothing
+            is padding; none sees another. Defaults to True.
+        label_smoothing: Share of a label's probability that goes to all tokens in
+            training. Defaults to 0.
+        z_loss: Weight of log²Z in training, which keeps logits small. Defaults
+            to 0.
+        neftune_alpha: Size of the noise on embeddings in training. Defaults to 0.
+        gradient_checkpointing: Less memory for more time in training. Defaults to
+            False.
+
+    >>> CausalLanguageModelling(template="{source} =", target="result").form
+    'template'
+    """
+
+    evaluation = "language_modelling"
+    per_token = True
+    brings_all = True
+
+    format: Form = "auto"
+    template: str | None = None
+    target: str = "target"
+    max_length: int = 1024
+    train_on_prompt: bool = False
+    padding_free: bool = True
+    label_smoothing: float = 0.0
+    z_loss: float = 0.0
+    neftune_alpha: float = 0.0
+    gradient_checkpointing: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuses values that make no sense."""
+        require(self.max_length >= 8, self, "max_length", "8 or more tokens")
+        smoothing = 0 <= self.label_smoothing < 1
+        require(smoothing, self, "label_smoothing", "from 0 up to but not 1")
+        require(self.z_loss >= 0, self, "z_loss", "0 or more")
+        require(self.neftune_alpha >= 0, self, "neftune_alpha", "0 or more")
+        if self.template is not None:
+            fits = self.format in ("auto", "template")
+            require(fits, self, "format", "template, beside a template")
+            template_columns(self.template)
+        else:
+            named = self.format != "template"
+            require(named, self, "template", "a prompt, for format=template")
+
+    @property
+    def form(self) -> str:
+        """The form, where it does not depend on the columns."""
+        return "template" if self.template is not None else self.format
+
+    @property
+    def text(self) -> tuple[str, ...]:
+        """No column is text alone in every form."""
+        return ()
+
+    @property
+    def peft_task_type(self) -> str:
+        """CAUSAL_LM."""
+        return "CAUSAL_LM"
+
+    def suited_to(self, pretrained: Pretrained) -> tuple[Task, list[str]]:
+        """Returns the task within the model's length.
+
+        Raises:
+            ConfigError: For a model that is no decoder.
+        """
+        if not pretrained.architecture.causal:
+            raise ConfigError(
+                f"causal_lm with a model of type {pretrained.architecture.name}",
+                expected="a decoder, such as GPT-2 or Llama",
+                fix="choose another model, or another task",
+            )
+        plain = pretrained.tokenizer.chat_template is None
+        notes = ["the model has no chat template; chats get a plain one"] * plain
+        limit = pretrained.max_length
+        if limit is None or self.max_length <= limit:
+            return self, notes
+        limited = replace(self, max_length=limit)
+        return limited, [*notes, f"max_length is the model's limit, {limit}"]
+
+    def conversations(
+        self, table: Table, *, answered: bool = True
+    ) -> list[Conversation | Problem]:
+        """Returns each row in its one form, or what is wrong with it.
+
+        Raises:
+            ConfigError: When the columns are of no form, or of several.
+        """
+        if self.template is None:
+            return parse_table(table, self._form_of(table), answered=answered)
+        return parse_templated(table, self.template, self.target, answered=answered)
+
+    def _form_of(self, table: Table) -> str:
+        return detect(table) if self.form == "auto" else self.form
+
+    def bad_rows(self, table: Table, *, labelled: bool = True) -> list[BadRow]:
+        """Returns the rows that are no conversations, with the fault of each."""
+        found = enumerate(self.conversations(table, answered=labelled))
+        return [BadRow(row, *one) for row, one in found if isinstance(one, Problem)]
+
+    def unsuited_rows(self, table: Table, tokenizer: Tokenizer) -> list[BadRow]:
+        """Returns the rows that the chat template refuses, or with nothing to learn."""
+        column, found = next(iter(table.columns)), self._learnable(table, tokenizer)
+        bad = [(row, one.problem) for row, one in enumerate(found) if one.problem]
+        return [BadRow(row, column, problem) for row, problem in bad]
+
+    def _learnable(self, table: Table, tokenizer: Tokenizer) -> list[Learnable]:
+        conversations = self.conversations(table)
+        return encode_conversations(
+            [one for one in conversations if isinstance(one, Conversation)],
+            tokenizer,
+            max_length=self.max_length,
+            train_on_prompt=self.train_on_prompt,
+        )
+
+    def learn_labels(self, table: Table) -> Labels:
+        """Returns none: the vocabulary is the model's."""
+        return ()
+
+    def check_labels(self, table: Table, labels: Labels, split: str) -> None:
+        """Has nothing to check."""
+
+    def strata(self, table: Table) -> Sequence[Hashable]:
+        """Returns one stratum."""
+        return [""] * len(table)
+
+    def described(self, table: Table) -> list[tuple[str, ...]]:
+        """Returns the form of each row."""
+        return [(self._form_of(table),)] * len(table)
+
+    def texts(self, table: Table) -> list[tuple[str, ...]]:
+        """Returns all that is said in each row."""
+        return [said_in(one) for one in self.conversations(table)]
+
+    def encode(
+        self, table: Table, tokenizer: Tokenizer, labels: Labels | None
+    ) -> Encoded:
+        """Returns the rows packed, and how many lost tokens to `max_length`."""
+        rows = self._learnable(table, tokenizer)
+        together_in = self.max_length * self.padding_free
+        examples = packed_examples(rows, tokenizer.pad_id, together_in)
+        return Encoded(examples, cut=sum(row.cut for row in rows))
+
+    def build(self, pretrained: Pretrained, labels: Labels, seed: int) -> Any:
+        """Returns a `CausalLM` on the backbone."""
+        from tfft.tasks.networks.causal_lm import CausalLM
+
+        return CausalLM(
+            pretrained.backbone,
+            label_smoothing=self.label_smoothing,
+            z_loss=self.z_loss,
+            neftune_alpha=self.neftune_alpha,
+            gradient_checkpointing=self.gradient_checkpointing,
+            seed=seed,
+        )
+
+    def loss(self, outputs: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Returns the sums of the losses and of the weights over the labels.
+
+        Args:
+            outputs: Loss and hit of each label, shape (batch, count, 2).
+            batch: `labels`, shape (batch, count), -1 where there is none, and
+                `weights`, shape (batch,).
+        """
+        from keras import ops
+
+        real = ops.cast(batch["labels"] >= 0, "float32")
+        weights = real * batch["weights"][:, None]
+        return ops.sum(outputs[..., 0] * weights), ops.sum(weights)
+
+    def gold(self, table: Table, labels: Labels) -> Any:
+        """Returns nothing: predictions hold what was right."""
+        return None
+
+    def decode(
+        self, outputs: Any, encoded: Encoded, table: Table, labels: Labels
+    ) -> Any:
+        """Returns sums of losses, hits and labels of each row, shape (rows, 3)."""
+        return sums_by_row(outputs, encoded.examples, len(table))
+
+    def answers(
+        self, predictions: Any, table: Table, labels: Labels
+    ) -> list[dict[str, Any]]:
+        """Refuses: what a language model answers is generated.
+
+        Raises:
+            ConfigError: Naming `generate`.
+        """
+        raise _generates()
+
+    def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
+        """Refuses: a SavedModel has no loop that generates.
+
+        Raises:
+            ConfigError: Naming `export_huggingface`.
+        """
+        raise ConfigError(
+            "causal_lm has no SavedModel", fix="call export_huggingface instead"
+        )
+
+    def rows(self, inputs: Sequence[Any]) -> Table:
+        """Refuses, as `answers` does.
+
+        Raises:
+            ConfigError: Naming `generate`.
+        """
+        raise _generates()
+
+    def prompts(self, inputs: Sequence[Any]) -> list[Conversation]:
+        """Returns texts, lists of messages, or rows without answers in one form.
+
+        Raises:
+            DataError: With the number of an input that is none of these.
+        """
+        return read_prompts(inputs, self._parse_asked)
+
+    def asked(self, row: Mapping[str, Any]) -> tuple[Any, str]:
+        """Returns a row without its last answer, and that answer.
+
+        Raises:
+            ConfigError: For a plain text, which asks nothing.
+        """
+        return without_answer(self.conversations(Table.from_rows([row], "row"))[0])
+
+    def _parse_asked(self, row: Mapping[str, Any]) -> Conversation | Problem:
+        if self.form == "template":
+            return parse_template(row, self.template, self.target, answered=False)
+        form = asked_form(row) if self.form == "auto" else self.form
+        return parse(row, form, answered=False)
+
+
+def _generates() -> ConfigError:
+    fix = "call run.generate(prompts)"
+    return ConfigError("causal_lm has no answers to predict", fix=fix)

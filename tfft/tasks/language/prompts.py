@@ -1,0 +1,99 @@
+"""What users ask of a language model, as conversations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tfft.core.errors import ConfigError, DataError, one_of, shorten
+from tfft.data.conversations import Conversation, Problem, parse
+
+# The column that asks, and the form it belongs to.
+_ASKING = {
+    "messages": "messages",
+    "conversations": "sharegpt",
+    "prompt": "prompt_completion",
+    "instruction": "alpaca",
+}
+
+
+def read_prompts(
+    inputs: Sequence[Any],
+    parse_row: Callable[[Mapping[str, Any]], Conversation | Problem],
+) -> list[Conversation]:
+    """Returns texts, lists of messages or rows as conversations without answers.
+
+    Args:
+        inputs: What users ask.
+        parse_row: Reads a row.
+
+    Raises:
+        DataError: With the number of an input that is none of these.
+    """
+    if isinstance(inputs, str) or not isinstance(inputs, Sequence):
+        raise DataError(
+            f"prompts are {shorten(inputs)}",
+            expected="a list of texts, of lists of messages, or of rows",
+            fix="put it into a list",
+        )
+    return [_prompt(value, number, parse_row) for number, value in enumerate(inputs, 1)]
+
+
+def _prompt(value: Any, number: int, parse_row: Callable[[Any], Any]) -> Conversation:
+    found: Conversation | Problem
+    if isinstance(value, str):
+        found = Conversation(prompt=value) if value else Problem("text", "empty text")
+    elif isinstance(value, Mapping):
+        found = parse_row(value)
+    else:
+        found = parse({"messages": value}, "messages", answered=False)
+    if isinstance(found, Problem):
+        raise DataError(
+            f"prompt {number}: {found.reason}",
+            where=found.column,
+            expected="a text, a list of messages with role and content, or a row",
+            fix="mend it",
+        )
+    return found
+
+
+def asked_form(row: Mapping[str, Any]) -> str:
+    """Returns the form of a row that only asks: the answer need not be there.
+
+    Raises:
+        DataError: For a row that asks nothing.
+
+    >>> asked_form({"instruction": "Say hello."})
+    'alpaca'
+    """
+    for column, form in _ASKING.items():
+        if column in row:
+            return form
+    raise DataError(
+        f"a row of {', '.join(map(str, row))} asks nothing",
+        expected=one_of(_ASKING),
+        fix="give the text itself as the prompt",
+    )
+
+
+def without_answer(one: Conversation | Problem) -> tuple[Any, str]:
+    """Returns what a conversation asks last, as a prompt, and the answer given.
+
+    Raises:
+        ConfigError: For a plain text, which asks nothing.
+
+    >>> without_answer(Conversation(prompt="2+2=", completion="4"))
+    ('2+2=', '4')
+    """
+    if isinstance(one, Conversation) and one.turns:
+        messages = [turn._asdict() for turn in one.turns]
+        said = [turn.role == "assistant" for turn in one.turns]
+        last = len(said) - 1 - said[::-1].index(True)
+        return messages[:last], one.turns[last].content
+    if isinstance(one, Conversation) and one.prompt:
+        return one.prompt, one.completion
+    raise ConfigError(
+        "a row of plain text asks nothing that could be answered",
+        expected="prompts with completions, or conversations",
+        fix="score rows of another form",
+    )

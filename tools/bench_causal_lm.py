@@ -1,0 +1,305 @@
+"""Figures of causal_lm: packing, memory of the head, and speed beside KerasHub.
+
+    python tools/bench_causal_lm.py packing --data alpaca.json --tokenizer smollm2
+    python tools/bench_causal_lm.py memory
+    python tools/bench_causal_lm.py speed --data alpaca.json --tokenizer smollm2
+
+Each case runs in a process of its own, so that its peak memory is its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+GPT2 = {
+    "vocabulary_size": 50257,
+    "num_layers": 12,
+    "num_heads": 12,
+    "hidden_dim": 768,
+    "intermediate_dim": 3072,
+    "max_sequence_length": 1024,
+    "dropout": 0.0,
+}
+
+
+def examples(options: argparse.Namespace, padding_free: bool) -> Any:
+    """Returns encoded rows of the data."""
+    from tfft.data.table import Table
+    from tfft.models.tokenizer import read_tokenizer
+    from tfft.tasks.causal_lm import CausalLanguageModelling
+
+    rows = json.loads(options.data.read_text())[: options.rows]
+    table = Table.from_rows(rows, options.data.name)
+    task = CausalLanguageModelling(
+        max_length=options.max_length, padding_free=padding_free
+    )
+    tokenizer = read_tokenizer(options.tokenizer)
+    bad = {one.row for one in task.unsuited_rows(table, tokenizer)}
+    usable = table.select([row for row in range(len(table)) if row not in bad])
+    return task.encode(usable, tokenizer, ()).examples
+
+
+def gpt2(**changes: Any) -> Any:
+    """Returns a GPT-2 of 124 M parameters, random but alike each time."""
+    import keras
+    import keras_hub
+
+    keras.utils.set_random_seed(0)
+    return keras_hub.models.GPT2Backbone(**{**GPT2, **changes})
+
+
+def llama() -> Any:
+    """Returns a small Llama with GPT-2's vocabulary."""
+    import keras
+    import keras_hub
+
+    keras.utils.set_random_seed(0)
+    return keras_hub.models.LlamaBackbone(
+        vocabulary_size=50257,
+        num_layers=4,
+        num_query_heads=4,
+        num_key_value_heads=2,
+        hidden_dim=64,
+        intermediate_dim=128,
+        tie_word_embeddings=True,
+    )
+
+
+def packed_equals_unpacked(options: argparse.Namespace) -> dict[str, Any]:
+    """Compares loss and gradients of packed rows with those of rows alone."""
+    small = {"num_layers": 4, "num_heads": 4, "hidden_dim": 64, "intermediate_dim": 128}
+    results = {}
+    for name, backbone in (("gpt2", gpt2(**small)), ("llama", llama())):
+        packed, alone = (
+            loss_and_gradients(backbone, examples(options, together))
+            for together in (True, False)
+        )
+        pairs = list(zip(packed[1], alone[1], strict=True))
+        whole = np.linalg.norm([np.linalg.norm(one) for one in alone[1]])
+        results[name] = {
+            "loss": packed[0],
+            "loss_relative": abs(packed[0] / alone[0] - 1),
+            # A key's bias has a gradient of 0, so of rounding alone: left out.
+            "gradient_relative": max(
+                float(np.linalg.norm(a - b) / np.linalg.norm(b))
+                for a, b in pairs
+                if np.linalg.norm(b) > 1e-6 * whole
+            ),
+        }
+    return results
+
+
+def loss_and_gradients(backbone: Any, rows: Any) -> tuple[float, list[np.ndarray]]:
+    """Returns the mean loss of all labels, and its gradient for each variable."""
+    from tfft.data.batching import Batches
+    from tfft.tasks.causal_lm import CausalLanguageModelling
+    from tfft.tasks.networks.causal_lm import CausalLM
+    from tfft.training.step import TrainingModel
+
+    objective = CausalLanguageModelling().loss
+    model = TrainingModel(CausalLM(backbone), objective)
+    batches = Batches(rows, len(rows))
+    loss, weight, gradients = model.sums(batches.batch(np.arange(len(rows))))
+    count = float(weight)
+    return float(loss) / count, [np.asarray(one) / count for one in gradients]
+
+
+def step_of_ours(options: argparse.Namespace, chunk: int | None = None) -> dict:
+    """Takes a train step of 8x1024 tokens with all labels, loss in chunks."""
+    import tensorflow as tf
+
+    from tfft.tasks.networks.linear_cross_entropy import linear_cross_entropy
+
+    def loss(states: Any, matrix: Any, labels: Any) -> Any:
+        losses, _ = linear_cross_entropy(states, matrix, labels, chunk=chunk)
+        return tf.reduce_mean(losses)
+
+    return head_step(loss)
+
+
+def step_of_plain(options: argparse.Namespace) -> dict:
+    """Takes the same step with the logits of all tokens at once."""
+    import tensorflow as tf
+
+    def loss(states: Any, matrix: Any, labels: Any) -> Any:
+        logits = tf.matmul(states, matrix, transpose_b=True)
+        return tf.reduce_mean(
+            tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        )
+
+    return head_step(loss)
+
+
+def head_step(loss: Callable[[Any, Any, Any], Any]) -> dict[str, Any]:
+    """Returns loss and CPU seconds of a step of one layer and a head."""
+    import tensorflow as tf
+
+    from tfft.models.wiring.decoder import decoder_states
+    from tfft.models.wiring.wiring import wiring_of
+
+    backbone = gpt2(num_layers=1)
+    wiring = wiring_of(backbone)
+    ids = np.random.default_rng(0).integers(0, 50257, (8, 1024)).astype("int32")
+    places = np.tile(np.arange(1024, dtype="int32"), (8, 1))
+
+    @tf.function
+    def step() -> Any:
+        variables = [variable.value for variable in backbone.trainable_variables]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            states = decoder_states(wiring, ids, places, np.ones_like(ids))
+            matrix = tf.convert_to_tensor(wiring.matrix.value)
+            value = loss(tf.reshape(states, (-1, 768)), matrix, ids.reshape(-1))
+        for variable, one in zip(
+            variables, tape.gradient(value, variables), strict=True
+        ):
+            variable.assign_sub(1e-3 * tf.convert_to_tensor(one))
+        return value
+
+    start = time.process_time()
+    value = float(step())
+    return {"loss": value, "cpu_seconds": time.process_time() - start}
+
+
+def epoch_of_ours(options: argparse.Namespace) -> dict[str, Any]:
+    """Trains all of a GPT-2 on packed rows, labels on completions."""
+    import keras
+
+    from tfft.data.batching import Batches
+    from tfft.models.precision import set_compute_policy
+    from tfft.tasks.causal_lm import CausalLanguageModelling
+    from tfft.tasks.networks.causal_lm import CausalLM
+    from tfft.training.step import TrainingModel
+
+    backbone = gpt2()
+    set_compute_policy(backbone, "mixed_bfloat16")
+    model = TrainingModel(CausalLM(backbone), CausalLanguageModelling().loss)
+    optimizer = keras.optimizers.AdamW(2e-5)
+    optimizer.build(model.trainable_variables)
+    model.compile(optimizer=optimizer, jit_compile=False)
+    rows = examples(options, padding_free=True)
+    labels = sum(map(len, rows.sequences["labels"]))
+    per_row = labels / len(rows)
+    # As many tokens a step as KerasHub has, on average.
+    size = max(1, round(options.batch_size * options.mean / per_row))
+    batches = Batches(rows, size, 0)
+    return timed(model, batches.dataset(), len(batches), labels)
+
+
+def epoch_of_keras_hub(options: argparse.Namespace) -> dict[str, Any]:
+    """Trains it on batches padded to their longest, as KerasHub and `fit` do it."""
+    import keras
+    import tensorflow as tf
+
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    backbone = gpt2()
+    logits = backbone.token_embedding(backbone.output, reverse=True)
+    model = keras.Model(backbone.input, logits)
+    model.compile(
+        optimizer=keras.optimizers.AdamW(2e-5),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=False,
+    )
+    rows = examples(options, padding_free=False)
+    size = options.batch_size
+    order = np.random.default_rng(0).permutation(len(rows))
+    chosen = [order[at : at + size] for at in range(0, len(order) - size + 1, size)]
+
+    def generate() -> Any:
+        while True:
+            for batch in chosen:
+                yield padded(rows, batch)
+
+    kinds = tf.TensorSpec((size, None), tf.int32)
+    floats = tf.TensorSpec((size, None), tf.float32)
+    dataset = tf.data.Dataset.from_generator(
+        generate,
+        output_signature=(
+            {"token_ids": kinds, "padding_mask": kinds},
+            kinds,
+            floats,
+        ),
+    ).prefetch(2)
+    labels = sum(len(rows.sequences["labels"][i]) for batch in chosen for i in batch)
+    return timed(model, dataset, len(chosen), labels)
+
+
+def padded(rows: Any, batch: np.ndarray) -> tuple[dict[str, Any], Any, Any]:
+    """Returns inputs, labels and weights, padded to the longest row."""
+    lengths = rows.lengths[batch]
+    shape = (len(batch), int(lengths.max()))
+    ids, labels = np.zeros(shape, "int32"), np.zeros(shape, "int32")
+    weights = np.zeros(shape, "float32")
+    for at, row in enumerate(batch):
+        ids[at, : lengths[at]] = rows.sequences["token_ids"][row]
+        places = rows.sequences["label_positions"][row]
+        labels[at, places] = rows.sequences["labels"][row]
+        weights[at, places] = 1
+    mask = (np.arange(shape[1]) < lengths[:, None]).astype("int32")
+    return {"token_ids": ids, "padding_mask": mask}, labels, weights
+
+
+def timed(model: Any, dataset: Any, steps: int, labels: int) -> dict[str, Any]:
+    """Returns labels a second of an epoch after the first, which is warming up."""
+    import keras
+
+    times: list[float] = []
+    clock = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: times.append(time.perf_counter())
+    )
+    history = model.fit(
+        dataset, steps_per_epoch=steps, epochs=1, verbose=0, callbacks=[clock]
+    )
+    # Tracing falls into the first step.
+    seconds = (times[-1] - times[0]) * steps / (steps - 1)
+    return {
+        "labels_per_second": labels / seconds,
+        "labels": labels,
+        "steps": steps,
+        "seconds": seconds,
+        "loss": history.history["loss"][-1],
+    }
+
+
+CASES = {
+    "packing": [packed_equals_unpacked],
+    "memory": [step_of_ours, step_of_plain],
+    "speed": [epoch_of_ours, epoch_of_keras_hub],
+}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs the cases of a measurement, each in a process of its own."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=CASES)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--tokenizer", type=Path)
+    parser.add_argument("--rows", type=int, default=64)
+    parser.add_argument("--max_length", type=int, default=512)
+    parser.add_argument("--batch_size", type=int, default=8)
+    parser.add_argument("--mean", type=float, default=150, help="labels in a row")
+    parser.add_argument("--case", help="runs this one alone, in this process")
+    options = parser.parse_args(argv)
+    for case in CASES[options.what]:
+        if options.case == case.__name__:
+            result = case(options)
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+            print(json.dumps({"case": options.case, **result, "peak_gb": peak}))
+        elif not options.case:
+            given = sys.argv[1:] if argv is None else argv
+            command = [sys.executable, __file__, *given, "--case", case.__name__]
+            subprocess.run(command, check=True)
+
+
+if __name__ == "__main__":
+    main()
