@@ -66,8 +66,16 @@ def measured(rows=80, seed=0):
     return gold + numbers.normal(0, 3, rows), gold, ()
 
 
+def predicted(rows=80, seed=0):
+    numbers = np.random.default_rng(seed)
+    counts = numbers.integers(1, 30, rows)
+    hits = numbers.integers(0, counts + 1)
+    return np.stack([numbers.random(rows) * counts, hits, counts], axis=1), None, ()
+
+
 CASES = {
     "classification": classified,
+    "language_modelling": predicted,
     "multi_label": labelled,
     "question_answering": answered,
     "regression": measured,

@@ -62,7 +62,9 @@ def test_what_can_be_learned_is_learned_kept_and_loaded(train):
     # The chat template came along.
     [one] = loaded.generate([[{"role": "user", "content": "a"}]], max_new_tokens=2)
     assert one.finish == "length"
-    assert loaded.evaluate(ROWS[:4]).metrics == run.metrics["test"]
+    report = loaded.evaluate(ROWS[:4], slice_by=["completion"])
+    assert report.metrics == run.metrics["test"]
+    assert set(report.details.slices["completion"]) == {de for _, de in PAIRS}
 
 
 def test_rows_that_cannot_be_used_are_told_with_their_numbers(train, tmp_path):
