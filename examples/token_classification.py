@@ -18,7 +18,7 @@ def tiny_model() -> dict[str, Any]:
     """Returns a BERT of two layers with random weights and a tokenizer of letters."""
     import keras_hub
 
-    from tfft.models.tokenizer import word_piece
+    from tfft.models.tokenizer_files import word_piece
 
     letters = "abcdefghijklmnopqrstuvwxyz"
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tfft.adapters.sparse import Sparse
     from tfft.core.errors import TfftError
     from tfft.models.pretrained import load_pretrained
-    from tfft.models.tokenizer import read_tokenizer
+    from tfft.models.tokenizer_files import read_tokenizer
     from tfft.recipes.apply import apply, load_adapter
     from tfft.recipes.estimate import Estimate, estimate
     from tfft.recipes.evaluate import evaluate
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from tfft.recipes.generate import generate
     from tfft.recipes.huggingface import export_huggingface
     from tfft.recipes.inspect import inspect_data
-    from tfft.recipes.run import Run, load
+    from tfft.recipes.load import load
+    from tfft.recipes.run import Run
     from tfft.tasks.causal_lm import CausalLanguageModelling
     from tfft.tasks.multi_label import MultiLabel
     from tfft.tasks.networks.causal_lm import CausalLM
@@ -71,10 +72,10 @@ _HOMES = {
     "finetune": "tfft.recipes.finetune",
     "generate": "tfft.recipes.generate",
     "inspect_data": "tfft.recipes.inspect",
-    "load": "tfft.recipes.run",
+    "load": "tfft.recipes.load",
     "load_adapter": "tfft.recipes.apply",
     "load_pretrained": "tfft.models.pretrained",
-    "read_tokenizer": "tfft.models.tokenizer",
+    "read_tokenizer": "tfft.models.tokenizer_files",
 }
 
 __all__ = [

@@ -35,7 +35,7 @@ GPT2 = {
 def examples(options: argparse.Namespace, padding_free: bool) -> Any:
     """Returns encoded rows of the data."""
     from tfft.data.table import Table
-    from tfft.models.tokenizer import read_tokenizer
+    from tfft.models.tokenizer_files import read_tokenizer
     from tfft.tasks.causal_lm import CausalLanguageModelling
 
     rows = json.loads(options.data.read_text())[: options.rows]

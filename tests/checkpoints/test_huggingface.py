@@ -20,7 +20,7 @@ from tfft.core.errors import ConfigError, OutputInUseError
 from tfft.models.architecture import architecture_of
 from tfft.models.huggingface import load_backbone
 from tfft.models.pretrained import load_pretrained
-from tfft.models.tokenizer import read_tokenizer
+from tfft.models.tokenizer_files import read_tokenizer
 from tfft.recipes.huggingface import export_huggingface
 
 CAUSAL = ["gpt2", "llama", "llama-tied", "llama3-rope", "qwen2", "mistral"]

@@ -12,7 +12,8 @@ from tests.goldens import ROOT
 from tfft.core.errors import DataError
 from tfft.models.byte_level import byte_level
 from tfft.models.hub_tokenizers import from_keras_hub
-from tfft.models.tokenizer import Tokenizer, read_tokenizer
+from tfft.models.tokenizer import Tokenizer
+from tfft.models.tokenizer_files import read_tokenizer
 
 FILES = {
     "json": ("tokenizer.json", "tokenizer_config.json"),

@@ -10,7 +10,7 @@ from tests.conftest import LAYERS, VOCABULARY, random_batch
 from tfft.core.errors import ConfigError, MissingInputError
 from tfft.core.files import sha256
 from tfft.models.pretrained import load_pretrained
-from tfft.models.tokenizer import word_piece
+from tfft.models.tokenizer_files import word_piece
 
 
 def pooled(backbone):

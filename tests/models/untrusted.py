@@ -17,7 +17,7 @@ from tests.goldens import ROOT, golden
 from tfft.core.errors import TfftError
 from tfft.models.assign import assign_checkpoint
 from tfft.models.huggingface import load_backbone
-from tfft.models.tokenizer import read_tokenizer
+from tfft.models.tokenizer_files import read_tokenizer
 from tfft.models.weights import read_all_tensors, weight_files
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"

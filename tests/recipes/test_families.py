@@ -11,7 +11,7 @@ import pytest
 import tfft
 from tests.conftest import VOCABULARY, review_rows
 from tests.goldens import ROOT
-from tfft.models.tokenizer import read_tokenizer, word_piece
+from tfft.models.tokenizer_files import read_tokenizer, word_piece
 
 SIZES = {
     "num_layers": 1,

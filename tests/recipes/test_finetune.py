@@ -122,7 +122,7 @@ def test_a_keras_hub_backbone_is_kept_in_the_run_folder(tune, backbone, method):
 
 
 def test_a_backbone_that_cannot_be_trained_leaves_no_trace(tune, backbone, tmp_path):
-    from tfft.models.tokenizer import word_piece
+    from tfft.models.tokenizer_files import word_piece
 
     with pytest.raises(ConfigError, match="without a tokenizer"):
         tune(model=backbone)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import VOCABULARY
 from tfft.data.sources import read
-from tfft.models.tokenizer import word_piece
+from tfft.models.tokenizer_files import word_piece
 from tfft.tasks.question_answering import QuestionAnswering
 from tfft.tasks.token_classification import TokenClassification
 

@@ -79,7 +79,7 @@ def make_questions():
 def letters():
     """A tokenizer whose tokens are letters and a few words."""
     from tests.conftest import VOCABULARY
-    from tfft.models.tokenizer import word_piece
+    from tfft.models.tokenizer_files import word_piece
 
     return word_piece(VOCABULARY)
 

@@ -94,7 +94,7 @@ def _expect(arguments: Namespace, *names: str) -> None:
 
 
 def _evaluate(arguments: Namespace) -> int:
-    from tfft.recipes.run import load
+    from tfft.recipes.load import load
 
     run = load(arguments.run, arguments.model)
     columns = [name for name in arguments.slice_by.split(",") if name]
@@ -123,7 +123,7 @@ def _predict(arguments: Namespace) -> int:
             expected="texts, or --file with a data file",
             fix='say for example: tfft predict RUN "some text"',
         )
-    from tfft.recipes.run import load
+    from tfft.recipes.load import load
 
     run = load(arguments.run, arguments.model)
     inputs = arguments.file or _grouped(arguments.texts, run.task.text)
@@ -176,7 +176,7 @@ def _cell(value: Any) -> str:
 
 
 def _export(arguments: Namespace) -> int:
-    from tfft.recipes.run import load
+    from tfft.recipes.load import load
 
     run = load(arguments.run, arguments.model)
     write = {"saved_model": run.export, "huggingface": run.export_huggingface}

@@ -24,9 +24,12 @@ def use_products(backbone: Any) -> None:
     import keras
 
     for spot in spots(backbone):
-        # Subclasses, such as those with a cache, have attention of their own.
-        if type(spot.layer) is keras.layers.MultiHeadAttention:
-            # Keras documents this method as the one to override.
+        plain = keras.layers.MultiHeadAttention
+        # Keras documents this method as the one to override; some subclasses do.
+        if (
+            isinstance(spot.layer, plain)
+            and type(spot.layer)._compute_attention is plain._compute_attention
+        ):
             spot.layer._compute_attention = types.MethodType(_compute, spot.layer)
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from tfft.core.errors import ConfigError, one_of
 from tfft.models.byte_level import ROBERTA, byte_level
-from tfft.models.tokenizer import Tokenizer, word_piece
+from tfft.models.tokenizer import Tokenizer
+from tfft.models.tokenizer_files import word_piece
 
 
 def from_keras_hub(tokenizer: Any) -> Tokenizer:

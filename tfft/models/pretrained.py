@@ -25,7 +25,8 @@ from tfft.models.configuration import Pooling, read_config, read_pooling
 from tfft.models.hub_tokenizers import from_keras_hub
 from tfft.models.huggingface import load_backbone
 from tfft.models.layers import set_dropout, variables_by_path
-from tfft.models.tokenizer import Tokenizer, read_tokenizer
+from tfft.models.tokenizer import Tokenizer
+from tfft.models.tokenizer_files import read_tokenizer
 
 _REMOTE = ("hf://", "kaggle://", "modelscope://")
 

@@ -12,28 +12,28 @@ from rich.console import Console
 from tfft.adapters.method import METHODS, Method
 from tfft.checkpoints.progress import Checkpoints
 from tfft.core.environment import check_environment
-from tfft.core.errors import DivergedError, LostWorkerError, OutOfMemoryError
+from tfft.core.errors import DivergedError
 from tfft.core.signals import termination_as_exception, uninterrupted
-from tfft.data.batching import Batches, Examples
-from tfft.data.rows import without_bad_rows
-from tfft.data.table import Table
+from tfft.data.batching import Batches
 from tfft.evaluation.report import REPORTS, Report
 from tfft.models.precision import compute_policy, set_compute_policy
-from tfft.models.pretrained import Pretrained, load_pretrained
+from tfft.models.pretrained import Pretrained
 from tfft.recipes.build import Built, build
 from tfft.recipes.config import FinetuneConfig
 from tfft.recipes.cost import Cost, estimate
 from tfft.recipes.few_rows import with_defaults
 from tfft.recipes.fit import Loop
 from tfft.recipes.frozen import shortened
+from tfft.recipes.inputs import read_inputs
+from tfft.recipes.load import load
 from tfft.recipes.look import look
-from tfft.recipes.messages import interrupted, listed
+from tfft.recipes.messages import interrupted, told_failures
 from tfft.recipes.optimize import describe_rate
 from tfft.recipes.plan import plan_training
-from tfft.recipes.prepare import Prepared, prepare
+from tfft.recipes.prepare import Prepared
 from tfft.recipes.record import first_record, plain_config, plain_object
 from tfft.recipes.replicas import Replicas, on_replicas
-from tfft.recipes.run import Run, load
+from tfft.recipes.run import Run
 from tfft.recipes.run_folder import (
     RECORD,
     begin,
@@ -41,7 +41,6 @@ from tfft.recipes.run_folder import (
     check_same_inputs,
     claimed,
     read_record,
-    save_base,
     save_weights,
     write_record,
 )
@@ -109,9 +108,9 @@ class _Finetuning:
         self.asked = plain_config(config, task, method)
 
     def run(self) -> Run:
-        prepared = self._prepare()
-        pretrained = self._load()
-        examples = self._encode(prepared, pretrained)
+        inputs = read_inputs(self.config, self.task, self.folder, self._say)
+        prepared, pretrained = inputs.prepared, inputs.pretrained
+        examples, self.task = inputs.examples, inputs.task
         built = build(
             self.task, self.method, pretrained, prepared.labels, self.config.seed
         )
@@ -165,58 +164,6 @@ class _Finetuning:
     def _say(self, text: str) -> None:
         self.console.print(text, markup=False, soft_wrap=True)
 
-    def _prepare(self) -> Prepared:
-        config = self.config
-        prepared = prepare(
-            self.task,
-            config.data,
-            validation=config.validation,
-            test=config.test,
-            on_bad_rows=config.on_bad_rows,
-            seed=config.seed,
-        )
-        sizes = ", ".join(f"{len(t):,} {split}" for split, t in prepared.tables.items())
-        self._say(f"data: {sizes} rows{listed(prepared.labels)}")
-        for note in prepared.notes:
-            self._say(f"note: {note}")
-        return prepared
-
-    def _load(self) -> Pretrained:
-        config = self.config
-        pretrained = load_pretrained(
-            config.model, config.tokenizer, config.backbone_dropout
-        )
-        name = pretrained.source or type(pretrained.backbone).__name__
-        self._say(f"model: {name} ({pretrained.architecture.name})")
-        for note in pretrained.notes:
-            self._say(f"note: {note}")
-        if pretrained.source is None:
-            save_base(self.folder, pretrained)
-        self._note(self.task.suited_to(pretrained))
-        return pretrained
-
-    def _note(self, decided: tuple[Task, list[str]]) -> None:
-        """Takes the task as model or data decide it, and says so."""
-        self.task, notes = decided
-        for note in notes:
-            self._say(f"note: {note}")
-
-    def _encode(
-        self, prepared: Prepared, pretrained: Pretrained
-    ) -> dict[str, Examples]:
-        examples = {}
-        self._note(self.task.learned_from(prepared.tables["train"], prepared.labels))
-        for split in prepared.tables:
-            table = self._suited(prepared, split, pretrained)
-            encoded = self.task.encode(table, pretrained.tokenizer, prepared.labels)
-            examples[split] = encoded.examples
-            if encoded.cut:
-                self._say(
-                    f"note: {split}: {encoded.cut:,} of {len(table):,} rows are longer "
-                    f"than {self.task.max_length} tokens and cut"
-                )
-        return examples
-
     def _fill_in(self, steps_per_epoch: int, validation_rows: int) -> None:
         """Fills in the options that depend on the number of rows."""
         self.config, notes = with_defaults(
@@ -224,16 +171,6 @@ class _Finetuning:
         )
         for note in notes:
             self._say(f"note: {note}")
-
-    def _suited(self, prepared: Prepared, split: str, pretrained: Pretrained) -> Table:
-        """Returns the rows of a split that the model can take, and says which not."""
-        table = prepared.tables[split]
-        bad = self.task.unsuited_rows(table, pretrained.tokenizer)
-        table, notes = without_bad_rows(table, bad, self.config.on_bad_rows)
-        for note in notes:
-            self._say(f"note: {split}: {note}")
-        prepared.tables[split] = table
-        return table
 
     def _set_precision(self, built: Built) -> str:
         from tfft.training.hardware import choose_precision
@@ -276,8 +213,6 @@ class _Finetuning:
         prepared: Prepared,
         plan: dict[str, Any],
     ) -> int:
-        import tensorflow as tf
-
         train = prepared.tables["train"]
         loop = Loop(
             network=network,
@@ -300,21 +235,9 @@ class _Finetuning:
             ),
             **plan,
         )
-        try:
+        rows, tokens = self.config.rows_per_step, self.task.max_length
+        with told_failures(rows, tokens, self.output):
             return loop.run()
-        except tf.errors.ResourceExhaustedError as error:
-            raise OutOfMemoryError(
-                f"a step of {self.config.rows_per_step} rows of up to "
-                f"{self.task.max_length} tokens does not fit into memory",
-                where="training",
-                fix="raise accumulation, lower batch_size or task.max_length",
-            ) from error
-        except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
-            raise LostWorkerError(
-                "another worker of this training is gone",
-                where=str(self.output),
-                fix="start all workers again with resume: the last checkpoint is there",
-            ) from error
 
     def _finish(
         self, run: Run, built: Built, prepared: Prepared, best_epoch: int
@@ -345,7 +268,11 @@ class _Finetuning:
         if table is None:
             return
         gold = self.task.gold(table, prepared.labels)
-        self._note(self.task.tuned(run.predictions(table), gold, prepared.labels))
+        self.task, notes = self.task.tuned(
+            run.predictions(table), gold, prepared.labels
+        )
+        for note in notes:
+            self._say(f"note: {note}")
         run.task = self.task
         self.record["task"] = plain_object(self.task)
 

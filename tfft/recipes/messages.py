@@ -1,10 +1,12 @@
-"""What a training says of its labels and of a stop."""
+"""What a training says of its labels, of a stop and of a failure."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
-from tfft.core.errors import InterruptedRunError
+from tfft.core.errors import InterruptedRunError, LostWorkerError, OutOfMemoryError
 from tfft.core.signals import TerminationSignal
 from tfft.tasks.task import Labels
 
@@ -26,3 +28,34 @@ def interrupted(signal: KeyboardInterrupt, folder: Path) -> InterruptedRunError:
     if isinstance(signal, TerminationSignal):
         error.exit_code = 143
     return error
+
+
+@contextlib.contextmanager
+def told_failures(rows: int, tokens: int, folder: Path) -> Iterator[None]:
+    """Turns failures of TensorFlow inside the block into errors that say what to do.
+
+    Args:
+        rows: Rows of a step.
+        tokens: The most tokens of a row.
+        folder: The run folder.
+
+    Raises:
+        OutOfMemoryError: When a step does not fit into memory.
+        LostWorkerError: When another process of the training is gone.
+    """
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise OutOfMemoryError(
+            f"a step of {rows} rows of up to {tokens} tokens does not fit into memory",
+            where="training",
+            fix="raise accumulation, lower batch_size or task.max_length",
+        ) from error
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        raise LostWorkerError(
+            "another worker of this training is gone",
+            where=str(folder),
+            fix="start all workers again with resume: the last checkpoint is there",
+        ) from error

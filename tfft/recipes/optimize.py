@@ -139,7 +139,7 @@ def check_rates(
 
 def _of_method(adapter: Adapter) -> Mapping[str, float]:
     """Returns what a method says of its own variables, such as LoRA+ of its B."""
-    return getattr(adapter, "learning_rate_multipliers", {})
+    return adapter.learning_rate_multipliers
 
 
 def layer_depths(

@@ -8,8 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tfft.core.environment import check_environment
-from tfft.core.errors import DataError, MissingInputError
+from tfft.core.errors import MissingInputError
 from tfft.data import sources
 from tfft.data.batching import Batches
 from tfft.data.rows import OnBadRows, without_bad_rows
@@ -19,13 +18,13 @@ from tfft.evaluation.details import Details
 from tfft.evaluation.pictures import pictures
 from tfft.evaluation.report import REPORTS, Report
 from tfft.generation.sampling import Sampling
-from tfft.recipes.build import Built, build
+from tfft.recipes.build import Built
 from tfft.recipes.export import export_model
 from tfft.recipes.generate import generate_with, score_texts
 from tfft.recipes.huggingface import export_run
 from tfft.recipes.report_files import write_report_files
-from tfft.recipes.run_folder import BASE, LOGS, RECORD, load_weights, read_record
-from tfft.tasks.task import TASKS, Labels, Task
+from tfft.recipes.run_folder import LOGS, read_record
+from tfft.tasks.task import Labels, Task
 
 _ROWS_AT_ONCE = 32
 
@@ -285,52 +284,3 @@ class Run:
 def _is_file(inputs: Any) -> bool:
     """Tells a path given as text from a mistake, which the task explains."""
     return isinstance(inputs, str) and Path(inputs).suffix != "" and "\n" not in inputs
-
-
-def load(folder: str | Path, model: Any = None) -> Run:
-    """Returns a run from its folder.
-
-    Args:
-        folder: The `output_dir` of a training.
-        model: Where the base model is now, when it has moved.
-
-    Raises:
-        MissingInputError: When the run, its weights or its base model are missing.
-        DataError: When they do not belong together.
-    """
-    check_environment()
-    from tfft.adapters.method import METHODS
-    from tfft.models.pretrained import load_pretrained
-
-    folder = Path(folder)
-    record = read_record(folder)
-    base = record["model"]
-    stored = folder / BASE
-    source = model or base["source"] or stored
-    if not (folder / "head.safetensors").is_file():
-        raise MissingInputError(
-            "the run has no weights yet", where=str(folder), fix="resume the training"
-        )
-    if Path(source).is_absolute() and not Path(source).exists():
-        raise MissingInputError(
-            f"the base model is not there: {source}",
-            where=str(folder / RECORD),
-            expected="the folder that the run was trained from",
-            fix="say where it is now with model= (--model on the command line)",
-        )
-    # Keras' attention takes another path, of other roundings, when it was built
-    # without dropout.
-    pretrained = load_pretrained(source, dropout=record["config"]["backbone_dropout"])
-    if base["fingerprint"] and pretrained.fingerprint != base["fingerprint"]:
-        raise DataError(
-            "the base model is not the one of the training",
-            where=str(source),
-            expected=f"weights with SHA-256 {base['fingerprint'][:12]}…",
-            fix="give the right folder with model=",
-        )
-    task = TASKS.resolve(record["task"])
-    method = METHODS.resolve(record["method"])
-    labels = tuple(record["labels"])
-    built = build(task, method, pretrained, labels, record["config"]["seed"])
-    load_weights(folder, built.network, built.adapter)
-    return Run(folder, task, labels, built)

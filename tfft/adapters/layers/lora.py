@@ -28,7 +28,11 @@ def low_rank(x: Any, a: Any, b: Any, scale: float) -> Any:
     # Keras casts weights of itself only where a layer's two dtypes differ; in a layer
     # all bfloat16, float32 factors would make the sum float32.
     a, b = ops.cast(a, x.dtype), ops.cast(b, x.dtype)
-    return ops.matmul(ops.matmul(x, a), b) * scale
+    # As one matrix: for the gradient of A, TensorFlow would form a product for each
+    # row of the batch and add them up. The scale goes where the numbers are fewest.
+    rows = ops.reshape(x, (-1, x.shape[-1]))
+    update = ops.matmul(ops.matmul(rows, a) * scale, b)
+    return ops.reshape(update, (*ops.shape(x)[:-1], b.shape[-1]))
 
 
 class LoRALayer(Wrapper):

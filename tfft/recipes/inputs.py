@@ -1,0 +1,121 @@
+"""What a training starts from: rows read, a model loaded, the rows as its ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfft.data.batching import Examples
+from tfft.data.rows import without_bad_rows
+from tfft.data.table import Table
+from tfft.models.pretrained import Pretrained, load_pretrained
+from tfft.recipes.config import FinetuneConfig
+from tfft.recipes.messages import listed
+from tfft.recipes.prepare import Prepared, prepare
+from tfft.recipes.run_folder import save_base
+from tfft.tasks.task import Task
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs of a training.
+
+    Attributes:
+        task: As the model and the rows decide it.
+        prepared: The rows by split.
+        pretrained: The model.
+        examples: The rows by split as ids.
+    """
+
+    task: Task
+    prepared: Prepared
+    pretrained: Pretrained
+    examples: dict[str, Examples]
+
+
+def read_inputs(config: FinetuneConfig, task: Task, folder: Path, say: Say) -> Inputs:
+    """Reads rows and model, and encodes the one for the other.
+
+    Args:
+        config: The options.
+        task: Decides what rows mean.
+        folder: Where a model that came as an object is kept.
+        say: Shows the user a sentence.
+
+    Raises:
+        ConfigError: For options that do not fit the data or the model.
+        MissingInputError: For data or a model that is not there.
+        DataError: For data or model files that cannot be used.
+    """
+    prepared = _prepare(config, task, say)
+    pretrained = _load(config, folder, say)
+    task = _noted(task.suited_to(pretrained), say)
+    task = _noted(task.learned_from(prepared.tables["train"], prepared.labels), say)
+    examples = {}
+    for split in prepared.tables:
+        table = _suited(config, task, prepared.tables[split], split, pretrained, say)
+        prepared.tables[split] = table
+        encoded = task.encode(table, pretrained.tokenizer, prepared.labels)
+        examples[split] = encoded.examples
+        if encoded.cut:
+            say(
+                f"note: {split}: {encoded.cut:,} of {len(table):,} rows are longer "
+                f"than {task.max_length} tokens and cut"
+            )
+    return Inputs(task, prepared, pretrained, examples)
+
+
+def _prepare(config: FinetuneConfig, task: Task, say: Say) -> Prepared:
+    prepared = prepare(
+        task,
+        config.data,
+        validation=config.validation,
+        test=config.test,
+        on_bad_rows=config.on_bad_rows,
+        seed=config.seed,
+    )
+    sizes = ", ".join(f"{len(t):,} {split}" for split, t in prepared.tables.items())
+    say(f"data: {sizes} rows{listed(prepared.labels)}")
+    for note in prepared.notes:
+        say(f"note: {note}")
+    return prepared
+
+
+def _load(config: FinetuneConfig, folder: Path, say: Say) -> Pretrained:
+    pretrained = load_pretrained(
+        config.model, config.tokenizer, config.backbone_dropout
+    )
+    name = pretrained.source or type(pretrained.backbone).__name__
+    say(f"model: {name} ({pretrained.architecture.name})")
+    for note in pretrained.notes:
+        say(f"note: {note}")
+    if pretrained.source is None:
+        save_base(folder, pretrained)
+    return pretrained
+
+
+def _noted(decided: tuple[Task, list[str]], say: Say) -> Task:
+    """Returns the task as model or data decide it, having said so."""
+    task, notes = decided
+    for note in notes:
+        say(f"note: {note}")
+    return task
+
+
+def _suited(
+    config: FinetuneConfig,
+    task: Task,
+    table: Table,
+    split: str,
+    pretrained: Pretrained,
+    say: Say,
+) -> Table:
+    """Returns the rows that the model can take, having said which it cannot."""
+    bad = task.unsuited_rows(table, pretrained.tokenizer)
+    table, notes = without_bad_rows(table, bad, config.on_bad_rows)
+    for note in notes:
+        say(f"note: {split}: {note}")
+    return table
