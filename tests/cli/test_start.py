@@ -61,7 +61,7 @@ def test_every_option_of_finetune_has_a_help_text(capsys):
     shown = capsys.readouterr().out
     helps = dict(re.findall(r"^  --(\w+)(?: VALUE)?\s+(\w.*)$", shown, re.M))
     fields = {field.name for field in dataclasses.fields(FinetuneConfig)}
-    assert fields - {"tokenizer"} == set(helps) - {"config", "debug"}
+    assert fields - {"tokenizer", "callbacks"} == set(helps) - {"config", "debug"}
     assert "Defaults to 3." in helps["epochs"]
 
 
