@@ -44,7 +44,8 @@ CASES = {
 
 
 def test_every_task_is_covered():
-    assert sorted(CASES) == TASKS.names()
+    elsewhere = {"causal_lm"}  # tests/recipes/test_causal_lm.py
+    assert set(CASES) | elsewhere == set(TASKS.names())
 
 
 @pytest.mark.parametrize("name", CASES)
