@@ -37,7 +37,7 @@ def test_the_content_of_batches(array, kind):
         {"states": Ragged(values, starts)},
         {"labels": labels, "summary": rows},
         {"states": 0},
-        LENGTHS,
+        sizes=LENGTHS,
     )
     ids = Examples(
         {"token_ids": [[1] * n for n in LENGTHS]}, {"labels": labels}, {"token_ids": 0}
@@ -62,7 +62,7 @@ def test_the_dataset_carries_states_of_sixteen_bits():
     values = np.arange(6, dtype="float32").reshape(3, 2).astype(bfloat16)
     examples = StateExamples(
         {"states": Ragged(values, np.array([0, 1, 3]))}, {}, {"states": 0},
-        np.array([1, 2]),
+        sizes=np.array([1, 2]),
     )  # fmt: skip
     batches = Batches(examples, 2)
     found = next(iter(batches.dataset().take(1).as_numpy_iterator()))

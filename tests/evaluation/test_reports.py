@@ -84,7 +84,8 @@ CASES = {
 
 
 def test_every_report_is_covered():
-    assert sorted(CASES) == REPORTS.names()
+    elsewhere = {"language_modelling"}  # its own file
+    assert set(CASES) | elsewhere == set(REPORTS.names())
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -97,7 +97,7 @@ class Prefix:
             else:
                 values[name] = array
         return StateExamples(
-            sequences, values, padding, examples.sources, sizes=lengths
+            sequences, values, padding, sources=examples.sources, sizes=lengths
         )
 
 

@@ -265,7 +265,7 @@ class _Finetuning:
     def _tune(self, run: Run, prepared: Prepared) -> None:
         """Lets the validation rows decide what the task leaves to them."""
         table = prepared.tables.get("validation")
-        if table is None:
+        if table is None or not self.task.tunes:
             return
         gold = self.task.gold(table, prepared.labels)
         self.task, notes = self.task.tuned(

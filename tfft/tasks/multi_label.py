@@ -61,6 +61,7 @@ class MultiLabel(Task):
     """
 
     evaluation = "multi_label"
+    tunes = True
 
     text: tuple[str, ...] = ("text",)
     label: str = "labels"

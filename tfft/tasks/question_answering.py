@@ -69,6 +69,7 @@ class QuestionAnswering(Task):
 
     evaluation = "question_answering"
     per_token = True
+    tunes = True
 
     text: tuple[str, ...] = ("question", "context")
     answers_column: str = "answers"
@@ -93,8 +94,7 @@ class QuestionAnswering(Task):
         require(0 <= self.dropout < 1, self, "dropout", "from 0 up to but not 1")
 
     @property
-    def peft_task_type(self) -> str:
-        """QUESTION_ANS."""
+    def peft_task_type(self) -> str:  # noqa: D102
         return "QUESTION_ANS"
 
     def suited_to(self, pretrained: Pretrained) -> tuple[Task, list[str]]:
@@ -171,7 +171,7 @@ class QuestionAnswering(Task):
         """Accepts every answer."""
 
     def described(self, table: Table) -> list[tuple[str, ...]]:
-        """Returns whether each row has an answer."""
+        """Returns whether each row has one."""
         return [("answer",) if one else ("no answer",) for one in self._answers(table)]
 
     def strata(self, table: Table) -> Sequence[Hashable]:

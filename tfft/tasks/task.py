@@ -48,6 +48,7 @@ class Task(abc.ABC):
         evaluation: Name of the report that suits its predictions.
         per_token: Whether the network answers for each token, not for each example.
         brings_all: Whether a model needs no new head for it.
+        tunes: Whether `tuned` decides something.
         text: The columns with text.
         max_length: The most tokens of an example.
     """
@@ -56,6 +57,7 @@ class Task(abc.ABC):
     evaluation: ClassVar[str]
     per_token: ClassVar[bool] = False
     brings_all: ClassVar[bool] = False
+    tunes: ClassVar[bool] = False
     text: tuple[str, ...]
     max_length: int
 

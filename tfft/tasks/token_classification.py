@@ -206,7 +206,7 @@ class TokenClassification(Task):
             padding["labels"] = IGNORED
             sequences["labels"] = on_first_tokens(sentences, places, windows, labels)
         sources = [[row] for row, parts in enumerate(by_row) for _ in parts]
-        examples = Examples(sequences, {}, padding, sources)
+        examples = Examples(sequences, {}, padding, sources=sources)
         return Encoded(examples, places=places)
 
     def build(self, pretrained: Pretrained, labels: Labels, seed: int) -> Any:

@@ -66,7 +66,7 @@ class TokenClassifier(keras.Model):
             name=module,
         )
         # === Functional Model ===
-        states = architecture_of(backbone).sequence(backbone(backbone.input))
+        states = architecture_of(backbone).sequence(backbone.output)
         super().__init__(
             inputs=backbone.input, outputs=classifier(drop(states)), **options
         )
