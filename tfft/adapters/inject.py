@@ -12,8 +12,6 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import keras
-
 from tfft.models.layers import Spot, spots
 
 
@@ -39,6 +37,8 @@ def wrap(backbone: Any, path: str, make: Callable[[Any], Any]) -> Any:
 
 def put_in(wrapper: Any, spot: Spot) -> None:
     """Sets a wrapper at the spot of the layer inside it."""
+    import keras
+
     wrapper.layer.activation = keras.activations.linear
     _replace(spot, wrapper)
 

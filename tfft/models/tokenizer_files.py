@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tfft.core.errors import DataError, MissingInputError
 from tfft.models.byte_level import read_byte_level
@@ -13,12 +12,6 @@ from tfft.models.chat_template import read_chat_template
 from tfft.models.configuration import read_config
 from tfft.models.folder import file_in
 from tfft.models.special_tokens import read_roles
-
-if TYPE_CHECKING:
-    pass
-
-_SURROGATES = re.compile("[\ud800-\udfff]")
-
 from tfft.models.tokenizer import Tokenizer
 
 
