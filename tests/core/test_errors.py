@@ -17,6 +17,7 @@ EXIT_CODES = {
     "OutOfMemoryError": 71,
     "OutputInUseError": 73,
     "StorageError": 74,
+    "LostWorkerError": 75,
     "DivergedError": 76,
     "InterruptedRunError": 130,
 }

@@ -167,10 +167,15 @@ def test_a_refusal_comes_before_anything_is_replaced(eager, tune, options, messa
 
 
 def test_multipliers_of_a_method_reach_the_optimizer(tune, eager, monkeypatch):
-    from tfft.adapters.method import Adapter
+    from tfft.adapters.adapter import Adapter
 
-    factors = {"classifier/bias": 0.0}
-    monkeypatch.setattr(Adapter, "learning_rate_multipliers", factors, raising=False)
+    begin = Adapter.__init__
+
+    def with_factors(self, *arguments, **options):
+        begin(self, *arguments, **options)
+        self.learning_rate_multipliers = {"classifier/bias": 0.0}
+
+    monkeypatch.setattr(Adapter, "__init__", with_factors)
     slow = tune(**EAGER)
     assert np.array_equal(weights(slow)["classifier/bias"], np.zeros(2))
     assert np.abs(weights(eager)["classifier/bias"]).max() > 1e-3

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tfft
+from tfft.core.config import to_dict
 from tfft.core.errors import DataError, MissingInputError, OutputInUseError
 
 TEXTS = ["good abc 7", "bad", "", "Größe 漢字 🙂", "[SEP] a\x00b", "a b c " * 200]
@@ -53,9 +54,10 @@ def test_run_json_says_what_was_done(tiny_run, bert_folder):
     assert record["data"]["rows"] == {"train": 64, "validation": 8, "test": 8}
     assert record["task"]["text"] == ["text"]
     assert record["method"] == {
-        "name": "lora", "rank": 8, "alpha": 16.0, "dropout": 0.0, "target": None,
-        "use_rslora": False,
-    }  # fmt: skip
+        "name": "lora",
+        **to_dict(tfft.LoRA()),
+    }
+    assert record["method"]["rank"] == 8
     assert record["config"]["epochs"] == 2
     assert record["config"]["data"] == "<list>"
     assert record["versions"]["tfft"] == tfft.__version__

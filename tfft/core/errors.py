@@ -130,3 +130,17 @@ def shorten(value: object) -> str:
     if len(shown) <= _VALUE_WIDTH:
         return shown
     return shown[: _VALUE_WIDTH - 1] + "…"
+
+
+def shorten_path(path: object) -> str:
+    """Returns a path as one line of at most 80 characters, with its end.
+
+    >>> shorten_path("a/b.csv")
+    "'a/b.csv'"
+    >>> shorten_path("folder/" * 20 + "b.csv")[-14:]
+    "/folder/b.csv'"
+    """
+    shown = repr(str(path))
+    if len(shown) <= _VALUE_WIDTH:
+        return shown
+    return "'…" + shown[len(shown) - _VALUE_WIDTH + 2 :]

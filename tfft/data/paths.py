@@ -8,7 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tfft.core.errors import DataError, MissingInputError, nearest, one_of, shorten
+from tfft.core.errors import (
+    DataError,
+    MissingInputError,
+    nearest,
+    one_of,
+    shorten,
+    shorten_path,
+)
 from tfft.data import tfds
 from tfft.data.conll import read_conll
 from tfft.data.parquet import read_parquet
@@ -116,9 +123,9 @@ def _missing_path(given: Any, path: Path, option: str) -> MissingInputError:
     folder = path.parent
     fix = nearest(path.name, _names_in(folder))
     if not fix and not _exists(folder):
-        fix = f"there is no folder {shorten(str(folder))} either: correct the path"
+        fix = f"there is no folder {shorten_path(folder)} either: correct the path"
     return MissingInputError(
-        f"{shorten(str(given))} is not there",
+        f"{shorten_path(given)} is not there",
         where=option,
         expected='a file, a folder, or "tfds:NAME"',
         fix=fix or "correct the path",

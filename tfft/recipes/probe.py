@@ -139,7 +139,7 @@ def _model(
     """Returns a model whose steps cost what those of the training will."""
     from tfft.training.hardware import choose_compilation
     from tfft.training.loss_scale import LossScale
-    from tfft.training.optimizer import adamw
+    from tfft.training.optimizer import make_optimizer
     from tfft.training.step import TrainingModel
 
     model = TrainingModel(
@@ -150,13 +150,12 @@ def _model(
         on_nan="skip",
         loss_scale=LossScale() if policy == "mixed_float16" else None,
     )
-    optimizer = adamw(
+    optimizer = make_optimizer(
+        config.optimizer,
         model.trainable_variables,
         learning_rate=1e-6,  # the times of a step count, not its effect
-        steps=2 * _STEPS,
-        warmup=0.0,
-        schedule="constant",
         weight_decay=config.weight_decay,
+        ema=config.ema,
     )
     compiled = choose_compilation(config.compile_step)
     model.compile(optimizer=optimizer, jit_compile=compiled)
