@@ -28,7 +28,8 @@ def train(method: str, kept: bool, rows: int, epochs: int) -> dict:
     """Returns the seconds of a training and its scores; in a process of its own."""
     import tfft
     from tfft.data.sources import read
-    from tfft.recipes import finetune as recipe
+    from tfft.recipes import frozen
+    from tfft.recipes.fit import Loop
 
     marks = []
 
@@ -50,8 +51,8 @@ def train(method: str, kept: bool, rows: int, epochs: int) -> dict:
     with (
         tempfile.TemporaryDirectory() as folder,
         # The first is called before the states are computed, the last after training.
-        mock.patch.object(recipe, "choose_split", marking(recipe.choose_split)),
-        mock.patch.object(recipe, "fit", marking(recipe.fit)),
+        mock.patch.object(frozen, "choose_split", marking(frozen.choose_split)),
+        mock.patch.object(Loop, "run", marking(Loop.run)),
     ):
         run = tfft.finetune(
             model=Path(spec.origin).parent / "model",
