@@ -185,8 +185,10 @@ class Checkpoints:
     def _rotate(self) -> None:
         kept = self._all()
         surplus = kept[self._keep_last :]
-        scored = [one for one in surplus if _score(one) is not None]
-        best = sorted(scored, key=lambda one: -_score(one))[: self._keep_best]
+        # A score is read from a checkpoint once its files have been hashed.
+        scores = {one: _score(one) for one in surplus} if self._keep_best else {}
+        scored = [one for one, score in scores.items() if score is not None]
+        best = sorted(scored, key=lambda one: -scores[one])[: self._keep_best]
         for folder in surplus:
             if folder not in best:
                 shutil.rmtree(folder, ignore_errors=True)

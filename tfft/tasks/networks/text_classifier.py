@@ -7,9 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfft.core.seeds import derive
 from tfft.models.architecture import architecture_of
 from tfft.models.configuration import Pooling
+from tfft.tasks.networks.head import new_head
 from tfft.tasks.networks.pooling import summary
 
 
@@ -53,18 +53,7 @@ class TextClassifier(keras.Model):
         **options: Any,
     ) -> None:
         # === Layers ===
-        drop = keras.layers.Dropout(
-            dropout, seed=derive(seed, "head", "dropout"), name="classifier_dropout"
-        )
-        # float32 also over a bfloat16 backbone: two logits differ by little.
-        classifier = keras.layers.Dense(
-            num_classes,
-            kernel_initializer=keras.initializers.RandomNormal(
-                stddev=0.02, seed=derive(seed, "head", "kernel")
-            ),
-            dtype="float32",
-            name="classifier",
-        )
+        drop, classifier = new_head(num_classes, dropout, seed)
         # === Functional Model ===
         pooled = summary(architecture_of(backbone), backbone, pooling)
         super().__init__(

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfft.core.seeds import derive
 from tfft.models.architecture import architecture_of
+from tfft.tasks.networks.head import new_head
 
 
 @keras.saving.register_keras_serializable("tfft")
@@ -53,18 +53,7 @@ class TokenClassifier(keras.Model):
         **options: Any,
     ) -> None:
         # === Layers ===
-        drop = keras.layers.Dropout(
-            dropout, seed=derive(seed, "head", "dropout"), name=f"{module}_dropout"
-        )
-        # float32 also over a bfloat16 backbone: two logits differ by little.
-        classifier = keras.layers.Dense(
-            num_classes,
-            kernel_initializer=keras.initializers.RandomNormal(
-                stddev=0.02, seed=derive(seed, "head", "kernel")
-            ),
-            dtype="float32",
-            name=module,
-        )
+        drop, classifier = new_head(num_classes, dropout, seed, module)
         # === Functional Model ===
         states = architecture_of(backbone).sequence(backbone.output)
         super().__init__(
