@@ -45,8 +45,8 @@ class Signature:
         """Raises unless the arrays are those that the signature takes.
 
         Raises:
-            InvalidRequestError: Naming the input that is missing, unknown, or of another
-                type or shape.
+            InvalidRequestError: Naming the input that is missing, unknown, or of
+                another type or shape.
         """
         self.check_names(arrays)
         for name, spec in self.inputs.items():
