@@ -9,6 +9,7 @@ from pathlib import Path
 
 import tensorflow as tf
 import tensorflow_text  # noqa: F401 (registers the tokenizers' operations)
+from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
@@ -106,7 +107,7 @@ def _read(folder: Path) -> meta_graph_pb2.MetaGraphDef:
     content = (folder / MODEL_FILE).read_bytes()
     try:
         saved = saved_model_pb2.SavedModel.FromString(content)
-    except ValueError as error:
+    except DecodeError as error:
         raise _unusable(folder, f"{MODEL_FILE} is damaged") from error
     graphs = [
         graph for graph in saved.meta_graphs if "serve" in graph.meta_info_def.tags
