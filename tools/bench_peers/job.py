@@ -1,0 +1,71 @@
+"""The jobs, and what must be alike in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bench_peers.compare import Alike, Figure
+from bench_peers.environments import PEERS
+
+_PEAK = Figure("peak_gb", "peak memory, GB")
+_FIRST = Figure("first_step_seconds", "from the process' start to the first step, s")
+_PROCESSOR = Figure("epoch_processor_seconds", "the same in processor seconds")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that every peer does.
+
+    Attributes:
+        about: What it is, in the words of the table.
+        script: The beginning of the scripts' names in `jobs`; the peer's follows.
+        figures: What is measured; the first decides.
+        alike: What must be the same.
+        assets: Models and data it needs.
+        arguments: What the scripts are given.
+        rows: How many rows by default; 0 for jobs without.
+        cases: Further arguments by name, for jobs that are done in several ways.
+        peers: Who can do it.
+    """
+
+    about: str
+    script: str
+    figures: tuple[Figure, ...]
+    alike: Alike
+    assets: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    rows: int = 0
+    cases: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"": ()})
+    peers: tuple[str, ...] = PEERS
+
+
+# KerasHub's adapter has another shape, so that no rank gives the same number of
+# trainable parameters: its scripts take the rank that comes nearest.
+_TRAINABLE = 0.25
+# Packed rows are as many tokens as padded ones, but end in other places.
+_LANGUAGE = Alike(
+    work={
+        "rows": 0,
+        "tokens": 0.01,
+        "labels": 0.01,
+        "steps": 0.15,
+        "trainable": _TRAINABLE,
+        "precision": 0,
+    },
+    quality={"loss": 0.1},
+)
+_LABELS = Figure("labels_per_second", "labelled tokens/s", higher_is_better=True)
+
+JOBS: dict[str, Job] = {
+    "sft": Job(
+        about="GPT-2 124 M, random weights, LoRA on alpaca rows, loss on completions: "
+        "the second epoch",
+        script="sft",
+        figures=(_LABELS, _PROCESSOR, _PEAK, _FIRST),
+        alike=_LANGUAGE,
+        assets=("gpt2", "alpaca"),
+        arguments=("--model", "gpt2"),
+        rows=64,
+    ),
+}
