@@ -12,6 +12,8 @@ _PEAK = Figure("peak_gb", "peak memory, GB")
 _FIRST = Figure("first_step_seconds", "from the process' start to the first step, s")
 _PROCESSOR = Figure("epoch_processor_seconds", "the same in processor seconds")
 
+_TRAINING = Figure("training_seconds", "training, s")
+
 
 @dataclass(frozen=True)
 class Job:
@@ -57,6 +59,19 @@ _LANGUAGE = Alike(
 )
 _LABELS = Figure("labels_per_second", "labelled tokens/s", higher_is_better=True)
 
+_ROWS = Figure("rows_per_second", "rows/s", higher_is_better=True)
+_CLASSES = Alike(
+    work={
+        "rows": 0,
+        "tokens": 0.001,
+        "epochs": 0,
+        "steps": 0,
+        "trainable": _TRAINABLE,
+        "precision": 0,
+    },
+    quality={"macro_f1": 0.05},
+)
+
 JOBS: dict[str, Job] = {
     "sft": Job(
         about="GPT-2 124 M, random weights, LoRA on alpaca rows, loss on completions: "
@@ -67,5 +82,25 @@ JOBS: dict[str, Job] = {
         assets=("gpt2", "alpaca"),
         arguments=("--model", "gpt2"),
         rows=64,
+    ),
+    "cls": Job(
+        about="MiniLM-L6, spam or ham, mails of at most 256 tokens, LoRA on all linear "
+        "layers: the second epoch",
+        script="classify",
+        figures=(_ROWS, _PROCESSOR, _PEAK, _FIRST),
+        alike=_CLASSES,
+        assets=("minilm", "spam"),
+        arguments=("--method", "lora"),
+        rows=512,
+    ),
+    "head": Job(
+        about="MiniLM-L6, the same mails, all but the classifier frozen: a training of "
+        "five epochs, what is computed ahead included",
+        script="classify",
+        figures=(_TRAINING, _PEAK, _FIRST),
+        alike=_CLASSES,
+        assets=("minilm", "spam"),
+        arguments=("--method", "head", "--epochs", "5"),
+        rows=512,
     ),
 }
