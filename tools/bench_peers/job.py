@@ -71,6 +71,16 @@ _CLASSES = Alike(
     },
     quality={"macro_f1": 0.05},
 )
+_TOKENS = Figure("tokens_per_second", "tokens/s", higher_is_better=True)
+
+
+def _made_up(rows: int, batch: int, length: int) -> tuple[str, ...]:
+    """Returns the arguments for rows that are all of one length."""
+    return (
+        *("--model", "gpt2", "--rows", str(rows)),
+        *("--batch_size", str(batch), "--length", str(length)),
+    )
+
 
 JOBS: dict[str, Job] = {
     "sft": Job(
@@ -102,5 +112,104 @@ JOBS: dict[str, Job] = {
         assets=("minilm", "spam"),
         arguments=("--method", "head", "--epochs", "5"),
         rows=512,
+    ),
+    "predict": Job(
+        about="MiniLM-L6, labels of raw mails, 32 at a time and in the order given, by "
+        "the same weights in float32: the second pass",
+        script="predict",
+        figures=(
+            Figure("texts_per_second", "texts/s", higher_is_better=True),
+            _PEAK,
+        ),
+        alike=Alike(
+            work={"rows": 0, "precision": 0, "labelled_spam": 0.02},
+            quality={"accuracy": 0.01, "mean_score": 0.01},
+        ),
+        assets=("classifier",),
+        rows=512,
+        cases={
+            "tfft by its SavedModel": ("--through", "saved_model"),
+            "tfft by run.predict": ("--through", "run"),
+        },
+    ),
+    "start": Job(
+        about="Seconds to an import, to the command's help, and from the start of a "
+        "process to the first step of job cls, with warm caches of files",
+        script="start",
+        figures=(
+            _FIRST,
+            Figure("import_seconds", "import, s"),
+            Figure("help_seconds", "the command's --help, s"),
+        ),
+        alike=Alike(work={"rows": 0, "tokens": 0.001, "precision": 0}),
+        assets=("minilm", "spam"),
+        rows=32,
+    ),
+    "ner": Job(
+        about="MiniLM-L6, CoNLL-2003, all weights train: the second epoch",
+        script="tag",
+        figures=(_ROWS, _PROCESSOR, _PEAK, _FIRST),
+        alike=Alike(
+            work={
+                "rows": 0,
+                "tokens": 0.001,
+                "epochs": 0,
+                "steps": 0,
+                "trainable": 0.01,
+                "precision": 0,
+            },
+            quality={"entity_f1": 0.1},
+        ),
+        assets=("minilm", "conll"),
+        rows=1024,
+        # KerasHub has no such task.
+        peers=("tfft", "torch"),
+    ),
+    "memory": Job(
+        about="GPT-2 124 M, LoRA, every token a label: the peak of training by rows "
+        "and tokens of a step",
+        script="sft",
+        figures=(_PEAK, _TOKENS),
+        alike=_LANGUAGE,
+        assets=("gpt2",),
+        cases={
+            f"{rows} rows of {length} tokens": _made_up(rows, rows, length)
+            for rows, length in ((1, 512), (4, 512), (8, 512), (1, 1024), (4, 1024))
+        },
+    ),
+    "smollm": Job(
+        about="SmolLM2-135M-Instruct, LoRA on alpaca rows, loss on completions: the "
+        "second epoch",
+        script="sft",
+        figures=(_LABELS, _PROCESSOR, _PEAK, _FIRST),
+        alike=_LANGUAGE,
+        assets=("smollm2", "alpaca"),
+        arguments=("--model", "smollm2"),
+        rows=64,
+    ),
+    "scaling": Job(
+        about="GPT-2 124 M, LoRA, every token a label: how a step's cost grows with "
+        "the length",
+        script="sft",
+        figures=(_TOKENS, _PEAK),
+        alike=_LANGUAGE,
+        assets=("gpt2",),
+        cases={
+            f"{2048 // length} rows of {length} tokens": _made_up(
+                4096 // length, 2048 // length, length
+            )
+            for length in (128, 256, 512, 1024)
+        },
+    ),
+    "replicas": Job(
+        about="Job sft by tfft in replicas on one processor: what mirroring costs",
+        script="sft",
+        figures=(_LABELS, _PROCESSOR, _PEAK),
+        alike=_LANGUAGE,
+        assets=("gpt2", "alpaca"),
+        arguments=("--model", "gpt2"),
+        rows=64,
+        cases={f"{n}": ("--replicas", str(n)) for n in (1, 2)},
+        peers=("tfft",),
     ),
 }

@@ -13,9 +13,9 @@ _TEST = 400
 
 
 def mails(assets: Path, count: int) -> tuple[list[dict], list[dict]]:
-    """Returns mails to train on and mails to score."""
+    """Returns mails to train on and mails to score, no more of these than of those."""
     train = read_lines(assets / "spam" / "train.jsonl")[:count]
-    return train, read_lines(assets / "spam" / "test.jsonl")[:_TEST]
+    return train, read_lines(assets / "spam" / "test.jsonl")[: min(count, _TEST)]
 
 
 def macro_f1(predicted: Any, rows: list[dict]) -> float:

@@ -18,6 +18,8 @@ from bench_peers.job import JOBS, Job
 from bench_peers.process import JobFailedError, environment_of, run_once
 from bench_peers.tables import page
 
+SCRIPTS = Path(__file__).parent / "jobs"
+
 
 def main(argv: list[str] | None = None) -> int:
     """Returns 0, or 1 when a peer failed or the work was not equal."""
@@ -96,7 +98,7 @@ def measure(
     commands = {
         peer: [
             str(pythons[peer]),
-            str(Path(__file__).parent / "jobs" / f"{job.script}_{peer}.py"),
+            str(SCRIPTS / f"{job.script}_{peer}.py"),
             *("--assets", str(options.cache / "assets"), "--seed", str(options.seed)),
             *("--rows", str(options.rows or job.rows)),
             *("--precision", options.precision, *job.arguments, *extra),

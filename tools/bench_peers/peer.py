@@ -23,7 +23,6 @@ _PACKAGES = (
     "trl",
 )
 PRECISIONS = ("bfloat16", "float32")
-HELD_OUT = 32  # rows of a language model's data that are not trained on
 
 
 def parser() -> argparse.ArgumentParser:
@@ -104,12 +103,6 @@ def peak_gb() -> float:
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """Returns the rows of a .jsonl file."""
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-
-
-def language_rows(assets: Path, count: int) -> tuple[list[dict], list[dict]]:
-    """Returns rows to train on and held out ones, prompts with completions."""
-    rows = read_lines(assets / "alpaca" / "rows.jsonl")
-    return rows[HELD_OUT : HELD_OUT + count], rows[:HELD_OUT]
 
 
 def shuffled(count: int, seed: int) -> list[int]:

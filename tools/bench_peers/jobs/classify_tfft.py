@@ -13,7 +13,7 @@ from tfft.data.table import Table
 from tfft.recipes import frozen
 
 METHODS = {
-    "lora": tfft.LoRA(rank=8, alpha=16, target="all-linear", exclude="pooler"),
+    "lora": tfft.LoRA(rank=8, alpha=16, target="all-linear"),
     "head": tfft.Head(),
 }
 

@@ -13,39 +13,33 @@ import tensorflow as tf
 import tokenizers
 
 from bench_peers.keras_clock import clock, parameters
+from bench_peers.language import language_parser, language_rows, longest
 from bench_peers.peer import (
     Stopwatch,
     chunks,
     finish,
-    language_rows,
-    parser,
     policy,
     shuffled,
 )
 
+# KerasHub has one A for each head: the ranks whose number of parameters comes nearest
+# to that of rank 8 elsewhere.
+RANKS = {"gpt2": 1, "smollm2": 2}
 Row = tuple[list[int], int]
 
 
 def main() -> None:
     """Trains for two epochs; the second is measured."""
-    added = parser()
-    added.add_argument("--model", required=True)
-    added.add_argument("--max_length", type=int, default=512)
-    added.add_argument("--batch_size", type=int, default=8, help="rows in a step")
-    added.add_argument("--learning_rate", type=float, default=1e-3)
-    # KerasHub has one A for each head: the rank whose number of parameters comes
-    # nearest to that of rank 8 elsewhere.
-    added.add_argument("--rank", type=int, default=1)
-    options = added.parse_args()
+    options = language_parser().parse_args()
+    rank = RANKS[options.model]
     keras.utils.set_random_seed(options.seed)
     keras.config.set_dtype_policy(policy(options.precision))
     folder = options.assets / options.model
     train, held_out = (
-        _encode(folder, rows, options.max_length)
-        for rows in language_rows(options.assets, options.rows)
+        _encode(folder, rows, longest(options)) for rows in language_rows(options)
     )
     backbone = keras_hub.models.Backbone.from_preset(str(folder))
-    backbone.enable_lora(options.rank)
+    backbone.enable_lora(rank)
     logits = backbone.token_embedding(backbone.output, reverse=True)
     model = keras.Model(backbone.input, logits)
     model.compile(
@@ -81,7 +75,7 @@ def main() -> None:
             "training_loss": callback.losses[-1],
         },
         settings={
-            "adapter": f"enable_lora({options.rank}): query and value",
+            "adapter": f"enable_lora({rank}): query and value",
             "batches": f"{options.batch_size} rows, padded to the longest of them",
             "attention": "KerasHub's",
             "precision": policy(options.precision),

@@ -6,20 +6,18 @@ import tempfile
 
 import tfft
 from bench_peers.keras_clock import clock, parameters
-from bench_peers.peer import Stopwatch, finish, language_rows, parser, policy
+from bench_peers.language import language_parser, language_rows, longest
+from bench_peers.peer import Stopwatch, finish, policy
 from tfft.data.table import Table
 
 
 def main() -> None:
     """Trains for two epochs; the second is measured."""
-    added = parser()
-    added.add_argument("--model", required=True)
-    added.add_argument("--max_length", type=int, default=512)
-    added.add_argument("--batch_size", type=int, default=8, help="rows in a step")
-    added.add_argument("--learning_rate", type=float, default=1e-3)
+    added = language_parser()
+    added.add_argument("--replicas", type=int, default=1)
     options = added.parse_args()
-    train, held_out = language_rows(options.assets, options.rows)
-    task = tfft.CausalLanguageModelling(max_length=options.max_length)
+    train, held_out = language_rows(options)
+    task = tfft.CausalLanguageModelling(max_length=longest(options))
     folder = options.assets / options.model
     examples = task.encode(
         Table.from_rows(train, "alpaca"), tfft.read_tokenizer(folder), ()
@@ -43,6 +41,7 @@ def main() -> None:
             warmup=0.0,
             weight_decay=0.0,
             validation=0,
+            strategy=f"mirrored:{options.replicas}" if options.replicas > 1 else None,
             precision=policy(options.precision),
             callbacks=(callback,),
             seed=options.seed,

@@ -9,26 +9,28 @@ from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import SFTConfig, SFTTrainer
 
-from bench_peers.peer import Stopwatch, finish, language_rows, parser
+from bench_peers.language import language_parser, language_rows, longest
+from bench_peers.peer import Stopwatch, finish
 from bench_peers.torch_clock import Clock, trainable
+
+# PEFT's defaults for these models.
+TARGETS = {"gpt2": ("c_attn",), "smollm2": ("q_proj", "v_proj")}
+# Packed rows of a step in one forward pass or one after another, or padded rows of
+# like length.
+BATCHES = ("packed", "accumulated", "grouped")
 
 
 def main() -> None:
     """Trains for two epochs; the second is measured."""
-    added = parser()
-    added.add_argument("--model", required=True)
-    added.add_argument("--max_length", type=int, default=512)
-    added.add_argument("--batch_size", type=int, default=8, help="rows in a step")
-    added.add_argument("--learning_rate", type=float, default=1e-3)
-    added.add_argument("--batches", choices=("packed", "grouped"), default="packed")
-    added.add_argument("--target", default="c_attn")
+    added = language_parser()
+    added.add_argument("--batches", choices=BATCHES, default=BATCHES[0])
     options = added.parse_args()
-    train, held_out = language_rows(options.assets, options.rows)
+    train, held_out = language_rows(options)
     folder = str(options.assets / options.model)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="sdpa")
     watch = Stopwatch()
-    packed = options.batches == "packed"
+    packed = options.batches != "grouped"
     steps = -(-options.rows // options.batch_size)
     with tempfile.TemporaryDirectory() as output:
         settings = {
@@ -37,7 +39,7 @@ def main() -> None:
             "learning_rate": options.learning_rate,
             "lr_scheduler_type": "constant",
             "weight_decay": 0.0,
-            "max_length": options.max_length,
+            "max_length": longest(options),
             "completion_only_loss": True,
             "bf16": options.precision == "bfloat16",
             "use_cpu": True,
@@ -63,16 +65,25 @@ def main() -> None:
             eval_dataset=Dataset.from_list(held_out),
             processing_class=tokenizer,
             peft_config=LoraConfig(
-                r=8, lora_alpha=16, lora_dropout=0.0, target_modules=[options.target]
+                r=8,
+                lora_alpha=16,
+                lora_dropout=0.0,
+                target_modules=list(TARGETS[options.model]),
             ),
             callbacks=[Clock(watch)],
         )
+        size = options.batch_size
         if packed:
             # As many steps as padded rows would be.
             size = -(-len(trainer.train_dataset) // steps)
+        if options.batches == "accumulated":
+            trainer.args.gradient_accumulation_steps = size
+            trainer.accelerator.gradient_accumulation_steps = size
+        else:
             trainer.args.per_device_train_batch_size = size
             trainer._train_batch_size = size
-        tokens, labels, count = _count(trainer)
+        targets = " and ".join(TARGETS[options.model])
+        tokens, labels = _count(trainer)
         trainer.train()
         losses = [one["loss"] for one in trainer.state.log_history if "loss" in one]
         loss = trainer.evaluate()["eval_loss"]
@@ -81,31 +92,29 @@ def main() -> None:
             "rows": len(train),
             "tokens": tokens,
             "labels": labels,
-            "steps": count,
+            "steps": trainer.state.global_step // 2,
             "trainable": trainable(trainer.model),
             "precision": options.precision,
         },
         figures=watch.figures(labels=labels, tokens=tokens),
         quality={"loss": loss, "training_loss": losses[-1]},
         settings={
-            "adapter": f"PEFT LoRA, rank 8, on {options.target}",
-            "batches": f"{options.batches}, "
-            f"{trainer.args.per_device_train_batch_size} rows in a step",
+            "adapter": f"PEFT LoRA, rank 8, on {targets}",
+            "batches": f"{options.batches}, {size} rows in a step",
             "attention": model.config._attn_implementation,
             "precision": f"{options.precision} by autocast",
         },
     )
 
 
-def _count(trainer: SFTTrainer) -> tuple[int, int, int]:
-    """Returns the real tokens, the labels and the steps of an epoch."""
-    tokens = labels = count = 0
+def _count(trainer: SFTTrainer) -> tuple[int, int]:
+    """Returns the real tokens and the labels of an epoch."""
+    tokens = labels = 0
     for batch in trainer.get_train_dataloader():
         real = batch.get("attention_mask")
         tokens += int(batch["input_ids"].numel() if real is None else real.sum())
         labels += int((batch["labels"] != -100).sum())
-        count += 1
-    return tokens, labels, count
+    return tokens, labels
 
 
 if __name__ == "__main__":
