@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -66,7 +67,9 @@ class Alike:
             for name, limit in limits.items():
                 values = {peer: _value(of, part, name) for peer, of in runs.items()}
                 if not _alike(list(values.values()), limit):
-                    told = ", ".join(f"{peer} {one}" for peer, one in values.items())
+                    told = ", ".join(
+                        f"{peer} {_said(one)}" for peer, one in values.items()
+                    )
                     faults.append(f"{name}: {told} (may differ by {limit:.0%})")
         if faults:
             raise UnequalWorkError("; ".join(faults))
@@ -88,8 +91,14 @@ def _value(runs: Sequence[Run], part: str, name: str) -> Any:
     return median(runs, part, name)
 
 
+def _said(value: Any) -> str:
+    return f"{value:.7g}" if isinstance(value, float) else str(value)
+
+
 def _alike(values: Sequence[Any], limit: float) -> bool:
     if any(isinstance(one, str) or one is None for one in values):
         return None not in values and len(set(values)) == 1
+    if not all(map(math.isfinite, values)):
+        return False
     largest = max(map(abs, values))
     return max(values) - min(values) <= limit * largest

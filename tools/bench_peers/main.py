@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parse(argv)
     pythons = {peer: _python(peer, options) for peer in options.peers}
     document: dict[str, Any] = {
-        "command": " ".join(["tools/bench", *(argv or sys.argv[1:])]),
+        "command": _asked(options),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "machine": machine.describe(),
         "rounds": options.rounds,
@@ -126,8 +126,22 @@ def measure(
     except UnequalWorkError as error:
         faults.append(f"unequal work: {error}")
         print(faults[-1], file=sys.stderr, flush=True)
-    shown = {peer: " ".join(command) for peer, command in commands.items()}
+    shown = {peer: _shown(command, options) for peer, command in commands.items()}
     return {"commands": shown, "runs": runs, "fault": "\n".join(faults)}
+
+
+def _asked(options: Any) -> str:
+    rows = [f"--rows {options.rows}"] if options.rows else []
+    more = [f"--argument {peer}={one}" for peer, one in options.argument]
+    peers, told = ",".join(options.peers), f"--rounds {options.rounds}"
+    words = ["tools/bench", *options.jobs, "--peers", peers, told, *rows]
+    return " ".join([*words, f"--precision {options.precision}", *more])
+
+
+def _shown(command: list[str], options: Any) -> str:
+    """Returns a command as it is typed in this checkout, with the usual cache."""
+    text = " ".join(command).replace(str(options.cache), ".cache/bench")
+    return text.replace(f"{ROOT}/", "")
 
 
 def _python(peer: str, options: Any) -> Path:

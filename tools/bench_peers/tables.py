@@ -21,8 +21,8 @@ def page(document: Mapping[str, Any], jobs: Mapping[str, Job]) -> str:
     machine = document["machine"]
     parts = [
         f"Measured {document['date']} by `{document['command']}`: "
-        f"{document['rounds']} rounds by turns, medians, with the least and the most. "
-        "× says how many times better tfft is.",
+        f"rounds by turns: {document['rounds']}. The figures are medians, in brackets "
+        "the least and the most; × says how many times better tfft is.",
         f"{machine['processor']}, {machine['cores']} cores "
         f"({', '.join(machine['flags'])}), {machine['memory_gb']} GB, "
         f"GPU: {machine['gpu']}, {machine['system']}.",

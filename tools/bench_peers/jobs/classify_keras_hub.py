@@ -71,7 +71,7 @@ def main() -> None:
             else "head, backbone.trainable = False",
             "batches": "16 rows, padded to the longest",
             "attention": "Keras'",
-            "precision": policy(options.precision),
+            "numbers": policy(options.precision),
             "tokenizer": "tokenizers, before the training",
         },
     )

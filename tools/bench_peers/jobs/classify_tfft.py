@@ -81,7 +81,7 @@ def main() -> None:
             "method": options.method,
             "batches": "16 rows of like length, padded to the longest",
             "attention": "tfft's products",
-            "precision": policy(options.precision),
+            "numbers": policy(options.precision),
         },
     )
 

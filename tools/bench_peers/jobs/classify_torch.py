@@ -82,7 +82,7 @@ def main() -> None:
             "method": options.method,
             "batches": "16 rows of like length, padded to the longest",
             "attention": trainer.model.config._attn_implementation,
-            "precision": f"{options.precision} by autocast",
+            "numbers": f"{options.precision} by autocast",
         },
     )
 

@@ -16,7 +16,7 @@ def main() -> None:
     given = added.parse_args()
     folder = given.assets / "classifier"
     make = _saved_model if given.through == "saved_model" else _run
-    settings = {"through": given.through, "precision": "float32"}
+    settings = {"through": given.through}
     measure(given, make(folder), settings)
 
 

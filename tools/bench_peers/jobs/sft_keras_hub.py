@@ -78,7 +78,7 @@ def main() -> None:
             "adapter": f"enable_lora({rank}): query and value",
             "batches": f"{options.batch_size} rows, padded to the longest of them",
             "attention": "KerasHub's",
-            "precision": policy(options.precision),
+            "numbers": policy(options.precision),
             "tokenizer": "tokenizers, before the training",
         },
     )

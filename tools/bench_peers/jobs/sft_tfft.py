@@ -65,7 +65,7 @@ def main() -> None:
             "adapter": "LoRA, rank 8, on c_attn",
             "batches": f"packed best-fit, {size} packed rows in a step",
             "attention": "tfft's products, block-diagonal",
-            "precision": policy(options.precision),
+            "numbers": policy(options.precision),
         },
     )
 

@@ -102,7 +102,7 @@ def main() -> None:
             "adapter": f"PEFT LoRA, rank 8, on {targets}",
             "batches": f"{options.batches}, {size} rows in a step",
             "attention": model.config._attn_implementation,
-            "precision": f"{options.precision} by autocast",
+            "numbers": f"{options.precision} by autocast",
         },
     )
 

@@ -60,7 +60,7 @@ def main() -> None:
             "method": "full",
             "batches": "32 sentences of like length, padded to the longest",
             "attention": "tfft's products",
-            "precision": policy(options.precision),
+            "numbers": policy(options.precision),
         },
     )
 

@@ -83,7 +83,7 @@ def main() -> None:
             "method": "full",
             "batches": "32 sentences of like length, padded to the longest",
             "attention": trainer.model.config._attn_implementation,
-            "precision": f"{options.precision} by autocast",
+            "numbers": f"{options.precision} by autocast",
         },
     )
 
