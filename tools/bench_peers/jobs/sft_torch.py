@@ -15,9 +15,8 @@ from bench_peers.torch_clock import Clock, trainable
 
 # PEFT's defaults for these models.
 TARGETS = {"gpt2": ("c_attn",), "smollm2": ("q_proj", "v_proj")}
-# Packed rows of a step in one forward pass or one after another, or padded rows of
-# like length.
-BATCHES = ("packed", "accumulated", "grouped")
+# Several rows in one, or padded rows of like length.
+BATCHES = ("packed", "grouped")
 
 
 def main() -> None:
@@ -30,7 +29,7 @@ def main() -> None:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="sdpa")
     watch = Stopwatch()
-    packed = options.batches != "grouped"
+    packed = options.batches == "packed"
     steps = -(-options.rows // options.batch_size)
     with tempfile.TemporaryDirectory() as output:
         settings = {
@@ -76,10 +75,6 @@ def main() -> None:
         if packed:
             # As many steps as padded rows would be.
             size = -(-len(trainer.train_dataset) // steps)
-        if options.batches == "accumulated":
-            trainer.args.gradient_accumulation_steps = size
-            trainer.accelerator.gradient_accumulation_steps = size
-        else:
             trainer.args.per_device_train_batch_size = size
             trainer._train_batch_size = size
         targets = " and ".join(TARGETS[options.model])
