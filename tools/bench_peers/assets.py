@@ -78,14 +78,14 @@ def classifier(folder: Path, downloads: Path) -> None:
     assets = folder.parents[1]
     for name in ("minilm", "spam"):
         prepare(assets, name)
-    train, test = mails(assets, 256)
+    train, test = mails(assets, 1024)
     run = tfft.finetune(
         model=assets / "minilm",
         data={"train": train, "test": test},
         task=tfft.TextClassification(max_length=MAX_LENGTH, pooling="pooler"),
         output_dir=folder / "run",
         validation=0,
-        epochs=1,
+        epochs=2,
         verbose=0,
     )
     run.export(folder / "served")
