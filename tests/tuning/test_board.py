@@ -62,7 +62,7 @@ def board(tmp_path_factory):
         if "http://" in line:
             break
     yield line.split("at ")[1].split(" ")[0].rstrip("/")
-    server.terminate()
+    server.kill()
     server.wait()
     server.stderr.close()
 
