@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tfft.models.pretrained import load_pretrained
     from tfft.models.tokenizer_files import read_tokenizer
     from tfft.recipes.apply import apply, load_adapter
+    from tfft.recipes.cross_validate import cross_validate
     from tfft.recipes.estimate import Estimate, estimate
     from tfft.recipes.evaluate import evaluate
     from tfft.recipes.finetune import finetune
@@ -66,6 +67,7 @@ _HOMES = {
     "TokenClassification": "tfft.tasks.token_classification",
     "TokenClassifier": "tfft.tasks.networks.token_classifier",
     "apply": "tfft.recipes.apply",
+    "cross_validate": "tfft.recipes.cross_validate",
     "estimate": "tfft.recipes.estimate",
     "evaluate": "tfft.recipes.evaluate",
     "export_huggingface": "tfft.recipes.huggingface",
@@ -103,6 +105,7 @@ __all__ = [
     "TokenClassifier",
     "__version__",
     "apply",
+    "cross_validate",
     "estimate",
     "evaluate",
     "export_huggingface",

@@ -49,6 +49,7 @@ class Task(abc.ABC):
         per_token: Whether the network answers for each token, not for each example.
         brings_all: Whether a model needs no new head for it.
         tunes: Whether `tuned` decides something.
+        generates: Whether its answers are written by `generate`, not given by row.
         text: The columns with text.
         max_length: The most tokens of an example.
     """
@@ -58,6 +59,7 @@ class Task(abc.ABC):
     per_token: ClassVar[bool] = False
     brings_all: ClassVar[bool] = False
     tunes: ClassVar[bool] = False
+    generates: ClassVar[bool] = False
     text: tuple[str, ...]
     max_length: int
 
