@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tfft.models.tokenizer_files import read_tokenizer
     from tfft.recipes.apply import apply, load_adapter
     from tfft.recipes.cross_validate import cross_validate
+    from tfft.recipes.ensemble import ensemble
     from tfft.recipes.estimate import Estimate, estimate
     from tfft.recipes.evaluate import evaluate
     from tfft.recipes.finetune import finetune
@@ -68,6 +69,7 @@ _HOMES = {
     "TokenClassifier": "tfft.tasks.networks.token_classifier",
     "apply": "tfft.recipes.apply",
     "cross_validate": "tfft.recipes.cross_validate",
+    "ensemble": "tfft.recipes.ensemble",
     "estimate": "tfft.recipes.estimate",
     "evaluate": "tfft.recipes.evaluate",
     "export_huggingface": "tfft.recipes.huggingface",
@@ -106,6 +108,7 @@ __all__ = [
     "__version__",
     "apply",
     "cross_validate",
+    "ensemble",
     "estimate",
     "evaluate",
     "export_huggingface",
