@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from tfft.recipes.generate import generate
     from tfft.recipes.huggingface import export_huggingface
     from tfft.recipes.inspect import inspect_data
+    from tfft.recipes.learning_curve import learning_curve
     from tfft.recipes.load import load
+    from tfft.recipes.repeat import repeat
     from tfft.recipes.run import Run
     from tfft.tasks.causal_lm import CausalLanguageModelling
     from tfft.tasks.multi_label import MultiLabel
@@ -76,9 +78,11 @@ _HOMES = {
     "finetune": "tfft.recipes.finetune",
     "generate": "tfft.recipes.generate",
     "inspect_data": "tfft.recipes.inspect",
+    "learning_curve": "tfft.recipes.learning_curve",
     "load": "tfft.recipes.load",
     "load_adapter": "tfft.recipes.apply",
     "load_pretrained": "tfft.models.pretrained",
+    "repeat": "tfft.recipes.repeat",
     "read_tokenizer": "tfft.models.tokenizer_files",
 }
 
@@ -116,10 +120,12 @@ __all__ = [
     "generate",
     "inspect_data",
     "layers",
+    "learning_curve",
     "load",
     "load_adapter",
     "load_pretrained",
     "read_tokenizer",
+    "repeat",
 ]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tfft.cli.launch import add_launch, check_launch
+from tfft.cli.series import SERIES, add_series, own_options
 from tfft.core import yaml
 from tfft.core.errors import ConfigError, nearest, one_of
 from tfft.recipes.config import FinetuneConfig
@@ -19,7 +20,7 @@ from tfft.version import __version__
 _GROUPS = ("method", "task")
 _PYTHON_ONLY = ("tokenizer", "callbacks")
 _FLAGS = ("overwrite", "resume")
-_TRAININGS = ("finetune", "estimate")
+_TRAININGS = ("finetune", "estimate", *SERIES)
 _DOTTED = (
     "Options of a method or a task follow a dot: --method.rank 4 --task.text body."
 )
@@ -68,6 +69,7 @@ def make_parser() -> argparse.ArgumentParser:
     rest = (_evaluate, _predict, _export, _inspect, add_launch)
     for add in (_finetune, _estimate, *rest):
         add(commands, common)
+    add_series(commands, common, _add_options, descriptions, _DOTTED)
     return parser
 
 
@@ -240,6 +242,7 @@ def _finetune_options(
     """Returns the options of the YAML file, overridden by the command line's."""
     options = yaml.load_mapping(arguments.config) if arguments.config else {}
     known = {field.name for field in dataclasses.fields(FinetuneConfig)}
+    known |= own_options(arguments.command)
     options |= {name: value for name, value in vars(arguments).items() if name in known}
     defaults = {
         field.name: field.default for field in dataclasses.fields(FinetuneConfig)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from tfft.evaluation.evidence import Evidence
 
 # The metrics of which less is better.
 ERRORS = frozenset({"loss", "perplexity", "mse", "rmse", "mae"})
@@ -54,7 +57,7 @@ def spread_of(scores: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
     return found
 
 
-def gain(name: str, before: float, after: float) -> float:
+def gain(name: str, before: Any, after: Any) -> Any:
     """Returns by how much a metric got better, below zero when it got worse.
 
     >>> gain("loss", 0.5, 0.25), gain("f1", 0.5, 0.25)
@@ -105,3 +108,61 @@ def corrected_t_test(
     else:
         statistic = mean / float(np.sqrt((1 / count + test_share) * variance))
     return PairedTest(mean, statistic, float(2 * t.sf(abs(statistic), count - 1)))
+
+
+@dataclass(frozen=True)
+class Change:
+    """How much better one model is than another on the same rows.
+
+    Attributes:
+        gain: By how much the metric got better, below zero when it got worse.
+        low: Where the 95 % interval of the gain begins.
+        high: Where it ends.
+    """
+
+    gain: float
+    low: float
+    high: float
+
+
+def change_between(
+    before: Evidence, after: Evidence, metric: str, seed: int = 0, samples: int = 1000
+) -> Change:
+    """Returns the change of a metric with its paired bootstrap interval.
+
+    Both are scored on the same draws of the rows, so what is hard for both does not
+    blur the difference.
+
+    Args:
+        before: What is known of each row with one model.
+        after: With the other, the same rows.
+        metric: Which score.
+        seed: For the draws.
+        samples: How many.
+    """
+    rows = len(before.statistics)
+    random = np.random.default_rng(seed)
+    counts = np.stack(
+        [
+            np.bincount(random.integers(0, rows, rows), minlength=rows)
+            for _ in range(samples)
+        ]
+    )
+    gains = gain(
+        metric,
+        before.score(counts @ before.statistics)[metric],
+        after.score(counts @ after.statistics)[metric],
+    )
+    every = np.ones(rows)
+    low, high = np.quantile(gains, (0.025, 0.975))
+    return Change(
+        float(
+            gain(
+                metric,
+                before.score(every @ before.statistics)[metric],
+                after.score(every @ after.statistics)[metric],
+            )
+        ),
+        float(low),
+        float(high),
+    )

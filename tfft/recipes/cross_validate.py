@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from tfft.data.splits import stratified_part
 from tfft.data.table import Table
 from tfft.evaluation.evidence import Evidence
 from tfft.recipes.cross_validation import RESULT, CrossValidation, read_result
-from tfft.recipes.prepare import as_fraction, prepare
+from tfft.recipes.prepare import as_fraction
 from tfft.recipes.run import Run
 from tfft.recipes.series import Scored, Series
 from tfft.recipes.series_config import CrossValidateConfig, split_options
@@ -51,8 +52,10 @@ def cross_validate(**options: Any) -> CrossValidation:
     config, rest = split_options(CrossValidateConfig, options)
     series = Series({"test": 0, **rest}, RESULT)
     before = read_result(config.against) if config.against is not None else None
-    with series.claimed():
-        found = _Folds(series, config).run(before)
+    share = as_fraction(series.config.validation)
+    # Validation rows of their own, or a share of what each fold leaves.
+    with series.opened(**({} if share is None else {"validation": 0})):
+        found = _Folds(series, config, share or 0.0).run(before)
     series.show(found.table())
     if before is not None:
         series.show(found.compare(before))
@@ -60,39 +63,43 @@ def cross_validate(**options: Any) -> CrossValidation:
     return found
 
 
+@dataclass(frozen=True)
+class _Split:
+    """The rows of one training.
+
+    Attributes:
+        train: Indices.
+        test: Indices of the fold.
+        validation: Indices, or rows of a split of their own; None for none.
+    """
+
+    train: list[int]
+    test: list[int]
+    validation: list[int] | Table | None
+
+
 class _Folds:
     """The trainings of a cross-validation."""
 
-    def __init__(self, series: Series, config: CrossValidateConfig) -> None:
-        self.series, self.config, task = series, config, series.task
-        given = series.config
-        share = as_fraction(given.validation)
-        prepared = prepare(
-            task,
-            given.data,
-            validation=given.validation if share is None else 0,
-            test=given.test,
-            on_bad_rows=given.on_bad_rows,
-            seed=given.seed,
-        )
-        for note in prepared.notes:
-            series.say(f"note: {note}")
-        self.table = prepared.tables["train"]
-        self.validation = prepared.tables.get("validation")
-        if "test" in prepared.tables:
-            left = len(prepared.tables["test"])
-            series.say(f"note: {left:,} test rows are left aside")
-        self.share = share or 0.0
+    def __init__(
+        self, series: Series, config: CrossValidateConfig, share: float
+    ) -> None:
+        self.series, self.share = series, share
+        tables = series.shared.tables
+        self.table, self.validation = tables["train"], tables.get("validation")
+        if "test" in tables:
+            series.say(f"note: {len(tables['test']):,} test rows are left aside")
+        task, seed = series.task, series.config.seed
         self.groups = _groups(task, self.table, config.group)
-        strata = task.strata(self.table)
-        self.folds = k_folds(strata, self.groups, config.folds, given.seed)
+        self.strata = task.strata(self.table)
+        self.folds = k_folds(self.strata, self.groups, config.folds, seed)
         sizes = ", ".join(str(len(fold)) for fold in self.folds)
         series.say(f"folds: {config.folds} of {sizes} rows")
         self.facts = {
             "fingerprint": fingerprint(self.table),
             "folds": config.folds,
             "group": config.group,
-            "seed": given.seed,
+            "seed": seed,
         }
 
     def run(self, before: CrossValidation | None) -> CrossValidation:
@@ -104,13 +111,17 @@ class _Folds:
         splits = [self._split(index) for index in range(len(self.folds))]
         if before is not None:
             before.check_same_folds(self.facts)
-        metrics, scored, lines = [], [], []
-        for index, tables in enumerate(splits):
-            run = self.series.train(f"fold-{index + 1}", tables)
-            found = self.series.scored(run, self.table.select(self.folds[index]))
+        self.series.make_room()
+        metrics, evidence, lines = [], [], []
+        for number, split in enumerate(splits, start=1):
+            test = self.table.select(split.test)
+            run = self.series.train(
+                f"fold-{number}", test, split.train, split.validation
+            )
+            found = self.series.scored(run, test)
             metrics.append(run.metrics["test"])
-            scored.append(found.evidence)
-            lines.extend(_lines(run, found, self.table, self.folds[index], index + 1))
+            evidence.append(found.evidence)
+            lines.extend(_lines(run, found, self.table, split.test, number))
         lines.sort(key=lambda line: line["row"])
         write_text(
             self.series.folder / OUT_OF_FOLD,
@@ -119,35 +130,31 @@ class _Folds:
         result = {
             "rows": [len(fold) for fold in self.folds],
             "metrics": metrics,
-            "pooled": _pooled(scored),
+            "pooled": _pooled(evidence),
             "data": self.facts,
             "config": self.series.options(),
         }
         write_json(self.series.result, result)
         return CrossValidation(self.series.folder, result)
 
-    def _split(self, index: int) -> dict[str, Table]:
+    def _split(self, index: int) -> _Split:
         """Returns the rows of a training; what is wrong with them before any begins."""
         task, test = self.series.task, self.folds[index]
-        rest = sorted({*range(len(self.table))} - {*test})
-        train, validation = rest, []
-        if self.validation is None and self.share:
-            strata = task.strata(self.table)
+        held_out = set(test)
+        train = [row for row in range(len(self.table)) if row not in held_out]
+        validation: list[int] | Table | None = self.validation
+        if validation is None and self.share:
             first, second = stratified_part(
-                [strata[row] for row in rest],
-                [self.groups[row] for row in rest],
+                [self.strata[row] for row in train],
+                [self.groups[row] for row in train],
                 self.share,
                 self.series.config.seed,
             )
-            train, validation = [rest[i] for i in first], [rest[i] for i in second]
-        tables = {"train": self.table.select(train), "test": self.table.select(test)}
-        if validation:
-            tables["validation"] = self.table.select(validation)
-        elif self.validation is not None:
-            tables["validation"] = self.validation
-        labels = task.learn_labels(tables["train"])
-        task.check_labels(tables["test"], labels, f"fold {index + 1}")
-        return tables
+            validation = [train[row] for row in second] or None
+            train = [train[row] for row in first]
+        labels = task.learn_labels(self.table.select(train))
+        task.check_labels(self.table.select(test), labels, f"fold {index + 1}")
+        return _Split(train, test, validation)
 
 
 def _groups(task: Task, table: Table, column: str | None) -> Sequence[Hashable]:

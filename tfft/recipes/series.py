@@ -1,11 +1,12 @@
-"""Trainings on parts of the same rows, one after another."""
+"""Several trainings on the same rows over one backbone, in one folder."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
+import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,15 @@ from tfft.evaluation.evidence import Evidence
 from tfft.evaluation.report import REPORTS
 from tfft.evaluation.tables import ReportTable
 from tfft.recipes.config import FinetuneConfig
-from tfft.recipes.finetune import finetune
 from tfft.recipes.record import plain_config
 from tfft.recipes.run import Run
+from tfft.recipes.run_folder import NEW_BASE, RECORD
+from tfft.recipes.shared import Shared
+from tfft.recipes.shared_runs import save_run
 from tfft.tasks.task import TASKS, Task
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Scored:
     """Rows with what a run says of them.
 
@@ -49,17 +52,26 @@ class Series:
 
     Args:
         options: Those of `finetune`; `output_dir` is the folder of all.
-        result: The file that says what came of it, by which the folder is known.
+        result: The file that says what came of it.
+
+    Raises:
+        ConfigError: For options that cannot be meant.
     """
+
+    shared: Shared
 
     def __init__(self, options: Mapping[str, Any], result: str) -> None:
         check_environment()
         self.config = FinetuneConfig(**options)
+        if self.config.resume:
+            raise ConfigError(
+                "resume=True for several trainings",
+                fix="leave resume out; overwrite begins anew",
+            )
         self.task: Task = TASKS.resolve(self.config.task)
         self.folder = Path(self.config.output_dir)
         self.result = self.folder / result
-        quiet = not self.config.verbose
-        self._console = Console(quiet=quiet, highlight=False)
+        self._console = Console(quiet=not self.config.verbose, highlight=False)
 
     def say(self, text: str) -> None:
         """Shows the user a sentence."""
@@ -75,51 +87,62 @@ class Series:
         return plain_config(self.config, self.task, method)
 
     @contextlib.contextmanager
-    def claimed(self) -> Iterator[None]:
-        """Holds the folder of all trainings.
+    def opened(self, **changes: Any) -> Iterator[None]:
+        """Holds the folder, and loads what the trainings share.
+
+        Args:
+            **changes: Options that are others in all trainings.
 
         Raises:
-            OutputInUseError: When it holds something and neither `overwrite` nor
-                `resume` is said, or holds something else.
+            OutputInUseError: When the folder is not free.
+            TfftError: Whatever else the inputs of `finetune` raise.
         """
-        given = self.config.overwrite or self.config.resume
-        if self.folder.is_file() or (is_occupied(self.folder) and not given):
+        if self.folder.is_file() or (
+            is_occupied(self.folder) and not self.config.overwrite
+        ):
             raise OutputInUseError(
                 "output_dir is not empty",
                 where=str(self.folder),
                 expected="a new or empty folder",
-                fix="choose another output_dir, or say overwrite or resume",
+                fix="choose another output_dir, or say overwrite",
             )
         with locked(self.folder):
-            yield
+            config = replace(self.config, **changes)
+            try:
+                self.shared = Shared(config, self.folder, self.say)
+                yield
+            finally:
+                shutil.rmtree(self.folder / NEW_BASE, ignore_errors=True)
 
-    def train(self, name: str, tables: Mapping[str, Table], **changes: Any) -> Run:
-        """Trains once and says what came of it.
+    def make_room(self) -> None:
+        """Removes what an earlier series left, once this one has proved usable."""
+        for record in self.folder.glob(f"*/{RECORD}"):
+            shutil.rmtree(record.parent)
+        self.result.unlink(missing_ok=True)
+
+    def train(
+        self,
+        name: str,
+        test: Table | None,
+        train: Sequence[int] | None = None,
+        validation: Sequence[int] | Table | None = None,
+        **changes: Any,
+    ) -> Run:
+        """Trains once, writes the run and says what came of it.
 
         Args:
             name: The run folder, inside that of all.
-            tables: The rows by split.
+            test: The rows to score the run on.
+            train: Indices of the training rows; None for all of them, with the
+                validation rows that go with them.
+            validation: Indices of rows, or other rows.
             **changes: Options that are others than those of all.
         """
         start = time.monotonic()
-        given = {
-            field.name: getattr(self.config, field.name)
-            for field in dataclasses.fields(self.config)
-        }
-        run = finetune(
-            **{
-                **given,
-                **changes,
-                "data": dict(tables),
-                "validation": 0,
-                "test": 0,
-                "output_dir": self.folder / name,
-                "verbose": 0,
-            }
-        )
-        shown = ", ".join(
-            f"{metric} {value:.4f}" for metric, value in run.metrics["test"].items()
-        )
+        fitted = self.shared.fit(train=train, validation=validation, **changes)
+        run = save_run(self.shared, fitted, self.folder / name, test)
+        scores = run.metrics.get("test", fitted.metrics)
+        shown = ", ".join(f"{key} {value:.4f}" for key, value in scores.items())
         self.say(f"{name}: {shown} ({time.monotonic() - start:.0f} s)")
         return run
 
@@ -127,7 +150,7 @@ class Series:
         """Returns what a run says of labelled rows.
 
         Args:
-            run: A finished training.
+            run: The last one trained.
             table: Rows that were checked.
         """
         tokenizer = run.built.pretrained.tokenizer
