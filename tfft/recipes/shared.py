@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import gc
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,14 @@ import numpy as np
 
 from tfft.adapters.method import METHODS, Method
 from tfft.core.errors import ConfigError
-from tfft.data.batching import Batches, Examples
+from tfft.data.batching import Batches
 from tfft.data.table import Table
-from tfft.evaluation.report import REPORTS, Report
+from tfft.evaluation.report import REPORTS
 from tfft.models.precision import compute_policy, set_compute_policy
-from tfft.recipes.bench import Bench, Values
+from tfft.recipes.bench import Bench
 from tfft.recipes.config import FinetuneConfig
 from tfft.recipes.few_rows import with_defaults
+from tfft.recipes.fitted import Fitted, Rows
 from tfft.recipes.inputs import Inputs, read_inputs
 from tfft.recipes.look import look
 from tfft.recipes.messages import told_failures
@@ -33,53 +33,6 @@ INPUT_OPTIONS = (
     "backbone_dropout",
 )  # fmt: skip
 _MOST_BENCHES = 6
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The rows of one training.
-
-    Attributes:
-        task: With what the training rows decide.
-        train: The training rows.
-        validation: The validation rows; None for none.
-        examples: The training rows as ids.
-    """
-
-    task: Task
-    train: Table
-    validation: Table | None
-    examples: Examples
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """What one training came to.
-
-    Attributes:
-        config: Its options, defaults filled in.
-        method: What was applied.
-        rows: What it was trained and validated on.
-        task: As it was after training; the validation rows may decide thresholds.
-        best_epoch: The epoch whose weights were kept, counted from 1.
-        history: What callbacks saw at the end of each epoch.
-        report: Of the validation rows, in float32; None when there are none.
-        values: What the training decided of the network, for `Shared.run`.
-    """
-
-    config: FinetuneConfig
-    method: Method
-    rows: Rows
-    task: Task
-    best_epoch: int
-    history: tuple[Mapping[str, float], ...]
-    report: Report | None
-    values: Values
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """The scores of the validation rows; none when there are none."""
-        return self.report.metrics if self.report else {}
 
 
 class Shared:
