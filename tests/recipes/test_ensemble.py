@@ -79,6 +79,10 @@ def test_one_export_holds_them_all(average, own, tmp_path):
     assert np.abs(found["probabilities"].numpy() - own.mean(axis=0)).max() <= 1e-6
     details = json.loads((folder / "assets.extra" / "tfft.json").read_text())
     assert details["labels"] == ["neg", "pos"]
+    assert details["run"] == "average-of-3"
+    record = average.run.record
+    assert record["metrics"] == {}
+    assert all(name in record["notes"][-1] for name in average.members.names)
 
 
 def test_frozen_layers_below_the_members_own_are_computed_once(tune):

@@ -20,6 +20,7 @@ from tfft.evaluation.tables import ReportTable
 from tfft.recipes.build import Built
 from tfft.recipes.members import MemberRuns
 from tfft.recipes.run import Run
+from tfft.recipes.run_folder import read_record
 from tfft.recipes.series import check_metric
 from tfft.recipes.soup import make_soup
 from tfft.tasks.joining import JOININGS
@@ -73,6 +74,29 @@ class EnsembleScores:
             f"{self.how} of {len(self.members)}: {self.metric} {score:.4f}, a {change} "
             f"of {abs(self.gain):.4f} against the best member ({self.best}, {best:.4f})"
         )
+
+
+class JoinedRun(Run):
+    """A run whose network answers for several; it has no folder of its own.
+
+    Args:
+        members: The runs.
+        how: `average` or `vote`.
+        built: The network of all.
+    """
+
+    def __init__(self, members: MemberRuns, how: str, built: Built) -> None:
+        name = Path(f"{how}-of-{len(members)}")
+        super().__init__(name, members.task, members[0].labels, built)
+        self._members = members
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The first member's, without its scores, and with the names of all."""
+        folders = self._members.folders
+        first = read_record(folders[0])
+        note = f"{self.folder.name} runs: {', '.join(self._members.names)}"
+        return {**first, "metrics": {}, "notes": [*first["notes"], note]}
 
 
 class Ensemble:
@@ -204,7 +228,7 @@ def _check_options(how: str, output_dir: Any, rank: int | None) -> None:
         )
 
 
-def _joined(runs: MemberRuns, how: str) -> Run:
+def _joined(runs: MemberRuns, how: str) -> JoinedRun:
     """Returns a run whose network answers for all members."""
     from tfft.tasks.networks.members import joined_network
 
@@ -220,4 +244,4 @@ def _joined(runs: MemberRuns, how: str) -> Run:
     none = Adapter(
         METHODS.resolve("head"), pretrained.backbone, pretrained.architecture
     )
-    return Run(Path(how), runs.task, first.labels, Built(network, none, pretrained))
+    return JoinedRun(runs, how, Built(network, none, pretrained))
