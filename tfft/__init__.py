@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from tfft.recipes.inspect import inspect_data
     from tfft.recipes.load import load
     from tfft.recipes.run import Run
+    from tfft.recipes.search_result import Search
+    from tfft.recipes.tune import tune
     from tfft.tasks.causal_lm import CausalLanguageModelling
     from tfft.tasks.multi_label import MultiLabel
     from tfft.tasks.networks.causal_lm import CausalLM
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from tfft.tasks.regression import Regression
     from tfft.tasks.text_classification import TextClassification
     from tfft.tasks.token_classification import TokenClassification
+    from tfft.tuning.distributions import choice, int_range, log_uniform, uniform
 
 _HOMES = {
     "BitFit": "tfft.adapters.bitfit",
@@ -59,6 +62,7 @@ _HOMES = {
     "QuestionAnswering": "tfft.tasks.question_answering",
     "Regression": "tfft.tasks.regression",
     "Run": "tfft.recipes.run",
+    "Search": "tfft.recipes.search_result",
     "Sparse": "tfft.adapters.sparse",
     "TextClassification": "tfft.tasks.text_classification",
     "TextClassifier": "tfft.tasks.networks.text_classifier",
@@ -66,16 +70,21 @@ _HOMES = {
     "TokenClassification": "tfft.tasks.token_classification",
     "TokenClassifier": "tfft.tasks.networks.token_classifier",
     "apply": "tfft.recipes.apply",
+    "choice": "tfft.tuning.distributions",
     "estimate": "tfft.recipes.estimate",
     "evaluate": "tfft.recipes.evaluate",
     "export_huggingface": "tfft.recipes.huggingface",
     "finetune": "tfft.recipes.finetune",
     "generate": "tfft.recipes.generate",
     "inspect_data": "tfft.recipes.inspect",
+    "int_range": "tfft.tuning.distributions",
     "load": "tfft.recipes.load",
     "load_adapter": "tfft.recipes.apply",
     "load_pretrained": "tfft.models.pretrained",
+    "log_uniform": "tfft.tuning.distributions",
     "read_tokenizer": "tfft.models.tokenizer_files",
+    "tune": "tfft.recipes.tune",
+    "uniform": "tfft.tuning.distributions",
 }
 
 __all__ = [
@@ -95,6 +104,7 @@ __all__ = [
     "QuestionAnswering",
     "Regression",
     "Run",
+    "Search",
     "Sparse",
     "TextClassification",
     "TextClassifier",
@@ -103,17 +113,22 @@ __all__ = [
     "TokenClassifier",
     "__version__",
     "apply",
+    "choice",
     "estimate",
     "evaluate",
     "export_huggingface",
     "finetune",
     "generate",
     "inspect_data",
+    "int_range",
     "layers",
     "load",
     "load_adapter",
     "load_pretrained",
+    "log_uniform",
     "read_tokenizer",
+    "tune",
+    "uniform",
 ]
 
 
