@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from tfft.recipes.huggingface import export_huggingface
     from tfft.recipes.inspect import inspect_data
     from tfft.recipes.load import load
+    from tfft.recipes.recommend import recommend
+    from tfft.recipes.rules import Recommendation
     from tfft.recipes.run import Run
     from tfft.recipes.search_result import Search
     from tfft.recipes.tune import tune
@@ -60,6 +62,7 @@ _HOMES = {
     "Prompt": "tfft.adapters.prompt",
     "MultiLabel": "tfft.tasks.multi_label",
     "QuestionAnswering": "tfft.tasks.question_answering",
+    "Recommendation": "tfft.recipes.rules",
     "Regression": "tfft.tasks.regression",
     "Run": "tfft.recipes.run",
     "Search": "tfft.recipes.search_result",
@@ -83,6 +86,7 @@ _HOMES = {
     "load_pretrained": "tfft.models.pretrained",
     "log_uniform": "tfft.tuning.distributions",
     "read_tokenizer": "tfft.models.tokenizer_files",
+    "recommend": "tfft.recipes.recommend",
     "tune": "tfft.recipes.tune",
     "uniform": "tfft.tuning.distributions",
 }
@@ -102,6 +106,7 @@ __all__ = [
     "Prefix",
     "Prompt",
     "QuestionAnswering",
+    "Recommendation",
     "Regression",
     "Run",
     "Search",
@@ -127,6 +132,7 @@ __all__ = [
     "load_pretrained",
     "log_uniform",
     "read_tokenizer",
+    "recommend",
     "tune",
     "uniform",
 ]

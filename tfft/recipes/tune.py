@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import gc
-import json
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +16,7 @@ from tfft.core.environment import check_environment
 from tfft.core.errors import (
     ConfigError,
     InterruptedRunError,
-    OutputInUseError,
-    one_of,
-    shorten,
 )
-from tfft.core.files import is_occupied, locked, write_json
 from tfft.core.signals import (
     TerminationSignal,
     termination_as_exception,
@@ -32,38 +25,29 @@ from tfft.core.signals import (
 from tfft.evaluation.report import REPORTS
 from tfft.recipes.config import FinetuneConfig
 from tfft.recipes.fitted import Fitted
+from tfft.recipes.recommend import settled
 from tfft.recipes.record import plain_config, plain_object
 from tfft.recipes.run_folder import LOGS
 from tfft.recipes.search_result import (
     BEST,
-    CONFIG,
-    PICTURE,
-    TABLE,
     Search,
     write_result,
 )
 from tfft.recipes.shared import INPUT_OPTIONS, Shared
 from tfft.recipes.shared_runs import save_run
 from tfft.recipes.tune_config import TuneConfig
+from tfft.recipes.tune_folder import FREE, TRIALS, begin_search, claimed_search
+from tfft.recipes.tune_space import searched_space
 from tfft.tasks.task import TASKS, Task
-from tfft.tuning.distributions import Choice, read_distribution
-from tfft.tuning.space import Space, changes, read_space
+from tfft.tuning.space import Space, changes
 from tfft.tuning.trials import Trial, ranked, read_trials
 from tfft.tuning.workers import Role, role
 
-RECORD, ORACLE, TRIALS = "search.json", "oracle", "trials"
-# Of a folder, of the machine, or scores of which could not be compared.
-_NOT_SEARCHED = (
-    "output_dir", "overwrite", "resume", "verbose", "strategy", "callbacks", "seed",
-    "data", "validation", "test", "on_bad_rows", "tokenizer", "log_every", "profile",
-    "projector", "save_every", "keep_last", "keep_best",
-)  # fmt: skip
-_ROWS = ("data", "validation", "test")
-_FREE = ("resume", "overwrite", "verbose", "output_dir")
 # Metrics of which less is better; of the others more is.
 _LOWER = (
     "loss", "mse", "rmse", "mae", "perplexity", "ranking_loss", "coverage",
 )  # fmt: skip
+_ROWS = ("data", "validation", "test")
 
 
 def tune(**options: Any) -> Search:
@@ -102,18 +86,21 @@ def tune(**options: Any) -> Search:
     own = {
         name: options.pop(name) for name in field_types(TuneConfig) if name in options
     }
-    tuning, config = TuneConfig(**own), FinetuneConfig(**options)
+    tuning = TuneConfig(**own)
+    options, _ = settled(options)
+    config = FinetuneConfig(**options)
     task: Task = TASKS.resolve(config.task)
     method: Method = METHODS.resolve(config.method)
-    space = _space(tuning, task, method)
+    space = searched_space(tuning.space, task, method)
     folder, me = Path(config.output_dir), role()
     asked = {
         **plain_config(config, task, method),
         **{name: repr(getattr(tuning, name)) for name in field_types(TuneConfig)},
+        "space": repr(dict(space.entries)),
     }
-    with termination_as_exception(), _claimed(folder, config, me):
+    with termination_as_exception(), claimed_search(folder, config, me):
         if me != "worker":
-            _begin(folder, config, asked)
+            begin_search(folder, config, asked)
         tuned = _Tuning(tuning, config, options, task, method, space)
         try:
             return tuned.run(me)
@@ -130,102 +117,6 @@ def _stopped(signal: KeyboardInterrupt, folder: Path) -> InterruptedRunError:
     if isinstance(signal, TerminationSignal):
         error.exit_code = 143
     return error
-
-
-def _space(tuning: TuneConfig, task: Task, method: Method) -> Space:
-    """Returns the space, names resolved.
-
-    Raises:
-        ConfigError: For an option that is not there or not to be searched.
-    """
-    given = tuning.space
-    names = [method.name]
-    if isinstance(given, Mapping):
-        for name in _NOT_SEARCHED:
-            if name in given:
-                raise ConfigError(
-                    f"{name} cannot be searched",
-                    where="space",
-                    expected="what changes a training, on the same rows",
-                    fix=f"give {name} beside the space",
-                )
-        if "method" in given:
-            names = _methods(read_distribution(given["method"], "space.method"))
-    methods = {one: list(field_types(METHODS.get(one))) for one in names}
-    return read_space(
-        given, list(field_types(FinetuneConfig)), methods, list(field_types(type(task)))
-    )
-
-
-def _methods(searched: Any) -> list[str]:
-    names = list(searched.values) if isinstance(searched, Choice) else [searched]
-    if not all(isinstance(name, str) for name in names):
-        raise ConfigError(
-            f"method is {shorten(names)}",
-            where="space",
-            expected=f"names: {one_of(METHODS.names())}",
-            fix="give options of a method as entries of their own",
-        )
-    return names
-
-
-@contextlib.contextmanager
-def _claimed(folder: Path, config: FinetuneConfig, me: Role) -> Iterator[None]:
-    """Holds the folder of a search, but for workers, who share their chief's.
-
-    Raises:
-        OutputInUseError: When it holds something else, or neither resume nor
-            overwrite is said.
-    """
-    if me == "worker":
-        yield
-        return
-    if is_occupied(folder) and not (config.resume or config.overwrite):
-        raise OutputInUseError(
-            "output_dir is not empty",
-            where=str(folder),
-            expected="a new or empty folder",
-            fix="choose another output_dir, or say overwrite or resume",
-        )
-    foreign = is_occupied(folder) and not (folder / RECORD).is_file()
-    if foreign and not (folder / ORACLE).is_dir():
-        raise OutputInUseError(
-            "output_dir holds something that is no search",
-            where=str(folder),
-            expected=f"a folder with {RECORD}",
-            fix="choose another output_dir",
-        )
-    with locked(folder):
-        yield
-
-
-def _begin(folder: Path, config: FinetuneConfig, asked: dict[str, Any]) -> None:
-    """Makes room for a search, or sees that the one to go on with is the same.
-
-    Raises:
-        ConfigError: When it was started with other options.
-    """
-    path = folder / RECORD
-    if config.overwrite:
-        for name in (ORACLE, TRIALS, LOGS, BEST):
-            shutil.rmtree(folder / name, ignore_errors=True)
-        for name in (RECORD, TABLE, CONFIG, PICTURE):
-            (folder / name).unlink(missing_ok=True)
-    if path.is_file():
-        before = json.loads(path.read_text(encoding="utf-8"))
-        differing = [
-            f"{name} was {before.get(name)!r} and is {value!r}"
-            for name, value in asked.items()
-            if name not in _FREE and before.get(name) != value
-        ]
-        if differing:
-            raise ConfigError(
-                f"this is another search: {'; '.join(differing)}",
-                where=str(path),
-                expected="the options of the interrupted search",
-                fix="say them as before, or choose another output_dir",
-            )
-    write_json(path, asked)
 
 
 class _Tuning:
@@ -360,7 +251,7 @@ class _Tuning:
             kept = {
                 name: object() if name in _ROWS and _is_object(value) else value
                 for name, value in self.given.items()
-                if name not in _FREE
+                if name not in FREE
             }
             output = {"output_dir": self.folder / "retrained"}
             drawn = draw(search.trials, self.space, self.objective)

@@ -119,25 +119,25 @@ class Choice(Distribution):
             raise _unusable(self, "one value or more")
 
     @property
-    def _plain(self) -> bool:
+    def plain(self) -> bool:
         """Whether KerasTuner takes the values as they are."""
         kinds = {type(value) for value in self.values}
         return len(kinds) == 1 and kinds <= {str, int, float, bool}
 
     def _declare(self, space: Any, name: str) -> None:
         count = range(len(self.values))
-        space.Choice(name, list(self.values if self._plain else count), ordered=False)
+        space.Choice(name, list(self.values if self.plain else count), ordered=False)
 
     def value(self, stored: Any) -> Any:
         """Returns a value; of several kinds, KerasTuner knows them by number."""
-        return stored if self._plain else self.values[stored]
+        return stored if self.plain else self.values[stored]
 
 
 def log_uniform(low: float, high: float) -> LogUniform:
     """Returns numbers whose logarithm is uniform, as suits a learning rate.
 
-    >>> log_uniform(1e-5, 1e-3)
-    LogUniform(low=1e-05, high=0.001)
+    >>> log_uniform(1e-5, 1e-3).low
+    1e-05
     """
     return LogUniform(low, high)
 
@@ -145,8 +145,8 @@ def log_uniform(low: float, high: float) -> LogUniform:
 def uniform(low: float, high: float) -> Uniform:
     """Returns numbers between two.
 
-    >>> uniform(0, 0.3)
-    Uniform(low=0, high=0.3)
+    >>> uniform(0, 0.3).high
+    0.3
     """
     return Uniform(low, high)
 
@@ -154,8 +154,8 @@ def uniform(low: float, high: float) -> Uniform:
 def int_range(low: int, high: int, step: int = 1) -> IntRange:
     """Returns whole numbers from one to another, both included.
 
-    >>> int_range(2, 8, step=2)
-    IntRange(low=2, high=8, step=2)
+    >>> int_range(2, 8, step=2).step
+    2
     """
     return IntRange(low, high, step)
 
@@ -163,8 +163,8 @@ def int_range(low: int, high: int, step: int = 1) -> IntRange:
 def choice(values: Sequence[Any]) -> Choice:
     """Returns one of some values; a plain list in a space means the same.
 
-    >>> choice(["query", "query,value"])
-    Choice(values=('query', 'query,value'))
+    >>> choice(["query", "query,value"]).values
+    ('query', 'query,value')
     """
     return Choice(tuple(values))
 
@@ -190,10 +190,10 @@ def read_distribution(given: Any, where: str) -> Distribution:
     Raises:
         ConfigError: For anything else.
 
-    >>> read_distribution("4, 8", "space.rank")
-    Choice(values=(4, 8))
-    >>> read_distribution({"uniform": [0, 0.3]}, "space.dropout")
-    Uniform(low=0, high=0.3)
+    >>> read_distribution("4, 8", "space.rank").values
+    (4, 8)
+    >>> read_distribution({"uniform": [0, 0.3]}, "space.dropout").high
+    0.3
     """
     if isinstance(given, Distribution):
         return given

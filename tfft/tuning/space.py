@@ -150,12 +150,34 @@ def _conditioned(
                 expected=f"another option of the space ({', '.join(entries)})",
                 fix="put it into the space, or leave the condition out",
             )
+        _check_condition(name, full, entries[full], values)
         conditions[full] = values
     if name.startswith(METHOD) and "method" in entries and "method" not in conditions:
         having = [m for m, own in methods.items() if name.removeprefix(METHOD) in own]
         if len(having) < len(methods):
             conditions["method"] = tuple(having)
     return dataclasses.replace(one, conditions=conditions)
+
+
+def _check_condition(
+    name: str, parent: str, searched: Distribution, values: Sequence[Any]
+) -> None:
+    """Refuses a condition that can never hold, or on no fixed set of values."""
+    if not isinstance(searched, Choice) or not searched.plain:
+        raise ConfigError(
+            f"{name} depends on {parent}, which is no list of values of one kind",
+            where="space",
+            expected="conditions on a list of values",
+            fix=f"give {parent} as a list",
+        )
+    for value in values:
+        if value not in searched.values:
+            raise ConfigError(
+                f"{parent} never has the value {shorten(value)}",
+                where=f"space.{name}",
+                expected=one_of(map(str, searched.values)),
+                fix="change the condition",
+            )
 
 
 def changes(
