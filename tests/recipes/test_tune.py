@@ -105,11 +105,12 @@ def test_an_interrupted_search_ends_as_one_that_was_not(
         tfft.tune(output_dir=tmp_path / "b", **options)
     with pytest.raises(OutputInUseError, match="say overwrite or resume"):
         tfft.tune(output_dir=tmp_path / "b", **options)
+    other = {**options, "max_trials": 3}
     with pytest.raises(ConfigError, match=r"another search: .*max_trials was '4'"):
-        other = {**options, "max_trials": 3}
         tfft.tune(output_dir=tmp_path / "b", resume=True, **other)
     resumed = tfft.tune(output_dir=tmp_path / "b", resume=True, **options)
-    assert len(calls) == TRIALS + 1
+    trained = [one for one in calls if "callbacks" in one]
+    assert len(trained) == TRIALS + 1  # what had ended is not done again
     assert facts(resumed.trials) == facts(search.trials)
     assert resumed.best_run().metrics == search.best_run().metrics
 
