@@ -34,8 +34,12 @@ if TYPE_CHECKING:
     from tfft.recipes.inspect import inspect_data
     from tfft.recipes.learning_curve import learning_curve
     from tfft.recipes.load import load
+    from tfft.recipes.recommend import recommend
     from tfft.recipes.repeat import repeat
+    from tfft.recipes.rules import Recommendation
     from tfft.recipes.run import Run
+    from tfft.recipes.search_result import Search
+    from tfft.recipes.tune import tune
     from tfft.tasks.causal_lm import CausalLanguageModelling
     from tfft.tasks.multi_label import MultiLabel
     from tfft.tasks.networks.causal_lm import CausalLM
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
     from tfft.tasks.regression import Regression
     from tfft.tasks.text_classification import TextClassification
     from tfft.tasks.token_classification import TokenClassification
+    from tfft.tuning.distributions import choice, int_range, log_uniform, uniform
 
 _HOMES = {
     "BitFit": "tfft.adapters.bitfit",
@@ -61,8 +66,10 @@ _HOMES = {
     "Prompt": "tfft.adapters.prompt",
     "MultiLabel": "tfft.tasks.multi_label",
     "QuestionAnswering": "tfft.tasks.question_answering",
+    "Recommendation": "tfft.recipes.rules",
     "Regression": "tfft.tasks.regression",
     "Run": "tfft.recipes.run",
+    "Search": "tfft.recipes.search_result",
     "Sparse": "tfft.adapters.sparse",
     "TextClassification": "tfft.tasks.text_classification",
     "TextClassifier": "tfft.tasks.networks.text_classifier",
@@ -70,6 +77,7 @@ _HOMES = {
     "TokenClassification": "tfft.tasks.token_classification",
     "TokenClassifier": "tfft.tasks.networks.token_classifier",
     "apply": "tfft.recipes.apply",
+    "choice": "tfft.tuning.distributions",
     "cross_validate": "tfft.recipes.cross_validate",
     "ensemble": "tfft.recipes.ensemble",
     "estimate": "tfft.recipes.estimate",
@@ -78,12 +86,17 @@ _HOMES = {
     "finetune": "tfft.recipes.finetune",
     "generate": "tfft.recipes.generate",
     "inspect_data": "tfft.recipes.inspect",
+    "int_range": "tfft.tuning.distributions",
     "learning_curve": "tfft.recipes.learning_curve",
     "load": "tfft.recipes.load",
     "load_adapter": "tfft.recipes.apply",
     "load_pretrained": "tfft.models.pretrained",
-    "repeat": "tfft.recipes.repeat",
+    "log_uniform": "tfft.tuning.distributions",
     "read_tokenizer": "tfft.models.tokenizer_files",
+    "recommend": "tfft.recipes.recommend",
+    "repeat": "tfft.recipes.repeat",
+    "tune": "tfft.recipes.tune",
+    "uniform": "tfft.tuning.distributions",
 }
 
 __all__ = [
@@ -101,8 +114,10 @@ __all__ = [
     "Prefix",
     "Prompt",
     "QuestionAnswering",
+    "Recommendation",
     "Regression",
     "Run",
+    "Search",
     "Sparse",
     "TextClassification",
     "TextClassifier",
@@ -111,6 +126,7 @@ __all__ = [
     "TokenClassifier",
     "__version__",
     "apply",
+    "choice",
     "cross_validate",
     "ensemble",
     "estimate",
@@ -119,13 +135,18 @@ __all__ = [
     "finetune",
     "generate",
     "inspect_data",
+    "int_range",
     "layers",
     "learning_curve",
     "load",
     "load_adapter",
     "load_pretrained",
+    "log_uniform",
     "read_tokenizer",
+    "recommend",
     "repeat",
+    "tune",
+    "uniform",
 ]
 
 

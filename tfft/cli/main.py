@@ -89,6 +89,14 @@ def _estimate(arguments: Namespace) -> int:
     return 0
 
 
+def _tune(arguments: Namespace) -> int:
+    from tfft.recipes.tune import tune
+
+    _expect(arguments, "model", "data", "output_dir", "space")
+    tune(**arguments.options)
+    return 0
+
+
 def _expect(arguments: Namespace, *names: str) -> None:
     """Refuses a command without the options it cannot do without."""
     missing = [f"--{name}" for name in sorted(names) if name not in arguments.options]
@@ -219,6 +227,7 @@ def _show(tables: Sequence[Any]) -> None:
 _COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "finetune": _finetune,
     "estimate": _estimate,
+    "tune": _tune,
     "evaluate": _evaluate,
     "predict": _predict,
     "export": _export,

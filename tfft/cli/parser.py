@@ -11,16 +11,23 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tfft.cli.launch import add_launch, check_launch
-from tfft.cli.series import SERIES, add_series, own_options
+from tfft.cli.series import SERIES, add_series
 from tfft.core import yaml
+from tfft.core.config import field_types
 from tfft.core.errors import ConfigError, nearest, one_of
 from tfft.recipes.config import FinetuneConfig
+from tfft.recipes.tune_config import TuneConfig
 from tfft.version import __version__
 
-_GROUPS = ("method", "task")
-_PYTHON_ONLY = ("tokenizer", "callbacks")
+_GROUPS = ("method", "task", "space")
+_PYTHON_ONLY = ("tokenizer", "callbacks", "space")
 _FLAGS = ("overwrite", "resume")
-_TRAININGS = ("finetune", "estimate", *SERIES)
+_TRAININGS = {
+    "finetune": (FinetuneConfig,),
+    "estimate": (FinetuneConfig,),
+    "tune": (TuneConfig, FinetuneConfig),
+    **{name: (one[0], FinetuneConfig) for name, one in SERIES.items()},
+}
 _DOTTED = (
     "Options of a method or a task follow a dot: --method.rank 4 --task.text body."
 )
@@ -67,9 +74,9 @@ def make_parser() -> argparse.ArgumentParser:
         "--debug", action="store_true", help="show the traceback of an error"
     )
     rest = (_evaluate, _predict, _export, _inspect, add_launch)
-    for add in (_finetune, _estimate, *rest):
+    for add in (_finetune, _estimate, _tune, *rest):
         add(commands, common)
-    add_series(commands, common, _add_options, descriptions, _DOTTED)
+    add_series(commands, common, _add_options, _DOTTED)
     return parser
 
 
@@ -96,24 +103,36 @@ def _estimate(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `finetune`."""
+def _tune(commands: Any, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "tune",
+        parents=[common],
+        allow_abbrev=False,
+        help="search for the options with the best score on the validation rows",
+        epilog='What is searched: --space.learning_rate "log_uniform(1e-5, 1e-3)" '
+        f'--space.rank "4, 8, 16". {_DOTTED}',
+    )
+    _add_options(parser, TuneConfig, FinetuneConfig)
+
+
+def _add_options(parser: argparse.ArgumentParser, *configs: type) -> None:
+    """Adds the options of configurations; by default those of `finetune`."""
     parser.add_argument(
         "--config", type=Path, help="YAML file with these options by name"
     )
-    described = descriptions(FinetuneConfig)
-    for field in dataclasses.fields(FinetuneConfig):
-        if field.name in _PYTHON_ONLY:
-            continue
-        kind = (
-            {"action": "store_true"} if field.name in _FLAGS else {"metavar": "VALUE"}
-        )
-        parser.add_argument(
-            f"--{field.name}",
-            default=argparse.SUPPRESS,
-            help=described[field.name].replace("%", "%%"),
-            **kind,
-        )
+    for config in configs or (FinetuneConfig,):
+        described = descriptions(config)
+        for name in field_types(config):
+            if name in _PYTHON_ONLY:
+                continue
+            flag = name in _FLAGS
+            kind = {"action": "store_true"} if flag else {"metavar": "VALUE"}
+            parser.add_argument(
+                f"--{name}",
+                default=argparse.SUPPRESS,
+                help=described[name].replace("%", "%%"),
+                **kind,
+            )
 
 
 def _evaluate(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -195,9 +214,13 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         return arguments
     plain, dotted = _split_dotted(argv)
     arguments = make_parser().parse_args(plain)
-    if dotted and arguments.command not in (*_TRAININGS, "inspect"):
+    taken = {"tune": _GROUPS, "inspect": ("task",)}.get(
+        arguments.command, _GROUPS[:2] if arguments.command in _TRAININGS else ()
+    )
+    refused = [group for group in dotted if group not in taken]
+    if refused:
         raise ConfigError(
-            f"unknown option --{next(iter(dotted))}.…",
+            f"unknown option --{refused[0]}.…",
             where=f"tfft {arguments.command}",
             fix="leave it out",
         )
@@ -219,7 +242,7 @@ def _split_dotted(argv: Sequence[str]) -> tuple[list[str], dict[str, dict[str, s
     rest = list(argv)
     while rest:
         word = rest.pop(0)
-        found = re.fullmatch(r"--([a-z_]+)\.([A-Za-z_]+)(?:=(.*))?", word, re.DOTALL)
+        found = re.fullmatch(r"--([a-z_]+)\.([A-Za-z_.]+)(?:=(.*))?", word, re.DOTALL)
         if not found:
             plain.append(word)
             continue
@@ -241,12 +264,14 @@ def _finetune_options(
 ) -> dict[str, Any]:
     """Returns the options of the YAML file, overridden by the command line's."""
     options = yaml.load_mapping(arguments.config) if arguments.config else {}
-    known = {field.name for field in dataclasses.fields(FinetuneConfig)}
-    known |= own_options(arguments.command)
+    fields = [
+        field
+        for config in _TRAININGS[arguments.command]
+        for field in dataclasses.fields(config)
+    ]
+    known = {field.name for field in fields}
     options |= {name: value for name, value in vars(arguments).items() if name in known}
-    defaults = {
-        field.name: field.default for field in dataclasses.fields(FinetuneConfig)
-    }
+    defaults = {field.name: field.default for field in fields} | {"space": {}}
     for group, values in dotted.items():
         given = options.get(group, defaults[group])
         base = given if isinstance(given, dict) else {"name": given}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tfft.core.errors import ConfigError
+from tfft.recipes.config import FinetuneConfig
 from tfft.recipes.series_config import (
     CrossValidateConfig,
     LearningCurveConfig,
@@ -35,8 +35,7 @@ SERIES: dict[str, tuple[type, str, str]] = {
 def add_series(
     commands: Any,
     common: argparse.ArgumentParser,
-    add_options: Callable[[argparse.ArgumentParser], None],
-    describe: Callable[[type], dict[str, str]],
+    add_options: Callable[..., None],
     epilog: str,
 ) -> None:
     """Adds the commands to a parser's commands.
@@ -44,31 +43,15 @@ def add_series(
     Args:
         commands: Where to.
         common: The options of all commands.
-        add_options: Adds those of a training.
-        describe: Returns the texts of a configuration's fields.
+        add_options: Adds those of configurations.
         epilog: What help ends with.
     """
     for name, (config, _, purpose) in SERIES.items():
         parser = commands.add_parser(
             name, parents=[common], allow_abbrev=False, help=purpose, epilog=epilog
         )
-        texts = describe(config)
-        for field in dataclasses.fields(config):
-            parser.add_argument(
-                f"--{field.name}",
-                default=argparse.SUPPRESS,
-                metavar="VALUE",
-                help=texts[field.name].replace("%", "%%"),
-            )
-        add_options(parser)
+        add_options(parser, config, FinetuneConfig)
     _add_ensemble(commands, common)
-
-
-def own_options(command: str) -> set[str]:
-    """Returns the names of the options that a command has beside a training's."""
-    if command not in SERIES:
-        return set()
-    return {field.name for field in dataclasses.fields(SERIES[command][0])}
 
 
 def run_series(arguments: argparse.Namespace) -> int:
