@@ -14,6 +14,7 @@ from tfft.data.table import Table
 from tfft.evaluation.classification import ClassificationReport
 from tfft.evaluation.spread import Change, change_between
 from tfft.recipes.learning_curve import LearningCurve, _parts
+from tfft.recipes.series import Series
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +152,14 @@ def test_what_cannot_be_meant_is_refused(recipe, given, message, options, tmp_pa
     with pytest.raises(ConfigError, match=message):
         recipe(**options, **given, output_dir=tmp_path / "run")
     assert not list(tmp_path.rglob("run.json"))
+
+
+def test_auto_is_settled_once_for_all(options, tmp_path):
+    given = {**options, "method": "auto", "verbose": 1, "output_dir": tmp_path}
+    given.pop("learning_rate")
+    series = Series(given, "any.json")
+    assert series.config.method != "auto"
+    assert series.options()["method"]["name"]
 
 
 def test_without_rows_to_score_on_nothing_begins(options, make_rows, tmp_path):

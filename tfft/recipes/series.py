@@ -22,6 +22,7 @@ from tfft.evaluation.evidence import Evidence
 from tfft.evaluation.report import REPORTS
 from tfft.evaluation.tables import ReportTable
 from tfft.recipes.config import FinetuneConfig
+from tfft.recipes.recommend import settled
 from tfft.recipes.record import plain_config
 from tfft.recipes.run import Run
 from tfft.recipes.run_folder import NEW_BASE, RECORD
@@ -62,6 +63,7 @@ class Series:
 
     def __init__(self, options: Mapping[str, Any], result: str) -> None:
         check_environment()
+        options, reason = settled(options)
         self.config = FinetuneConfig(**options)
         if self.config.resume:
             raise ConfigError(
@@ -72,6 +74,8 @@ class Series:
         self.folder = Path(self.config.output_dir)
         self.result = self.folder / result
         self._console = Console(quiet=not self.config.verbose, highlight=False)
+        if reason:
+            self.say(f"auto: {reason}")
 
     def say(self, text: str) -> None:
         """Shows the user a sentence."""
