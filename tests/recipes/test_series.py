@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -157,7 +158,7 @@ def test_what_cannot_be_meant_is_refused(recipe, given, message, options, tmp_pa
 def test_auto_is_settled_once_for_all(options, tmp_path):
     given = {**options, "method": "auto", "verbose": 1, "output_dir": tmp_path}
     given.pop("learning_rate")
-    series = Series(given, "any.json")
+    series = Series(given, "any.json", "run")
     assert series.config.method != "auto"
     assert series.options()["method"]["name"]
 
@@ -178,6 +179,7 @@ def test_overwrite_removes_the_runs_of_an_earlier_series(options, tmp_path):
         tfft.repeat(**bad, seeds=2, output_dir=folder, overwrite=True)
     assert (folder / "seed-42" / "run.json").is_file()  # nothing is lost by that
     (folder / "notes.txt").write_text("mine")
+    shutil.copytree(folder / "seed-42", folder / "seed-of-mine")
     tfft.repeat(**options, seeds="5,6", output_dir=folder, overwrite=True)
     names = {path.name for path in folder.iterdir()}
-    assert names == {"seed-5", "seed-6", "repeat.json", "notes.txt"}
+    assert names == {"seed-5", "seed-6", "repeat.json", "notes.txt", "seed-of-mine"}

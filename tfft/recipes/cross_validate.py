@@ -50,7 +50,7 @@ def cross_validate(**options: Any) -> CrossValidation:
         TfftError: Whatever else `finetune` raises.
     """
     config, rest = split_options(CrossValidateConfig, options)
-    series = Series({"test": 0, **rest}, RESULT)
+    series = Series({"test": 0, **rest}, RESULT, "fold")
     before = read_result(config.against) if config.against is not None else None
     share = as_fraction(series.config.validation)
     # Validation rows of their own, or a share of what each fold leaves.
@@ -115,9 +115,7 @@ class _Folds:
         metrics, evidence, lines = [], [], []
         for number, split in enumerate(splits, start=1):
             test = self.table.select(split.test)
-            run = self.series.train(
-                f"fold-{number}", test, split.train, split.validation
-            )
+            run = self.series.train(number, test, split.train, split.validation)
             found = self.series.scored(run, test)
             metrics.append(run.metrics["test"])
             evidence.append(found.evidence)

@@ -96,7 +96,7 @@ def learning_curve(**options: Any) -> LearningCurve:
         TfftError: Whatever else `finetune` raises.
     """
     config, rest = split_options(LearningCurveConfig, options)
-    series = Series(rest, RESULT)
+    series = Series(rest, RESULT, "rows")
     with series.opened():
         parts = _parts(series, config.sizes)
         split, scored_on = rows_to_score(series)
@@ -105,9 +105,8 @@ def learning_curve(**options: Any) -> LearningCurve:
         series.make_room()
         evidence, metrics = [], []
         for part in parts:
-            name = f"rows-{len(part)}"
             held = tables.get("validation")
-            run = series.train(name, scored_on, train=part, validation=held)
+            run = series.train(len(part), scored_on, train=part, validation=held)
             check_metric(metric, run.metrics[split])
             metrics.append(run.metrics[split])
             evidence.append(series.scored(run, tables[split]).evidence)

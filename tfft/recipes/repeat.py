@@ -15,6 +15,7 @@ from tfft.recipes.series import Series
 from tfft.recipes.series_config import RepeatConfig, split_options
 
 RESULT = "repeat.json"
+_NOUN = "seed"
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Repeats:
     @property
     def runs(self) -> list[Path]:
         """The run folders, in the order of the seeds."""
-        return [self.folder / _name(seed) for seed in self.metrics]
+        return [self.folder / f"{_NOUN}-{seed}" for seed in self.metrics]
 
     @property
     def spread(self) -> dict[str, Spread]:
@@ -68,7 +69,7 @@ def repeat(**options: Any) -> Repeats:
         TfftError: Whatever else `finetune` raises.
     """
     config, rest = split_options(RepeatConfig, options)
-    series = Series(rest, RESULT)
+    series = Series(rest, RESULT, _NOUN)
     seeds = config.listed(series.config.seed)
     with series.opened():
         split, scored_on = rows_to_score(series)
@@ -76,7 +77,7 @@ def repeat(**options: Any) -> Repeats:
         series.make_room()
         metrics = {}
         for seed in seeds:
-            run = series.train(_name(seed), scored_on, seed=seed)
+            run = series.train(seed, scored_on, seed=seed)
             metrics[seed] = run.metrics[split]
         write_json(
             series.result,
@@ -88,10 +89,6 @@ def repeat(**options: Any) -> Repeats:
     found = Repeats(series.folder, metrics)
     series.show(found.table())
     return found
-
-
-def _name(seed: int) -> str:
-    return f"seed-{seed}"
 
 
 def rows_to_score(series: Series) -> tuple[str, Any]:

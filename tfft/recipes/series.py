@@ -54,6 +54,7 @@ class Series:
     Args:
         options: Those of `finetune`; `output_dir` is the folder of all.
         result: The file that says what came of it.
+        noun: What the run folders are called, before a number.
 
     Raises:
         ConfigError: For options that cannot be meant.
@@ -61,7 +62,7 @@ class Series:
 
     shared: Shared
 
-    def __init__(self, options: Mapping[str, Any], result: str) -> None:
+    def __init__(self, options: Mapping[str, Any], result: str, noun: str) -> None:
         check_environment()
         options, reason = settled(options)
         self.config = FinetuneConfig(**options)
@@ -72,7 +73,7 @@ class Series:
             )
         self.task: Task = TASKS.resolve(self.config.task)
         self.folder = Path(self.config.output_dir)
-        self.result = self.folder / result
+        self.result, self.noun = self.folder / result, noun
         self._console = Console(quiet=not self.config.verbose, highlight=False)
         if reason:
             self.say(f"auto: {reason}")
@@ -120,13 +121,14 @@ class Series:
 
     def make_room(self) -> None:
         """Removes what an earlier series left, once this one has proved usable."""
-        for record in self.folder.glob(f"*/{RECORD}"):
-            shutil.rmtree(record.parent)
+        for record in self.folder.glob(f"{self.noun}-*/{RECORD}"):
+            if record.parent.name.removeprefix(f"{self.noun}-").isdigit():
+                shutil.rmtree(record.parent)
         self.result.unlink(missing_ok=True)
 
     def train(
         self,
-        name: str,
+        number: int,
         test: Table | None,
         train: Sequence[int] | None = None,
         validation: Sequence[int] | Table | None = None,
@@ -135,14 +137,14 @@ class Series:
         """Trains once, writes the run and says what came of it.
 
         Args:
-            name: The run folder, inside that of all.
+            number: Of the run folder, inside that of all.
             test: The rows to score the run on.
             train: Indices of the training rows; None for all of them, with the
                 validation rows that go with them.
             validation: Indices of rows, or other rows.
             **changes: Options that are others than those of all.
         """
-        start = time.monotonic()
+        start, name = time.monotonic(), f"{self.noun}-{number}"
         fitted = self.shared.fit(train=train, validation=validation, **changes)
         run = save_run(self.shared, fitted, self.folder / name, test)
         scores = run.metrics.get("test", fitted.metrics)
