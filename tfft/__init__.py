@@ -24,14 +24,18 @@ if TYPE_CHECKING:
     from tfft.models.pretrained import load_pretrained
     from tfft.models.tokenizer_files import read_tokenizer
     from tfft.recipes.apply import apply, load_adapter
+    from tfft.recipes.cross_validate import cross_validate
+    from tfft.recipes.ensemble import ensemble
     from tfft.recipes.estimate import Estimate, estimate
     from tfft.recipes.evaluate import evaluate
     from tfft.recipes.finetune import finetune
     from tfft.recipes.generate import generate
     from tfft.recipes.huggingface import export_huggingface
     from tfft.recipes.inspect import inspect_data
+    from tfft.recipes.learning_curve import learning_curve
     from tfft.recipes.load import load
     from tfft.recipes.recommend import recommend
+    from tfft.recipes.repeat import repeat
     from tfft.recipes.rules import Recommendation
     from tfft.recipes.run import Run
     from tfft.recipes.search_result import Search
@@ -75,6 +79,8 @@ _HOMES = {
     "TokenClassifier": "tfft.tasks.networks.token_classifier",
     "apply": "tfft.recipes.apply",
     "choice": "tfft.tuning.distributions",
+    "cross_validate": "tfft.recipes.cross_validate",
+    "ensemble": "tfft.recipes.ensemble",
     "estimate": "tfft.recipes.estimate",
     "evaluate": "tfft.recipes.evaluate",
     "export_huggingface": "tfft.recipes.huggingface",
@@ -82,12 +88,14 @@ _HOMES = {
     "generate": "tfft.recipes.generate",
     "inspect_data": "tfft.recipes.inspect",
     "int_range": "tfft.tuning.distributions",
+    "learning_curve": "tfft.recipes.learning_curve",
     "load": "tfft.recipes.load",
     "load_adapter": "tfft.recipes.apply",
     "load_pretrained": "tfft.models.pretrained",
     "log_uniform": "tfft.tuning.distributions",
     "read_tokenizer": "tfft.models.tokenizer_files",
     "recommend": "tfft.recipes.recommend",
+    "repeat": "tfft.recipes.repeat",
     "tune": "tfft.recipes.tune",
     "uniform": "tfft.tuning.distributions",
 }
@@ -121,6 +129,8 @@ __all__ = [
     "apply",
     "choice",
     "client",
+    "cross_validate",
+    "ensemble",
     "estimate",
     "evaluate",
     "export_huggingface",
@@ -129,12 +139,14 @@ __all__ = [
     "inspect_data",
     "int_range",
     "layers",
+    "learning_curve",
     "load",
     "load_adapter",
     "load_pretrained",
     "log_uniform",
     "read_tokenizer",
     "recommend",
+    "repeat",
     "tune",
     "uniform",
 ]

@@ -15,6 +15,7 @@ from typing import Any
 from tfft.cli.launch import run_launch
 from tfft.cli.parser import parse
 from tfft.cli.quiet import import_tensorflow
+from tfft.cli.series import SERIES, run_ensemble, run_series
 from tfft.cli.serve import ask_server, run_serve
 from tfft.core.environment import check_environment
 from tfft.core.errors import ConfigError, TfftError
@@ -80,6 +81,11 @@ def _finetune(arguments: Namespace) -> int:
     _expect(arguments, "model", "data", "output_dir")
     finetune(**arguments.options)
     return 0
+
+
+def _series(arguments: Namespace) -> int:
+    _expect(arguments, "model", "data", "output_dir")
+    return run_series(arguments)
 
 
 def _estimate(arguments: Namespace) -> int:
@@ -253,4 +259,6 @@ _COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "serve": run_serve,
     "inspect": _inspect,
     "launch": run_launch,
+    **dict.fromkeys(SERIES, _series),
+    "ensemble": run_ensemble,
 }

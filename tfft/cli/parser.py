@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tfft.cli.launch import add_launch, check_launch
+from tfft.cli.series import SERIES, add_series
 from tfft.cli.serve import add_serve_options
 from tfft.core import yaml
 from tfft.core.config import field_types
@@ -27,6 +28,7 @@ _TRAININGS = {
     "finetune": (FinetuneConfig,),
     "estimate": (FinetuneConfig,),
     "tune": (TuneConfig, FinetuneConfig),
+    **{name: (one[0], FinetuneConfig) for name, one in SERIES.items()},
 }
 _DOTTED = (
     "Options of a method or a task follow a dot: --method.rank 4 --task.text body."
@@ -76,6 +78,7 @@ def make_parser() -> argparse.ArgumentParser:
     rest = (_evaluate, _predict, _export, _serve, _inspect, add_launch)
     for add in (_finetune, _estimate, _tune, *rest):
         add(commands, common)
+    add_series(commands, common, _add_options, _DOTTED)
     return parser
 
 

@@ -201,6 +201,17 @@ def save_weights(
         )
 
 
+def own_variables(network: Any, adapter: Adapter) -> list[Any]:
+    """Returns what `save_weights` writes: all that tells a run from its base model."""
+    layers = [
+        variable
+        for one in adapter.injected
+        for variable in one.layer.saved_variables.values()
+    ]
+    every = [*network.head_variables, *adapter.changed_base_variables, *layers]
+    return list({id(variable): variable for variable in every}.values())
+
+
 def load_weights(folder: Path, network: Any, adapter: Adapter) -> None:
     """Assigns what `save_weights` wrote to a network built alike.
 

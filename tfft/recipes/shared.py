@@ -92,18 +92,20 @@ class Shared:
     def rows(
         self,
         train: Sequence[int] | None = None,
-        validation: Sequence[int] | None = None,
+        validation: Sequence[int] | Table | None = None,
     ) -> Rows:
         """Returns the rows of a training.
 
         Args:
             train: Indices of rows; None for all of them.
-            validation: Indices of rows; None for the split of the data, or none
-                beside indices for training.
+            validation: Indices of rows, or other rows; None for the split of the
+                data, or none beside indices for training.
         """
         table, task = self.tables["train"], self.inputs.task
         held = self.tables.get("validation") if train is None else None
-        if validation is not None:
+        if isinstance(validation, Table):
+            held = validation
+        elif validation is not None:
             held = table.select(validation)
         examples = self.inputs.examples["train"]
         if train is None:
@@ -121,7 +123,7 @@ class Shared:
         self,
         *,
         train: Sequence[int] | None = None,
-        validation: Sequence[int] | None = None,
+        validation: Sequence[int] | Table | None = None,
         callbacks: Sequence[Any] = (),
         **changes: Any,
     ) -> Fitted:
@@ -129,7 +131,7 @@ class Shared:
 
         Args:
             train: Indices of the training rows; None for all of them.
-            validation: Indices of the validation rows; see `rows`.
+            validation: Indices of the validation rows, or other rows; see `rows`.
             callbacks: Keras callbacks; they see validation's metrics, `val_` before
                 their names, at the end of each epoch.
             **changes: Options of `finetune` in the place of the shared ones.

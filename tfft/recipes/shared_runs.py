@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tfft.data.batching import Batches
+from tfft.data.fingerprint import fingerprint
+from tfft.data.table import Table
 from tfft.recipes.cost import estimate
 from tfft.recipes.fitted import Fitted
 from tfft.recipes.record import first_record, plain_config, plain_object
@@ -23,13 +25,16 @@ from tfft.recipes.run_folder import (
 from tfft.recipes.shared import Shared
 
 
-def save_run(shared: Shared, fitted: Fitted, folder: Path) -> Run:
+def save_run(
+    shared: Shared, fitted: Fitted, folder: Path, test: Table | None = None
+) -> Run:
     """Writes what a training came to as `finetune` would have written it.
 
     Args:
         shared: What the training shared with others.
         fitted: What it came to.
         folder: A new or empty folder.
+        test: The rows to test it on. Defaults to the shared test rows.
 
     Returns:
         The run, right until the next training; `load` reads it at any time.
@@ -46,18 +51,17 @@ def save_run(shared: Shared, fitted: Fitted, folder: Path) -> Run:
         shared.inputs,
         dataclasses.replace(fitted.config, output_dir=folder),
     )
-    prepared = dataclasses.replace(
-        inputs.prepared,
-        tables={
-            split: table
-            for split, table in (
-                ("train", fitted.rows.train),
-                ("validation", fitted.rows.validation),
-                ("test", shared.tables.get("test")),
-            )
-            if table
-        },
-    )
+    tables = {
+        split: table
+        for split, table in (
+            ("train", fitted.rows.train),
+            ("validation", fitted.rows.validation),
+            ("test", shared.tables.get("test") if test is None else test),
+        )
+        if table
+    }
+    marks = {split: fingerprint(table) for split, table in tables.items()}
+    prepared = dataclasses.replace(inputs.prepared, tables=tables, fingerprint=marks)
     with claimed(folder, overwrite=False, resume=False):
         begin(folder, overwrite=False)
         kept = shared.folder / NEW_BASE

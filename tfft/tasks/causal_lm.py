@@ -79,6 +79,7 @@ class CausalLanguageModelling(Task):
     evaluation = "language_modelling"
     per_token = True
     brings_all = True
+    generates = True
 
     format: Form = "auto"
     template: str | None = None

@@ -14,6 +14,7 @@ from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer
+from tfft.tasks.joining import join_yes_or_no
 from tfft.tasks.strata import rarest
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
 from tfft.tasks.texts import bad_texts, encode_texts, rows_of_texts, suited
@@ -62,6 +63,7 @@ class MultiLabel(Task):
 
     evaluation = "multi_label"
     tunes = True
+    joiner = staticmethod(join_yes_or_no)
 
     text: tuple[str, ...] = ("text",)
     label: str = "labels"
@@ -263,6 +265,15 @@ class MultiLabel(Task):
             "probabilities": probabilities,
             "chosen": probabilities >= self._thresholds(labels),
         }
+
+    def agreed(self, others: Sequence[Task]) -> Task:
+        """Returns the task with the mean of the members' thresholds."""
+        every = [getattr(one, "thresholds", None) for one in (self, *others)]
+        if None in every:
+            return super().agreed(others)
+        mean = tuple(np.mean(every, axis=0).tolist())
+        alike = [replace(one, thresholds=mean) for one in (self, *others)]
+        return Task.agreed(alike[0], alike[1:])
 
     def rows(self, inputs: Sequence[Any]) -> Table:
         """Returns a table from texts, pairs of texts, or rows with the text columns.
