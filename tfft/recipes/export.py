@@ -47,13 +47,13 @@ def export_model(
     Returns:
         The version folder.
     """
+    from tfft.serving.in_graph import graph_tokenizer
     from tfft.serving.saved_model import publish
-    from tfft.serving.word_piece import GraphTokenizer
 
     columns = ["text", "text_pair"][: len(task.text)]
     probes = [list(_PROBES), [_PROBES[0]] * len(_PROBES)][: len(columns)]
     expected = _expected(built, task, labels, probes)
-    tokenizer = GraphTokenizer(built.pretrained.tokenizer, task.max_length)
+    tokenizer = graph_tokenizer(built.pretrained.tokenizer, task.max_length)
     names = [str(label) for label in labels]
     with built.adapter.folded():
         return publish(

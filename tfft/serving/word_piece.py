@@ -17,6 +17,10 @@ import tensorflow_text as tf_text
 
 from tfft.core.errors import DataError
 from tfft.models.tokenizer import Tokenizer
+from tfft.serving.graph_tokenizer import (
+    GraphTokenizer,
+    refuse_words_beside_the_vocabulary,
+)
 
 _CHARACTERS = 0x110000
 _SURROGATES = range(0xD800, 0xE000)
@@ -54,12 +58,7 @@ def character_table(tokenizer: Tokenizer) -> CharacterTable:
             expected="BERT's normalizer and pre-tokenizer with WordPiece",
             fix="export is possible for BERT-style tokenizers alone",
         )
-    if any(not token["special"] for token in rules["added_tokens"]):
-        raise DataError(
-            "tokenizer with added tokens that are words",
-            expected="special tokens alone beside the vocabulary",
-            fix="export is possible for BERT-style tokenizers alone",
-        )
+    refuse_words_beside_the_vocabulary(rules)
     normalizer = tokenizer.library.normalizer
     splitter = tokenizer.library.pre_tokenizer
     rows = {"": _DROPPED, " ": _SPACE, "set apart": _APART}
@@ -93,28 +92,17 @@ def _set_apart(part: str) -> str:
     return " " if part.isspace() else f" {part} "
 
 
-class GraphTokenizer:
-    """Text to ids inside a graph, as `Tokenizer.encode` does it outside.
-
-    Args:
-        tokenizer: A WordPiece tokenizer.
-        max_length: The most tokens of a row, special tokens included.
-
-    Raises:
-        DataError: When the tokenizer has no exact form inside a graph.
-    """
+class WordPieceTokenizer(GraphTokenizer):
+    """A WordPiece tokenizer inside a graph; see `GraphTokenizer`."""
 
     def __init__(self, tokenizer: Tokenizer, max_length: int) -> None:
         table = character_table(tokenizer)
+        super().__init__(tokenizer, max_length)
         rules = json.loads(tokenizer.to_json())["model"]
         self._kind = tf.constant(table.kind)
         self._replacements = tf.constant(table.replacements)
         self._longest_word = int(rules["max_input_chars_per_word"])
         self._unknown = rules["unk_token"]
-        self._max_length = max_length
-        self._cls, self._sep, self._pad = (
-            tokenizer.id_of(token) for token in ("[CLS]", "[SEP]", "[PAD]")
-        )
         self._pieces = tf_text.FastWordpieceTokenizer(
             vocab=_pieces_by_id(rules["vocab"]),
             suffix_indicator=rules["continuing_subword_prefix"],
@@ -125,33 +113,10 @@ class GraphTokenizer:
             token_out_type=tf.int32,
         )
 
-    def __call__(self, *texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns the padded batch of one column of texts, or of two.
-
-        Args:
-            *texts: One or two string tensors of shape (batch,).
-
-        Returns:
-            `token_ids`, `segment_ids` and `padding_mask`, int32 of shape
-            (batch, length) with the longest row's length.
-        """
-        columns = self._truncate([self._ids(text) for text in texts])
-        rows = tf.shape(texts[0])[0]
-        parts, segments = [_column(self._cls, rows)], [_column(0, rows)]
-        for index, column in enumerate(columns):
-            parts += [column, _column(self._sep, rows)]
-            segments += [tf.ones_like(column) * index, _column(index, rows)]
-        token_ids = tf.concat(parts, axis=1)
-        return {
-            "token_ids": token_ids.to_tensor(self._pad),
-            "segment_ids": tf.concat(segments, axis=1).to_tensor(0),
-            "padding_mask": tf.ones_like(token_ids).to_tensor(0),
-        }
-
-    def _ids(self, text: tf.Tensor) -> tf.RaggedTensor:
-        """Returns the ids of a column, without special tokens."""
-        characters = tf.strings.unicode_split(text, "UTF-8", errors="replace")
-        codes = tf.strings.unicode_decode(text, "UTF-8", errors="replace")
+    def ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """Returns the ids of a column of texts, without special tokens."""
+        characters = tf.strings.unicode_split(texts, "UTF-8", errors="replace")
+        codes = tf.strings.unicode_decode(texts, "UTF-8", errors="replace")
         kind = tf.gather(self._kind, codes.flat_values)
         same = characters.flat_values
         changed = tf.where(kind == _SAME, same, tf.gather(self._replacements, kind))
@@ -164,25 +129,6 @@ class GraphTokenizer:
         pieces = self._pieces.tokenize(words.with_flat_values(short))
         return pieces.merge_dims(1, 2)
 
-    def _truncate(self, columns: list[tf.RaggedTensor]) -> list[tf.RaggedTensor]:
-        """Cuts a row to its share, of a pair the longer text first."""
-        room = self._max_length - 1 - len(columns)
-        if len(columns) == 1:
-            return [columns[0][:, :room]]
-        first, second = (tf.cast(one.row_lengths(), tf.int32) for one in columns)
-        shorter, longer = tf.minimum(first, second), tf.maximum(first, second)
-        kept = tf.maximum(shorter, room - shorter)
-        kept = tf.where(shorter > room, shorter, kept)
-        over = shorter + tf.minimum(longer, kept) > room
-        low = tf.where(over, room // 2, shorter)
-        high = tf.where(over, room // 2 + room % 2, tf.minimum(longer, kept))
-        is_first_longer = first > second
-        limits = (
-            tf.where(is_first_longer, high, low),
-            tf.where(is_first_longer, low, high),
-        )
-        return [_cut(one, most) for one, most in zip(columns, limits, strict=True)]
-
 
 def _pieces_by_id(ids: dict[str, int]) -> list[str]:
     """Returns the piece of each id, and no word for an id that none has."""
@@ -190,13 +136,3 @@ def _pieces_by_id(ids: dict[str, int]) -> list[str]:
     for piece, index in ids.items():
         pieces[index] = piece
     return pieces
-
-
-def _column(value: int, rows: tf.Tensor) -> tf.RaggedTensor:
-    return tf.RaggedTensor.from_tensor(tf.fill([rows, 1], tf.constant(value, tf.int32)))
-
-
-def _cut(column: tf.RaggedTensor, most: tf.Tensor) -> tf.RaggedTensor:
-    positions = tf.ragged.range(column.row_lengths())
-    keep = positions < tf.cast(most, tf.int64)[:, None]
-    return tf.ragged.boolean_mask(column, keep)

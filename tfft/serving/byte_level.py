@@ -1,0 +1,155 @@
+"""Byte-level byte pair encoding inside a TensorFlow graph, equal to `tokenizers`'.
+
+Core operations and constants alone: no table that must be filled, no operation of
+another library.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfft.core.errors import DataError
+from tfft.models.tokenizer import Tokenizer
+from tfft.serving.byte_pairs import BytePairs
+from tfft.serving.graph_tokenizer import (
+    GraphTokenizer,
+    refuse_words_beside_the_vocabulary,
+)
+from tfft.serving.splitter import Splitter
+
+_BUCKETS = 2**63 - 1
+_PLAIN_MODEL = {
+    "type": "BPE",
+    "dropout": None,
+    "unk_token": None,
+    "continuing_subword_prefix": None,
+    "end_of_word_suffix": None,
+    "byte_fallback": False,
+}
+
+
+def byte_of_letters() -> dict[str, int]:
+    """Returns the byte that each letter of a byte-level vocabulary stands for.
+
+    Printable ASCII and Latin-1 stand for themselves, the others follow from U+0100.
+
+    >>> letters = byte_of_letters()
+    >>> letters["A"], letters["Ġ"], len(letters)
+    (65, 32, 256)
+    """
+    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in plain]
+    shifted = {chr(0x100 + index): byte for index, byte in enumerate(others)}
+    return {chr(byte): byte for byte in plain} | shifted
+
+
+def bytes_of(token: str) -> bytes:
+    """Returns what a token of a byte-level vocabulary spells.
+
+    One with letters that stand for no byte, as an added token may have, spells
+    itself.
+
+    >>> bytes_of("Ġnew"), bytes_of("two words")
+    (b' new', b'two words')
+    """
+    if all(letter in _BYTES for letter in token):
+        return bytes(_BYTES[letter] for letter in token)
+    return token.encode()
+
+
+_BYTES = byte_of_letters()
+
+
+class ByteLevelTokenizer(GraphTokenizer):
+    """A byte-level tokenizer inside a graph; see `GraphTokenizer`."""
+
+    def __init__(self, tokenizer: Tokenizer, max_length: int) -> None:
+        rules = json.loads(tokenizer.to_json())
+        _check(rules)
+        super().__init__(tokenizer, max_length)
+        ids = rules["model"]["vocab"]
+        self._split = Splitter(tokenizer)
+        self._merge = BytePairs(ids, [tuple(pair) for pair in rules["model"]["merges"]])
+        letters = {byte: letter for letter, byte in _BYTES.items()}
+        self._byte_ids = tf.constant([ids.get(letters[b], -1) for b in range(256)])
+        whole = _whole_words(tokenizer, ids)
+        words = tf.constant(list(whole), tf.string)
+        order = np.argsort(_hashed(words).numpy(), kind="stable")
+        self._words = tf.gather(words, order)
+        self._hashes = _hashed(self._words)
+        self._word_ids = tf.constant(np.array([*whole.values()], "int32")[order])
+
+    def ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """Returns the ids of a column of texts, without special tokens."""
+        words = self._split(texts)
+        different, places = tf.unique(words.flat_values)
+        pieces = tf.gather(self._pieces(different), places)
+        return words.with_flat_values(pieces).merge_dims(1, 2)
+
+    def _pieces(self, words: tf.Tensor) -> tf.RaggedTensor:
+        """Returns the ids of words: looked up, or else merged from their bytes."""
+        places = tf.searchsorted(self._hashes, _hashed(words))
+        places = tf.minimum(places, tf.size(self._hashes) - 1)
+        is_whole = tf.gather(self._words, places) == words
+        whole = tf.gather(self._word_ids, tf.boolean_mask(places, is_whole))
+        parts = self._merge(self._bytes(tf.boolean_mask(words, ~is_whole)))
+        pieces = tf.concat([tf.RaggedTensor.from_tensor(whole[:, None]), parts], 0)
+        place_whole = tf.cumsum(tf.cast(is_whole, tf.int32), exclusive=True)
+        place_parts = tf.cumsum(tf.cast(~is_whole, tf.int32), exclusive=True)
+        place = tf.where(is_whole, place_whole, place_parts + tf.size(whole))
+        return tf.gather(pieces, place)
+
+    def _bytes(self, words: tf.Tensor) -> tf.RaggedTensor:
+        """Returns the ids of the bytes of words, without bytes that have none."""
+        single = tf.strings.bytes_split(words)
+        codes = tf.reshape(tf.io.decode_raw(single.flat_values, tf.uint8), [-1])
+        ids = single.with_flat_values(
+            tf.gather(self._byte_ids, tf.cast(codes, tf.int32))
+        )
+        return tf.ragged.boolean_mask(ids, ids >= 0)
+
+
+def _hashed(words: tf.Tensor) -> tf.Tensor:
+    return tf.strings.to_hash_bucket_fast(words, _BUCKETS)
+
+
+def _check(rules: Mapping[str, Any]) -> None:
+    """Raises for what this module does not do as `tokenizers` does.
+
+    Raises:
+        DataError: With the setting.
+    """
+    refuse_words_beside_the_vocabulary(rules)
+    model = {name: rules["model"].get(name) or None for name in _PLAIN_MODEL}
+    settings = {name: value or None for name, value in _PLAIN_MODEL.items()}
+    different = [name for name in settings if model[name] != settings[name]]
+    if different:
+        name = different[0]
+        raise DataError(
+            f"tokenizer with {name} {model[name]!r}",
+            expected=repr(_PLAIN_MODEL[name]),
+            fix="export is not possible with this tokenizer",
+        )
+    if rules["normalizer"] is not None:
+        raise DataError(
+            f"byte-level tokenizer with the normalizer {rules['normalizer']}",
+            expected="none",
+            fix="export is not possible with this tokenizer",
+        )
+
+
+def _whole_words(tokenizer: Tokenizer, ids: Mapping[str, int]) -> dict[bytes, int]:
+    """Asks which words are one token, by what they spell."""
+    model = tokenizer.library.model
+    found = {
+        bytes_of(token): index
+        for token, index in ids.items()
+        if set(token) <= _BYTES.keys()
+        and [piece.id for piece in model.tokenize(token)] == [index]
+    }
+    return found or {b"": -1}
