@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from tfft.core.errors import DataError
 from tfft.models.tokenizer import Tokenizer
 from tfft.serving.frame import Part, frame
+
+
+class Pieces(NamedTuple):
+    """The tokens of texts, special ones not among them.
+
+    Attributes:
+        ids: Ragged int32, shape (batch, tokens).
+        starts: The first character of each in its text, alike.
+        ends: The character after its last, alike.
+    """
+
+    ids: tf.RaggedTensor
+    starts: tf.RaggedTensor
+    ends: tf.RaggedTensor
 
 
 class GraphTokenizer(abc.ABC):
@@ -28,8 +43,8 @@ class GraphTokenizer(abc.ABC):
 
     def __init__(self, tokenizer: Tokenizer, max_length: int) -> None:
         self._frames = {texts: frame(tokenizer, texts) for texts in (1, 2)}
-        self._max_length = max_length
-        self._pad = tokenizer.pad_id
+        self.max_length = max_length
+        self.pad_id = tokenizer.pad_id
 
     @abc.abstractmethod
     def ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
@@ -42,6 +57,22 @@ class GraphTokenizer(abc.ABC):
             int32 of shape (batch, None).
         """
 
+    def pieces(self, texts: tf.Tensor) -> Pieces:
+        """Returns the tokens of a column of texts with their places in the texts.
+
+        Args:
+            texts: Strings of shape (batch,).
+
+        Raises:
+            DataError: For a kind of tokenizer that does not tell places in a graph.
+        """
+        raise DataError(
+            f"{type(self).__name__} tells no places of tokens inside a graph",
+            where="export",
+            expected="a WordPiece tokenizer, for a task whose answers are places",
+            fix="export_huggingface, or fine-tune a model of BERT's kind",
+        )
+
     def __call__(self, *texts: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the padded batch of one column of texts, or of two.
 
@@ -52,15 +83,29 @@ class GraphTokenizer(abc.ABC):
             `token_ids`, `segment_ids` and `padding_mask`, int32 of shape
             (batch, length) with the longest row's length, 1 at least.
         """
-        parts = self._frames[len(texts)]
-        room = self._max_length - sum(part.text is None for part in parts)
-        columns = _truncate([self.ids(text) for text in texts], room)
-        rows = tf.shape(texts[0])[0]
+        room = self.max_length - self.frame_size(len(texts))
+        return self.framed(_truncate([self.ids(text) for text in texts], room))
+
+    def frame_size(self, texts: int, before: int | None = None) -> int:
+        """Returns how many special tokens stand around texts.
+
+        Args:
+            texts: 1 for single texts, 2 for pairs.
+            before: Count only those before that text.
+        """
+        parts = self._frames[texts]
+        if before is not None:
+            parts = parts[: [part.text for part in parts].index(before)]
+        return sum(part.text is None for part in parts)
+
+    def framed(self, columns: Sequence[tf.RaggedTensor]) -> dict[str, tf.Tensor]:
+        """Returns the padded batch of ids that fit, special tokens around them."""
+        parts, rows = self._frames[len(columns)], tf.cast(columns[0].nrows(), tf.int32)
         filled = [_filled(part, columns, rows) for part in parts]
         token_ids = tf.concat([ids for ids, _ in filled], axis=1)
         segments = tf.concat([segments for _, segments in filled], axis=1)
         return {
-            "token_ids": _dense(token_ids, self._pad),
+            "token_ids": _dense(token_ids, self.pad_id),
             "segment_ids": _dense(segments, 0),
             "padding_mask": _dense(tf.ones_like(token_ids), 0),
         }

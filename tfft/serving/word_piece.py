@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -19,6 +20,7 @@ from tfft.core.errors import DataError
 from tfft.models.tokenizer import Tokenizer
 from tfft.serving.graph_tokenizer import (
     GraphTokenizer,
+    Pieces,
     refuse_words_beside_the_vocabulary,
 )
 
@@ -101,6 +103,9 @@ class WordPieceTokenizer(GraphTokenizer):
         rules = json.loads(tokenizer.to_json())["model"]
         self._kind = tf.constant(table.kind)
         self._replacements = tf.constant(table.replacements)
+        self._sizes = tf.constant(
+            [len(text.replace(" ", "").encode()) for text in table.replacements]
+        )
         self._longest_word = int(rules["max_input_chars_per_word"])
         self._unknown = rules["unk_token"]
         self._pieces = tf_text.FastWordpieceTokenizer(
@@ -115,19 +120,53 @@ class WordPieceTokenizer(GraphTokenizer):
 
     def ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Returns the ids of a column of texts, without special tokens."""
+        return self.pieces(texts).ids
+
+    def pieces(self, texts: tf.Tensor) -> Pieces:
+        """Returns the tokens of a column of texts with their places."""
         characters = tf.strings.unicode_split(texts, "UTF-8", errors="replace")
-        codes = tf.strings.unicode_decode(texts, "UTF-8", errors="replace")
-        kind = tf.gather(self._kind, codes.flat_values)
-        same = characters.flat_values
+        codes = tf.strings.unicode_decode(texts, "UTF-8", errors="replace").flat_values
+        kind, same = tf.gather(self._kind, codes), characters.flat_values
         changed = tf.where(kind == _SAME, same, tf.gather(self._replacements, kind))
         apart = tf.strings.join([" ", same, " "])
         changed = tf.where(kind == _APART, apart, changed)
         plain = tf.strings.reduce_join(characters.with_flat_values(changed), axis=-1)
         words = tf.strings.split(plain)
         lengths = tf.strings.length(words.flat_values, unit="UTF8_CHAR")
-        short = tf.where(lengths > self._longest_word, self._unknown, words.flat_values)
-        pieces = self._pieces.tokenize(words.with_flat_values(short))
-        return pieces.merge_dims(1, 2)
+        is_long = lengths > self._longest_word
+        short = tf.where(is_long, self._unknown, words.flat_values)
+        ids, *ends = self._pieces.tokenize_with_offsets(words.with_flat_values(short))
+        starts, ends = self._bytes(ids, *ends, words.flat_values, is_long)
+        place = tf.repeat(
+            tf.ragged.range(characters.row_lengths()).flat_values,
+            self._bytes_of(codes, kind, same),
+        )
+        ids = ids.merge_dims(1, 2)
+        return Pieces(
+            ids,
+            ids.with_flat_values(tf.gather(place, starts)),
+            ids.with_flat_values(tf.gather(place, ends - 1) + 1),
+        )
+
+    def _bytes(
+        self, ids: Any, starts: Any, ends: Any, words: tf.Tensor, is_long: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns first byte and end of each piece, all words counted on."""
+        sizes = tf.strings.length(words)
+        before = tf.cumsum(sizes, exclusive=True)
+        word = ids.values.value_rowids()
+        # The stand-in for a word too long has another size than the word.
+        whole = tf.gather(is_long, word)
+        first = tf.where(whole, 0, tf.cast(starts.flat_values, tf.int32))
+        last = tf.cast(ends.flat_values, tf.int32)
+        last = tf.where(whole, tf.gather(sizes, word), last)
+        return first + tf.gather(before, word), last + tf.gather(before, word)
+
+    def _bytes_of(self, codes: tf.Tensor, kind: tf.Tensor, same: tf.Tensor) -> tf.Tensor:
+        """Returns how many bytes of words each character becomes."""
+        kept = (kind == _SAME) | (kind == _APART)
+        sizes = tf.where(kept, tf.strings.length(same), tf.gather(self._sizes, kind))
+        return tf.where(codes == ord(" "), 0, sizes)
 
 
 def _pieces_by_id(ids: dict[str, int]) -> list[str]:

@@ -14,6 +14,7 @@ from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer
+from tfft.tasks.served.endpoint import Endpoints, InGraph, on_texts
 from tfft.tasks.strata import rarest
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
 from tfft.tasks.texts import bad_texts, encode_texts, rows_of_texts, suited
@@ -244,25 +245,26 @@ class MultiLabel(Task):
         self, predictions: LabelSets, table: Table, labels: Labels
     ) -> list[dict[str, Any]]:
         """Returns the labels given, and every label's probability."""
-        return [
-            {
-                "labels": [one for one, y in zip(labels, chosen, strict=True) if y],
-                "probabilities": dict(zip(labels, map(float, row), strict=True)),
-            }
-            for row, chosen in zip(
-                predictions.probabilities, predictions.chosen, strict=True
-            )
-        ]
+        return _answers(predictions.probabilities, predictions.chosen, labels)
 
-    def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
-        """Returns the probabilities, and whether each label is given."""
+    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
+        """Returns endpoints with probabilities, and whether each label is given."""
         import tensorflow as tf
 
-        probabilities = tf.nn.sigmoid(outputs)
-        return {
-            "probabilities": probabilities,
-            "chosen": probabilities >= self._thresholds(labels),
-        }
+        def answer(outputs: Any) -> dict[str, Any]:
+            probabilities = tf.nn.sigmoid(outputs)
+            return {
+                "labels": probabilities >= self._thresholds(labels),
+                "probabilities": probabilities,
+            }
+
+        return on_texts(network, tokenizer, len(self.text), answer)
+
+    def read_served(
+        self, outputs: Mapping[str, Any], labels: Labels
+    ) -> list[dict[str, Any]]:
+        """Returns the labels given and the probabilities of each row."""
+        return _answers(outputs["probabilities"], outputs["labels"], labels)
 
     def rows(self, inputs: Sequence[Any]) -> Table:
         """Returns a table from texts, pairs of texts, or rows with the text columns.
@@ -271,3 +273,13 @@ class MultiLabel(Task):
             DataError: For anything else.
         """
         return rows_of_texts(inputs, self.text)
+
+
+def _answers(probabilities: Any, given: Any, labels: Labels) -> list[dict[str, Any]]:
+    return [
+        {
+            "labels": [one for one, y in zip(labels, chosen, strict=True) if y],
+            "probabilities": dict(zip(labels, map(float, row), strict=True)),
+        }
+        for row, chosen in zip(probabilities, given, strict=True)
+    ]

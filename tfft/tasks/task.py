@@ -15,6 +15,7 @@ from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer
+from tfft.tasks.served.endpoint import Endpoints, InGraph, Tryout
 
 TASKS = Registry("task", "tfft.tasks")
 
@@ -171,17 +172,42 @@ class Task(abc.ABC):
         """Returns what users read, one for each row."""
 
     @abc.abstractmethod
-    def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
-        """Returns what a SavedModel answers, as tensors by name.
+    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
+        """Returns what a SavedModel computes, by the names of its signatures.
 
         Args:
-            outputs: Tensor that the network made of the tokens of a batch of texts,
-                cut at `max_length`.
+            network: What `build` returned, its adapter merged.
+            tokenizer: The tokenizer inside the graph, with the task's `max_length`.
             labels: The labels by id.
 
+        Returns:
+            `serving_default`, from texts to what `read_served` takes;
+            `serving_tensors`, from ids; and others.
+
         Raises:
-            ConfigError: For a task that has no exact form inside a graph.
+            ConfigError: When the tokenizer cannot do in a graph what the task needs.
         """
+
+    @abc.abstractmethod
+    def read_served(
+        self, outputs: Mapping[str, Any], labels: Labels
+    ) -> list[dict[str, Any]]:
+        """Returns the outputs of `serving_default` as `answers` has them.
+
+        Args:
+            outputs: Arrays by name, one row for each row.
+            labels: The labels by id.
+        """
+
+    def tryout(self, run: Any, rows: Sequence[tuple[str, ...]]) -> Tryout:
+        """Returns what an export is asked before it is published.
+
+        Args:
+            run: What answers now, by `predict` or `generate`.
+            rows: Texts for the columns.
+        """
+        inputs = [row if len(row) > 1 else row[0] for row in rows]
+        return Tryout("serving_default", rows, run.predict(inputs))
 
     @abc.abstractmethod
     def rows(self, inputs: Sequence[Any]) -> Table:

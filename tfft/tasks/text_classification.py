@@ -16,6 +16,7 @@ from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer
 from tfft.tasks.losses import as_vector, check_options, cross_entropy, weights_by_label
+from tfft.tasks.served.endpoint import Endpoints, InGraph, on_texts
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
 from tfft.tasks.texts import bad_texts, encode_texts, rows_of_texts, suited
 
@@ -207,18 +208,41 @@ class TextClassification(Task):
             for row in predictions
         ]
 
-    def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
-        """Returns label, its id and score, and the probabilities."""
+    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
+        """Returns endpoints with label, its id and score, and the probabilities."""
         import tensorflow as tf
 
-        probabilities = tf.nn.softmax(outputs)
-        label_id = tf.argmax(probabilities, axis=-1)
-        return {
-            "label": tf.gather(tf.constant([str(one) for one in labels]), label_id),
-            "label_id": label_id,
-            "score": tf.reduce_max(probabilities, axis=-1),
-            "probabilities": probabilities,
-        }
+        def answer(outputs: Any) -> dict[str, Any]:
+            probabilities = tf.nn.softmax(outputs)
+            label_id = tf.argmax(probabilities, axis=-1)
+            return {
+                "label": tf.gather(tf.constant([str(one) for one in labels]), label_id),
+                "label_id": label_id,
+                "score": tf.reduce_max(probabilities, axis=-1),
+                "probabilities": probabilities,
+            }
+
+        return on_texts(network, tokenizer, len(self.text), answer)
+
+    def read_served(
+        self, outputs: Mapping[str, Any], labels: Labels
+    ) -> list[dict[str, Any]]:
+        """Returns label, score and probabilities of each row."""
+        return [
+            {
+                "label": labels[int(index)],
+                "score": float(score),
+                "probabilities": {
+                    str(label): float(p) for label, p in zip(labels, row, strict=True)
+                },
+            }
+            for index, score, row in zip(
+                outputs["label_id"],
+                outputs["score"],
+                outputs["probabilities"],
+                strict=True,
+            )
+        ]
 
     def rows(self, inputs: Sequence[Any]) -> Table:
         """Returns a table from texts, pairs of texts, or rows with the text columns.

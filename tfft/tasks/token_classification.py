@@ -18,6 +18,7 @@ from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer, Window
 from tfft.tasks.losses import as_vector, check_options, cross_entropy, weights_by_label
 from tfft.tasks.sentences import Sentence, SentenceColumns
+from tfft.tasks.served.endpoint import Endpoints, InGraph
 from tfft.tasks.strata import rarest
 from tfft.tasks.tag_schemes import OUTSIDE, Scheme, repaired, spans_of
 from tfft.tasks.tagging import (
@@ -273,11 +274,18 @@ class TokenClassification(Task):
             for sentence, tagged in zip(sentences, predictions, strict=True)
         ]
 
-    def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
-        """Returns the probabilities of each token."""
-        import tensorflow as tf
+    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
+        """Returns endpoints with words, their tags, and spans."""
+        from tfft.tasks.served.tags import endpoints
 
-        return {"probabilities": tf.nn.softmax(outputs)}
+        viterbi = self.decoding == "viterbi"
+        return endpoints(network, tokenizer, labels, stride=self.stride, viterbi=viterbi)
+
+    def read_served(self, outputs: Any, labels: Labels) -> list[dict[str, Any]]:
+        """Returns the spans and the tags of each row."""
+        from tfft.tasks.served.tags import read
+
+        return read(outputs)
 
     def rows(self, inputs: Sequence[Any]) -> Table:
         """Returns a table from texts, lists of words, or rows with one of these.
