@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tfft.recipes.run import Run
 
 _SERVER = "server"
-_SHORT, _LONG = "warm up", "warm up " * 1000
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def write_beside(
     requests = [
         ("serving_default", dict.fromkeys(columns, [text] * size))
         for size in BATCH_SIZES
-        for text in (_SHORT, _LONG)
+        for text in run.task.warm_up_texts
     ]
     write_warm_up(folder, requests)
     write_json(

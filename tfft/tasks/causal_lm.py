@@ -30,6 +30,7 @@ from tfft.tasks.language.encode import (
     sums_by_row,
 )
 from tfft.tasks.language.prompts import asked_form, read_prompts, without_answer
+from tfft.tasks.served.endpoint import Endpoints, InGraph, Tryout
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
 
 Form = Literal[
@@ -79,6 +80,7 @@ class CausalLanguageModelling(Task):
     evaluation = "language_modelling"
     per_token = True
     brings_all = True
+    warm_up_texts = ("warm up",)
 
     format: Form = "auto"
     template: str | None = None
@@ -251,15 +253,23 @@ class CausalLanguageModelling(Task):
         """
         raise _generates()
 
-    def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
-        """Refuses: a SavedModel has no loop that generates.
+    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
+        """Returns endpoints that generate."""
+        from tfft.tasks.served.texts import endpoints
 
-        Raises:
-            ConfigError: Naming `export_huggingface`.
-        """
-        raise ConfigError(
-            "causal_lm has no SavedModel", fix="call export_huggingface instead"
-        )
+        return endpoints(network, tokenizer)
+
+    def read_served(self, outputs: Any, labels: Labels) -> list[dict[str, Any]]:
+        """Returns `completion` and `finish` of each row."""
+        from tfft.tasks.served.texts import read
+
+        return read(outputs)
+
+    def tryout(self, run: Any, rows: Sequence[tuple[str, ...]]) -> Tryout:
+        """Returns prompts that have room, and what the run writes after them."""
+        from tfft.tasks.served.texts import tryout
+
+        return tryout(run, [text for text, *_ in rows])
 
     def rows(self, inputs: Sequence[Any]) -> Table:
         """Refuses, as `answers` does.

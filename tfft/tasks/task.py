@@ -50,6 +50,7 @@ class Task(abc.ABC):
         per_token: Whether the network answers for each token, not for each example.
         brings_all: Whether a model needs no new head for it.
         tunes: Whether `tuned` decides something.
+        warm_up_texts: What a server asks itself before it takes requests.
         text: The columns with text.
         max_length: The most tokens of an example.
     """
@@ -59,6 +60,7 @@ class Task(abc.ABC):
     per_token: ClassVar[bool] = False
     brings_all: ClassVar[bool] = False
     tunes: ClassVar[bool] = False
+    warm_up_texts: ClassVar[tuple[str, ...]] = ("warm up", "warm up " * 1000)
     text: tuple[str, ...]
     max_length: int
 

@@ -17,9 +17,16 @@ class InGraph(Protocol):
     """What tasks ask of a tokenizer inside a graph; `tfft.serving` has them."""
 
     max_length: int
+    outside: Any  # the `Tokenizer` itself
 
     def __call__(self, *texts: Any) -> dict[str, Any]:
         """Returns the padded batch of one column of texts, or of two."""
+
+    def ids(self, texts: Any) -> Any:
+        """Returns the ids of a column of texts, without special tokens."""
+
+    def texts(self, token_ids: Any) -> Any:
+        """Returns the text of each row of ids."""
 
     def pieces(self, text: Any) -> Any:
         """Returns ids of tokens and their places in the texts."""
