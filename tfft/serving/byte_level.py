@@ -146,8 +146,8 @@ class ByteLevelTokenizer(GraphTokenizer):
             tf.cast(tf.gather(trim, ids.flat_values), first.dtype)
             for trim in self._trims
         )
-        if self._split.prefix_space:
-            leading -= tf.cast((first == 0) & (leading > 0), first.dtype)
+        if self._split.prefix_space:  # one that `tokenizers` takes for its own
+            leading -= tf.cast((first == 0) & (leading == 1), first.dtype)
         first = tf.minimum(first + leading, last)
         return first, tf.maximum(last - trailing, first)
 
