@@ -32,7 +32,7 @@ class BytePairs:
             (ids[left], ids[right]): (rank, ids[left + right])
             for rank, (left, right) in enumerate(merges)
         }
-        self._one_place = not _in_order(ranks)
+        self.one_place = not _in_order(ranks)
         # One that no pair has, so that the tables are never empty.
         pairs = [(key, *ranks[key]) for key in sorted(ranks)]
         table = [(left * self._factor + right, *to) for (left, right), *to in pairs]
@@ -91,7 +91,7 @@ class BytePairs:
         first = tf.gather(tf.math.segment_min(ranks, rows), rows)
         least = (ranks == first) & (ranks < _NEVER)
         places = tf.range(tf.size(ranks))
-        if self._one_place:
+        if self.one_place:
             marked = tf.where(least, places, _NEVER)
             return places == tf.gather(tf.math.segment_min(marked, rows), rows)
         # Of a a a a the pairs 0 and 2: those at an even distance from the run's start.

@@ -6,12 +6,11 @@ import functools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from tfft.core.errors import DataError, shorten
-from tfft.models.tokenizer import Tokenizer
 from tfft.serving.characters import (
     Characters,
     digits_among_characters,
@@ -45,32 +44,40 @@ class _Rules:
     digits: str | None = None
 
 
+class Words(NamedTuple):
+    """Texts as words.
+
+    Attributes:
+        words: The words, which make up the text again; shape (batch, None).
+        character_of_byte: The character of its own text that each byte of all words
+            is of, int64.
+    """
+
+    words: tf.RaggedTensor
+    character_of_byte: tf.Tensor
+
+
 class Splitter:
     """Texts to the words whose bytes are merged.
 
     Args:
-        tokenizer: A byte-level tokenizer.
+        rules: The content of a `tokenizer.json`.
 
     Raises:
         DataError: When its pre-tokenizer has no known form.
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._rules = _read(json.loads(tokenizer.to_json()))
+    def __init__(self, rules: Mapping[str, Any]) -> None:
+        self._rules = _read(rules)
+        self.prefix_space = self._rules.prefix_space
         self._kinds = tf.constant(kinds_of_characters())
         if self._rules.digits is not None:
             self._digits = tf.constant(digits_among_characters())
 
-    def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Returns the words of texts.
-
-        Args:
-            texts: Strings of shape (batch,).
-
-        Returns:
-            Strings of shape (batch, None) that make up the text again.
-        """
-        if self._rules.prefix_space:
+    def __call__(self, texts: tf.Tensor) -> Words:
+        """Returns the words of texts, strings of shape (batch,)."""
+        bare = tf.zeros_like(texts, bool)
+        if self.prefix_space:
             start = tf.strings.substr(texts, 0, 1)
             bare = (start != " ") & (start != "")
             texts = tf.where(bare, tf.strings.join([" ", texts]), texts)
@@ -82,11 +89,15 @@ class Splitter:
         places = tf.boolean_mask(characters.positions, starts)
         splits = tf.concat([places, [tf.size(flat)]], 0)
         words = tf.RaggedTensor.from_row_splits(flat, splits)
-        return tf.RaggedTensor.from_value_rowids(
+        words = tf.RaggedTensor.from_value_rowids(
             tf.strings.unicode_encode(words, "UTF-8"),
             tf.boolean_mask(rows, starts),
             nrows=codes.nrows(),
         )
+        # A blank put before a text stands where its first character does.
+        place = tf.ragged.range(codes.row_lengths()).flat_values
+        place = tf.maximum(place - tf.gather(tf.cast(bare, tf.int64), rows), 0)
+        return Words(words, tf.repeat(place, _sizes(flat)))
 
     def _breaks(self, codes: tf.Tensor) -> tf.Tensor:
         """Returns where a part begins that is split without regard to others."""
@@ -95,6 +106,12 @@ class Splitter:
         digit = tf.gather(self._digits, codes)
         before = tf.concat([[False], digit[:-1]], 0)[: tf.size(codes)]
         return digit | before if self._rules.digits == "each" else digit ^ before
+
+
+def _sizes(codes: tf.Tensor) -> tf.Tensor:
+    """Returns the number of bytes of code points in UTF-8."""
+    limits = tf.constant([0, 0x80, 0x800, 0x10000])
+    return tf.searchsorted(limits, codes, side="right")
 
 
 def _row_starts(codes: tf.RaggedTensor) -> tf.Tensor:
