@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,12 +87,7 @@ def make_trial(run: Run, columns: Sequence[str], data: Any = None) -> Trial:
     Raises:
         DataError: When data that was given has not the task's columns.
     """
-    plain, count = HARD[0], len(columns)
-    rows = [
-        tuple(text if place == column else plain for place in range(count))
-        for column in range(count)
-        for text in HARD
-    ]
+    count, rows = len(columns), hard_rows(len(columns))
     table, said = _training_rows(run, data)
     if table is None:
         return Trial(list(HARD), run.task.tryout(run, rows), said)
@@ -105,6 +100,15 @@ def make_trial(run: Run, columns: Sequence[str], data: Any = None) -> Trial:
         run.task.tryout(run, [*rows, *few]),
         f"{len(texts):,} of {len(every):,} texts of {said}",
     )
+
+
+def hard_rows(columns: int) -> list[tuple[str, ...]]:
+    """Returns each hard text in each of some columns, a plain one in the others."""
+    return [
+        tuple(text if place == column else HARD[0] for place in range(columns))
+        for column in range(columns)
+        for text in HARD
+    ]
 
 
 def _training_rows(run: Run, data: Any) -> tuple[Table | None, str]:
@@ -127,25 +131,47 @@ def prove(run: Run, folder: Path, columns: Sequence[str], trial: Trial) -> Proof
     """
     from tfft.serving import verification
 
-    tryout, rows = trial.tryout, trial.tryout.rows
     questions = verification.token_questions(trial.texts)
     tokens = len(questions)
-    for start in range(0, len(rows), _AT_ONCE):
-        part = rows[start : start + _AT_ONCE]
-        given = dict(zip(columns, map(list, zip(*part, strict=True)), strict=True))
-        options = {name: [value] * len(part) for name, value in tryout.options.items()}
-        questions.append(
-            {"signature": tryout.signature, "inputs": {**given, **options}}
-        )
+    questions += asked(trial.tryout, columns)
     reply = verification.ask_outside(folder, questions)
     tokenizer = run.built.pretrained.tokenizer
     verification.check_tokens(tokenizer, trial.texts, reply.answers[:tokens])
+    worst = check(run, trial.tryout, reply.answers[tokens:])
+    rows = len(trial.tryout.rows)
+    return Proof(len(trial.texts), rows, worst, trial.data, reply.text_operations)
+
+
+def asked(tryout: Tryout, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Returns questions for a SavedModel, some rows at a time."""
+    questions = []
+    for start in range(0, len(tryout.rows), _AT_ONCE):
+        part = tryout.rows[start : start + _AT_ONCE]
+        given = dict(zip(columns, map(list, zip(*part, strict=True)), strict=True))
+        options = {name: [value] * len(part) for name, value in tryout.options.items()}
+        inputs = {**given, **options}
+        questions.append({"signature": tryout.signature, "inputs": inputs})
+    return questions
+
+
+def check(run: Any, tryout: Tryout, replies: Sequence[Mapping[str, Any]]) -> float:
+    """Returns the largest difference between the replies to `asked` and a run.
+
+    Args:
+        run: Has the task and the labels.
+        tryout: What was asked, and what the run says.
+        replies: Outputs of each question, lists by name.
+
+    Raises:
+        TfftError: With the row that differs most.
+    """
+    from tfft.serving.verification import check_answers
+
     found = [
         answer
-        for outputs in reply.answers[tokens:]
+        for outputs in replies
         for answer in run.task.read_served(
             {name: np.array(value) for name, value in outputs.items()}, run.labels
         )
     ]
-    worst = verification.check_answers(rows, found, tryout.expected, _TOLERANCE)
-    return Proof(len(trial.texts), len(rows), worst, trial.data, reply.text_operations)
+    return check_answers(tryout.rows, found, tryout.expected, _TOLERANCE)

@@ -247,18 +247,24 @@ class MultiLabel(Task):
         """Returns the labels given, and every label's probability."""
         return _answers(predictions.probabilities, predictions.chosen, labels)
 
-    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
-        """Returns endpoints with probabilities, and whether each label is given."""
+    def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
+        """Returns the probabilities, and whether each label is given."""
         import tensorflow as tf
 
-        def answer(outputs: Any) -> dict[str, Any]:
-            probabilities = tf.nn.sigmoid(outputs)
-            return {
-                "labels": probabilities >= self._thresholds(labels),
-                "probabilities": probabilities,
-            }
+        probabilities = tf.nn.sigmoid(outputs)
+        return {
+            "labels": probabilities >= self._thresholds(labels),
+            "probabilities": probabilities,
+        }
 
-        return on_texts(network, tokenizer, len(self.text), answer)
+    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
+        """Returns endpoints with what `served` returns, and with the summary."""
+        return on_texts(
+            network,
+            tokenizer,
+            len(self.text),
+            lambda outputs: self.served(outputs, labels),
+        )
 
     def read_served(
         self, outputs: Mapping[str, Any], labels: Labels

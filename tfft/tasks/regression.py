@@ -189,13 +189,18 @@ class Regression(Task):
         """Returns the `value` of each row."""
         return [{"value": float(value)} for value in predictions]
 
+    def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
+        """Returns the `value` of each text."""
+        return {"value": outputs[:, 0] * self._scale + self._center}
+
     def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
-        """Returns endpoints with the `value` of each text."""
-
-        def answer(outputs: Any) -> dict[str, Any]:
-            return {"value": outputs[:, 0] * self._scale + self._center}
-
-        return on_texts(network, tokenizer, len(self.text), answer)
+        """Returns endpoints with what `served` returns, and with the summary."""
+        return on_texts(
+            network,
+            tokenizer,
+            len(self.text),
+            lambda outputs: self.served(outputs, labels),
+        )
 
     def read_served(
         self, outputs: Mapping[str, Any], labels: Labels

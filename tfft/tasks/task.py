@@ -190,6 +190,22 @@ class Task(abc.ABC):
             ConfigError: When the tokenizer cannot do in a graph what the task needs.
         """
 
+    def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
+        """Returns what a SavedModel says of the outputs of a row, as tensors by name.
+
+        Args:
+            outputs: What the network made of a batch of texts, one row each.
+            labels: The labels by id.
+
+        Raises:
+            ConfigError: For a task whose network does not answer once for a text.
+        """
+        raise ConfigError(
+            f"{self.name} answers for each token",
+            expected="a task with one answer for a text, such as text_classification",
+            fix="export each run by itself",
+        )
+
     @abc.abstractmethod
     def read_served(
         self, outputs: Mapping[str, Any], labels: Labels

@@ -208,21 +208,27 @@ class TextClassification(Task):
             for row in predictions
         ]
 
-    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
-        """Returns endpoints with label, its id and score, and the probabilities."""
+    def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
+        """Returns label, its id and score, and the probabilities."""
         import tensorflow as tf
 
-        def answer(outputs: Any) -> dict[str, Any]:
-            probabilities = tf.nn.softmax(outputs)
-            label_id = tf.argmax(probabilities, axis=-1)
-            return {
-                "label": tf.gather(tf.constant([str(one) for one in labels]), label_id),
-                "label_id": label_id,
-                "score": tf.reduce_max(probabilities, axis=-1),
-                "probabilities": probabilities,
-            }
+        probabilities = tf.nn.softmax(outputs)
+        label_id = tf.argmax(probabilities, axis=-1)
+        return {
+            "label": tf.gather(tf.constant([str(one) for one in labels]), label_id),
+            "label_id": label_id,
+            "score": tf.reduce_max(probabilities, axis=-1),
+            "probabilities": probabilities,
+        }
 
-        return on_texts(network, tokenizer, len(self.text), answer)
+    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
+        """Returns endpoints with what `served` returns, and with the summary."""
+        return on_texts(
+            network,
+            tokenizer,
+            len(self.text),
+            lambda outputs: self.served(outputs, labels),
+        )
 
     def read_served(
         self, outputs: Mapping[str, Any], labels: Labels
