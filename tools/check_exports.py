@@ -24,7 +24,9 @@ ROWS = 96
 
 def mails(count):
     """Returns the first lines of real mails, each a few sentences."""
-    texts = [text for table in read(DATA / "spam").values() for text in table.column("text")]
+    texts = [
+        text for table in read(DATA / "spam").values() for text in table.column("text")
+    ]
     parts = [" ".join(text.split())[:400] for text in texts]
     return list(dict.fromkeys(part for part in parts if len(part) > 20))[:count]
 

@@ -81,7 +81,9 @@ def test_rows_of_a_mixed_batch_are_those_of_each_run(runs, served):
 def test_an_unknown_name_is_an_error_and_no_default(served):
     import tensorflow as tf
 
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"no adapter of that name"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"no adapter of that name"
+    ):
         ask(served, ["good", "bad"], ["run1", "run9"])
 
 
@@ -102,7 +104,9 @@ def test_runs_that_do_not_go_together_are_refused(runs, tune, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_mixed_batch_takes_at_most_1_3_times_one_adapters_time(runs, served, tmp_path):
+def test_a_mixed_batch_takes_at_most_1_3_times_one_adapters_time(
+    runs, served, tmp_path
+):
     import tensorflow as tf
 
     single = tf.saved_model.load(str(runs["run0"].export(tmp_path / "one")))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tfft.core.environment import versions
 from tfft.core.files import sha256, write_json, write_text
@@ -72,9 +72,7 @@ def write_beside(
     )
 
 
-def model_card(
-    run: Run, proof: Proof, endpoints: Mapping[str, Endpoint]
-) -> str:
+def model_card(run: Run, proof: Proof, endpoints: Mapping[str, Endpoint]) -> str:
     """Returns the model card as Markdown."""
     record = run.record
     data, model = record["data"], record["model"]

@@ -47,9 +47,7 @@ class Member:
     record: Mapping[str, Any]
 
 
-def export_many(
-    runs: Sequence[Any] | Mapping[str, Any], directory: str | Path
-) -> Path:
+def export_many(runs: Sequence[Any] | Mapping[str, Any], directory: str | Path) -> Path:
     """Writes several runs that share a backbone as one SavedModel.
 
     Each row of a request names its run in the input `adapter`; a batch may mix them,

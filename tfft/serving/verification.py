@@ -122,9 +122,7 @@ def check_answers(
     Raises:
         TfftError: With the input whose answers differ most.
     """
-    differences = [
-        difference(a, b) for a, b in zip(found, expected, strict=True)
-    ]
+    differences = [difference(a, b) for a, b in zip(found, expected, strict=True)]
     worst = max(differences, default=0.0)
     if not worst <= tolerance:
         row = differences.index(worst)

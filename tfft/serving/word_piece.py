@@ -162,7 +162,9 @@ class WordPieceTokenizer(GraphTokenizer):
         last = tf.where(whole, tf.gather(sizes, word), last)
         return first + tf.gather(before, word), last + tf.gather(before, word)
 
-    def _bytes_of(self, codes: tf.Tensor, kind: tf.Tensor, same: tf.Tensor) -> tf.Tensor:
+    def _bytes_of(
+        self, codes: tf.Tensor, kind: tf.Tensor, same: tf.Tensor
+    ) -> tf.Tensor:
         """Returns how many bytes of words each character becomes."""
         kept = (kind == _SAME) | (kind == _APART)
         sizes = tf.where(kept, tf.strings.length(same), tf.gather(self._sizes, kind))

@@ -272,11 +272,7 @@ class CausalLanguageModelling(Task):
         return tryout(run, [text for text, *_ in rows])
 
     def rows(self, inputs: Sequence[Any]) -> Table:
-        """Refuses, as `answers` does.
-
-        Raises:
-            ConfigError: Naming `generate`.
-        """
+        """Refuses, as `answers` does."""
         raise _generates()
 
     def prompts(self, inputs: Sequence[Any]) -> list[Conversation]:

@@ -285,11 +285,7 @@ class QuestionAnswering(Task):
         return read(outputs)
 
     def rows(self, inputs: Sequence[Any]) -> Table:
-        """Returns a table from pairs of question and context, or dicts of them.
-
-        Raises:
-            DataError: For anything else.
-        """
+        """Returns a table from pairs of question and context, or dicts of them."""
         return Table.from_rows(
             (self._row(value, index) for index, value in enumerate(inputs)), "inputs"
         )

@@ -278,8 +278,8 @@ class TokenClassification(Task):
         """Returns endpoints with words, their tags, and spans."""
         from tfft.tasks.served.tags import endpoints
 
-        viterbi = self.decoding == "viterbi"
-        return endpoints(network, tokenizer, labels, stride=self.stride, viterbi=viterbi)
+        options = {"stride": self.stride, "viterbi": self.decoding == "viterbi"}
+        return endpoints(network, tokenizer, labels, **options)
 
     def read_served(self, outputs: Any, labels: Labels) -> list[dict[str, Any]]:
         """Returns the spans and the tags of each row."""
@@ -288,19 +288,11 @@ class TokenClassification(Task):
         return read(outputs)
 
     def rows(self, inputs: Sequence[Any]) -> Table:
-        """Returns a table from texts, lists of words, or rows with one of these.
-
-        Raises:
-            DataError: For anything else, and for texts beside lists of words.
-        """
+        """Returns a table from texts, lists of words, or rows with one of these."""
         return self._columns.rows(inputs)
 
     def check_inputs(self, table: Table) -> None:
-        """Raises for words or a text of another form; an empty text is one.
-
-        Raises:
-            DataError: With the value and its place.
-        """
+        """Raises for words or a text of another form; an empty text is one."""
         if not self._columns.has_tokens(table):
             super().check_inputs(table)
             return

@@ -109,7 +109,7 @@ def _parts(logits: Any, windows: Any, max_answer: int) -> _Parts:
     start, end = first[:, :, None], last[:, None]
     fits = (start <= end) & (end < start + max_answer) & (scores > -np.inf)
     found = tf.where(fits)
-    start_token = tf.gather_nd(first, found[:, :2]) 
+    start_token = tf.gather_nd(first, found[:, :2])
     end_token = tf.gather_nd(last, tf.gather(found, [0, 2], axis=1))
     base = tf.gather(held.row_starts(), found[:, 0])
     tokens = held.flat_values

@@ -84,7 +84,9 @@ def likeliest_legal(log_p: tf.RaggedTensor, labels: Labels) -> tf.Tensor:
     lengths = log_p.row_lengths()
     width = tf.reduce_max(tf.concat([lengths, [0]], axis=0)) + 1
     values = log_p.to_tensor(0.0, shape=[None, None, len(labels)])
-    values = tf.pad(values, [[0, 0], [0, width - tf.shape(values, tf.int64)[1]], [0, 0]])
+    values = tf.pad(
+        values, [[0, 0], [0, width - tf.shape(values, tf.int64)[1]], [0, 0]]
+    )
     real = tf.transpose(tf.sequence_mask(lengths, width))
     values = tf.transpose(values, (1, 0, 2))
     same = tf.range(len(labels)) + tf.zeros(tf.shape(values)[1:], tf.int32)

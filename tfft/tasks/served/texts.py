@@ -91,7 +91,10 @@ def _greedy(prompts: Any, limit: int | None) -> Choices:
         most = tf.maximum(tf.minimum(most, limit - sizes), 1)
     zeros = tf.zeros_like(sizes)
     return Choices(
-        most, tf.cast(zeros, tf.float32), tf.ones(tf.shape(sizes)), tf.cast(zeros, tf.int64)
+        most,
+        tf.cast(zeros, tf.float32),
+        tf.ones(tf.shape(sizes)),
+        tf.cast(zeros, tf.int64),
     )
 
 

@@ -63,7 +63,9 @@ def _starts(kind: tf.Tensor) -> tf.Tensor:
     marked = before < tf.range(tf.size(kind, tf.int64)) - 1
     follows = tf.gather(kind, before)
     # Of marks after a blank, the first is a word of its own.
-    follows = tf.where(marked & (follows == _BLANK), tf.constant(_APART, tf.int8), follows)
+    follows = tf.where(
+        marked & (follows == _BLANK), tf.constant(_APART, tf.int8), follows
+    )
     return (
         (kind == _APART)
         | ((kind == _WORD) & (follows != _WORD))
