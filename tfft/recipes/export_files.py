@@ -116,8 +116,8 @@ def model_card(run: Run, proof: Proof, endpoints: Mapping[str, Endpoint]) -> str
         "",
         "## Proved before publishing",
         "",
-        "In a process with TensorFlow and TensorFlow Text alone: the tokenizer's ids on "
-        f"{proof.texts:,} texts ({proof.data}, and hard ones), the run's answers on "
+        "In a process with TensorFlow and TensorFlow Text alone: the tokenizer's ids "
+        f"on {proof.texts:,} texts ({proof.data}, and hard ones), the run's answers on "
         f"{proof.rows:,} rows, numbers within {proof.difference:.1e}.",
         "",
         "## Operations of TensorFlow Text",

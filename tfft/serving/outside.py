@@ -14,7 +14,8 @@ from tensorflow.python.framework import op_def_registry
 
 # Beside what restores the variables, a model that serves has no business with files.
 _FILES = {
-    "ReadFile", "WriteFile", "MatchingFiles", "PyFunc", "EagerPyFunc", "PyFuncStateless",
+    "ReadFile", "WriteFile", "MatchingFiles", "PyFunc", "EagerPyFunc",
+    "PyFuncStateless",
     "InitializeTableFromTextFile", "InitializeTableFromTextFileV2", "WholeFileReaderV2",
     "TextLineReaderV2", "TFRecordReaderV2", "FixedLengthRecordReaderV2",
     "TextLineDataset", "TFRecordDataset", "FixedLengthRecordDataset",

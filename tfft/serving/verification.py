@@ -1,4 +1,4 @@
-"""What an exported model says, asked in a process of its own, against what it should."""
+"""What an exported model says, in a process of its own, against what it should."""
 
 from __future__ import annotations
 

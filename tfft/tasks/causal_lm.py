@@ -246,11 +246,7 @@ class CausalLanguageModelling(Task):
     def answers(
         self, predictions: Any, table: Table, labels: Labels
     ) -> list[dict[str, Any]]:
-        """Refuses: what a language model answers is generated.
-
-        Raises:
-            ConfigError: Naming `generate`.
-        """
+        """Refuses: what a language model answers is generated."""
         raise _generates()
 
     def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:

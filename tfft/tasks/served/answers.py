@@ -134,9 +134,13 @@ def _ranked(parts: _Parts, rows: Any) -> _Parts:
     key = (parts.rows * size + parts.starts) * size + parts.ends
     keys, index = tf.unique(key)
     scores = tf.math.unsorted_segment_max(parts.scores, index, tf.size(keys))
-    for order in (lambda: keys, lambda: -scores, lambda: keys // (size * size)):
-        at = tf.argsort(order(), stable=True)
-        keys, scores = tf.gather(keys, at), tf.gather(scores, at)
+    # Sorted by place, then by score, then by row: the last sort decides first.
+    at = tf.argsort(keys, stable=True)
+    keys, scores = tf.gather(keys, at), tf.gather(scores, at)
+    at = tf.argsort(-scores, stable=True)
+    keys, scores = tf.gather(keys, at), tf.gather(scores, at)
+    at = tf.argsort(keys // (size * size), stable=True)
+    keys, scores = tf.gather(keys, at), tf.gather(scores, at)
     of_row = keys // (size * size)
     ragged = tf.RaggedTensor.from_value_rowids(scores, of_row, tf.cast(rows, tf.int64))
     return _Parts(
