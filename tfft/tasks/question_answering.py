@@ -264,10 +264,9 @@ class QuestionAnswering(Task):
     def answers(
         self, predictions: Sequence[Answered], table: Table, labels: Labels
     ) -> list[dict[str, Any]]:
-        """Returns the answer of each row, "" for none, with its place and score.
+        """Returns the answer of each row, "" for none, and `candidates`, best first.
 
-        Beside `answer`, `score`, `start` and `end` (in characters of the context) it
-        has `candidates`, the best first.
+        `start` and `end` are characters of the context.
         """
         return [answer_of(one) for one in predictions]
 
@@ -286,9 +285,8 @@ class QuestionAnswering(Task):
 
     def rows(self, inputs: Sequence[Any]) -> Table:
         """Returns a table from pairs of question and context, or dicts of them."""
-        return Table.from_rows(
-            (self._row(value, index) for index, value in enumerate(inputs)), "inputs"
-        )
+        rows = (self._row(value, index) for index, value in enumerate(inputs))
+        return Table.from_rows(rows, "inputs")
 
     def _row(self, value: Any, index: int) -> dict[str, Any]:
         if isinstance(value, Mapping) and all(name in value for name in self.text):
