@@ -89,7 +89,7 @@ def measure(side: str, steps: int) -> dict[str, Any]:
         "token_ids": ids[:, :-1],
         "padding_mask": np.ones((ROWS, LENGTH), "int32"),
         "labels": ids[:, 1:],
-        "weights": np.ones((ROWS, LENGTH), "float32"),
+        "weights": np.ones(ROWS, "float32"),
     }
     import tensorflow as tf
 
@@ -153,27 +153,34 @@ def _keras_hub(keras: Any, hub: Any, backbone: Any, data: Any) -> tuple[Any, Any
 
 
 def _tfft(keras: Any, hub: Any, backbone: Any, data: Any) -> tuple[Any, Any]:
-    """The adapter and the train step of tfft, with the same loss."""
+    """The adapter, the network and the train step of tfft, every token a label."""
     import tfft
+    from tfft.models.activations import use_own_gelu
+    from tfft.models.attention import use_products
+    from tfft.tasks.causal_lm import CausalLanguageModelling
+    from tfft.tasks.networks.causal_lm import CausalLM
     from tfft.training.step import TrainingModel
 
+    use_products(backbone)
+    use_own_gelu(backbone)
     tfft.apply(backbone, tfft.LoRA(rank=RANK, target="query,value"))
-    states = backbone(backbone.input)
-    logits = backbone.token_embedding(states, reverse=True)
-    network = keras.Model(backbone.input, logits)
+    places = keras.ops.tile(keras.ops.arange(LENGTH)[None], (ROWS, 1))
 
-    def objective(outputs: Any, given: Any) -> tuple[Any, Any]:
-        losses = keras.losses.sparse_categorical_crossentropy(
-            given["labels"], outputs, from_logits=True
-        )
-        weights = keras.ops.cast(given["weights"], losses.dtype)
-        return keras.ops.sum(losses * weights), keras.ops.sum(weights)
+    def packed(batch: Any) -> Any:
+        rest = {key: batch[key] for key in ("token_ids", "labels", "weights")}
+        return {
+            **rest,
+            "positions": places,
+            "sequence_ids": batch["padding_mask"],
+            "label_positions": places,
+        }
 
+    network, objective = CausalLM(backbone), CausalLanguageModelling().loss
     model = TrainingModel(network, objective, clip_norm=0)
     optimizer = keras.optimizers.Adam(1e-4)
     optimizer.build(model.trainable_variables)
     model.compile(optimizer=optimizer, jit_compile=False)
-    return model, data
+    return model, data.map(packed)
 
 
 if __name__ == "__main__":

@@ -22,9 +22,18 @@ def test_attention_is_the_formula():
     k, v = (random.normal(size=(2, 6, 4, 5)).astype("float32") for _ in range(2))
     mask = random.random((2, 3, 6)) < 0.6
     mask[..., 0] = True
-    found = attend(q, k, v, mask, lambda shares: shares)
+    found = attend(q, k, v, mask)
+    expected = numpy_attention(q / 5**0.5, k, v, mask)
     # 1e-6: float32 sums of six values of order 1.
-    np.testing.assert_allclose(found, numpy_attention(q, k, v, mask), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+
+
+def test_heads_share_keys_in_order():
+    random = np.random.default_rng(1)
+    q = random.normal(size=(2, 3, 4, 5)).astype("float32")
+    k, v = (random.normal(size=(2, 3, 2, 5)).astype("float32") for _ in range(2))
+    each = (np.repeat(one, 2, axis=2) for one in (k, v))
+    np.testing.assert_array_equal(attend(q, k, v), attend(q, *each))
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])

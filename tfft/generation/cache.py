@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfft.models.wiring.attention import attention
+from tfft.models.attention import attend
 from tfft.models.wiring.dropout import Dropouts
 from tfft.models.wiring.wiring import Wiring
 
@@ -80,4 +80,4 @@ class _Attend:
         for kept, new in zip(self.cache, (key, value), strict=True):
             kept[:, self.start : end].assign(new)
         keys, values = (kept.read_value() for kept in self.cache)
-        return attention(query, keys, values, self.mask)
+        return attend(query, keys, values, self.mask)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Callable
 from typing import Any
 
 from tfft.models.layers import spots
 
-# Far below any score, so that exp gives an exact 0.
+# Far below any score, so that exp gives an exact 0: a masked token has no share in
+# the output, and exactly no gradient.
 _MASKED = -1e9
 
 
@@ -33,16 +35,23 @@ def use_products(backbone: Any) -> None:
             spot.layer._compute_attention = types.MethodType(_compute, spot.layer)
 
 
-def attend(query: Any, key: Any, value: Any, mask: Any, drop: Any) -> Any:
-    """Returns softmax(q·kᵀ)·v over the keys that the mask lets through.
+def attend(
+    query: Any,
+    key: Any,
+    value: Any,
+    mask: Any = None,
+    drop: Callable[[Any], Any] | None = None,
+) -> Any:
+    """Returns softmax(q·kᵀ/√d)·v over the keys that the mask lets through.
 
     Args:
-        query: Shape (batch, length, heads, d), scaled by 1/√d already.
-        key: Shape (batch, keys, heads, d).
-        value: Shape (batch, keys, heads, d).
-        mask: Of the keys that count, to be broadcast to (batch, length, keys); None
-            for all.
-        drop: Applied to the softmax, as dropout is.
+        query: Shape (batch, length, heads, d).
+        key: Shape (batch, keys, groups, d); heads share keys where there are fewer
+            groups than heads.
+        value: Shape (batch, keys, groups, d).
+        mask: Of the keys that count, to be broadcast to (batch, length, keys); a key
+            at least for each query. Defaults to None, all.
+        drop: Applied to the softmax, as dropout is. Defaults to none.
 
     Returns:
         Shape (batch, length, heads, d).
@@ -51,17 +60,24 @@ def attend(query: Any, key: Any, value: Any, mask: Any, drop: Any) -> Any:
     >>> one = np.ones((1, 1, 1, 2), "float32")
     >>> v = np.array([[[[1.0, 2.0]], [[3.0, 4.0]]]], "float32")
     >>> k, mask = np.ones_like(v), np.array([[[True, False]]])
-    >>> attend(one, k, v, mask, lambda shares: shares).numpy().ravel().tolist()
+    >>> attend(one, k, v, mask).numpy().ravel().tolist()
     [1.0, 2.0]
     """
     from keras import ops
 
+    repeats = query.shape[2] // key.shape[2]
+    if repeats > 1:
+        key, value = (ops.repeat(one, repeats, axis=2) for one in (key, value))
+    query = query * query.shape[-1] ** -0.5
     query, key, value = (ops.transpose(x, (0, 2, 1, 3)) for x in (query, key, value))
     scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
     if mask is not None:
         hidden = ops.where(ops.cast(mask, "bool"), 0.0, _MASKED)
         scores = scores + ops.cast(hidden, scores.dtype)[:, None]
-    shares = drop(ops.softmax(scores))
+    # oneDNN sums in float32 whatever the dtype; a cast of its own takes longer.
+    shares = ops.softmax(scores)
+    if drop is not None:
+        shares = drop(shares)
     return ops.transpose(ops.matmul(shares, value), (0, 2, 1, 3))
 
 
@@ -90,9 +106,7 @@ def _compute(
         )
 
     def drop(shares: Any) -> Any:
-        if not self.dropout:
-            return shares
         return self._dropout_layer(shares, training=training)
 
-    scale = query.shape[-1] ** -0.5
-    return attend(query * scale, key, value, attention_mask, drop), None
+    mixed = attend(query, key, value, attention_mask, drop if self.dropout else None)
+    return mixed, None

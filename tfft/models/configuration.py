@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from tfft.core.errors import (
-    ConfigError,
     DataError,
     MissingInputError,
     nearest,
@@ -137,74 +134,3 @@ def refuse_unless(config: Mapping[str, Any], key: str, allowed: Sequence) -> Non
             expected=one_of(str(item) for item in allowed),
             fix="choose another model",
         )
-
-
-def activation(name: str, key: str = "hidden_act") -> Callable[[Any], Any]:
-    """Returns the activation function of a Hugging Face name.
-
-    Args:
-        name: Such as `gelu`, which is the erf form, or `gelu_new`, the tanh form.
-        key: Where the config has it, for the error.
-
-    Raises:
-        DataError: For a name that is not in the table.
-    """
-    table = _activations()
-    if not isinstance(name, str) or name not in table:
-        raise DataError(
-            f"{key}={shorten(name)} is not supported",
-            where="config.json",
-            expected=one_of(table),
-            fix="choose another model",
-        )
-    return table[name]
-
-
-def activation_name(function: Callable[[Any], Any]) -> str:
-    """Returns the Hugging Face name of an activation function, by what it computes.
-
-    Raises:
-        ConfigError: For a function that is none of them.
-
-    >>> import keras
-    >>> activation_name(keras.activations.gelu), activation_name(keras.ops.relu)
-    ('gelu', 'relu')
-    """
-    points = np.linspace(-4, 4, 81, dtype="float32")
-    values = np.asarray(function(points))
-    for name, known in _activations().items():
-        # The two forms of GELU are 5e-4 apart.
-        if np.abs(np.asarray(known(points)) - values).max() < 1e-5:
-            return name
-    raise ConfigError(
-        f"activation {getattr(function, '__name__', function)}",
-        expected=one_of(_activations()),
-        fix="export a model with one of these",
-    )
-
-
-def _activations() -> dict[str, Callable[[Any], Any]]:
-    import keras
-
-    return {
-        "gelu": _erf_gelu,
-        "gelu_new": _tanh_gelu,
-        "gelu_pytorch_tanh": _tanh_gelu,
-        "gelu_fast": _tanh_gelu,
-        "relu": keras.ops.relu,
-        "silu": keras.ops.silu,
-        "swish": keras.ops.silu,
-    }
-
-
-def _erf_gelu(x: Any) -> Any:
-    """Returns x·Φ(x), computed in float32: a CPU takes 3 times as long in bfloat16."""
-    from keras import ops
-
-    return ops.cast(ops.gelu(ops.cast(x, "float32"), approximate=False), x.dtype)
-
-
-def _tanh_gelu(x: Any) -> Any:
-    from keras import ops
-
-    return ops.gelu(x, approximate=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tfft.models.activations import activation
 from tfft.models.configuration import (
     MOST_LAYERS,
-    activation,
     read,
     read_number,
     refuse_unless,

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from tfft.core.errors import DataError
-from tfft.models.configuration import activation_name, read
+from tfft.models.activations import activation_name
+from tfft.models.configuration import read
 
 
 def follow(

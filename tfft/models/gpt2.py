@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from tfft.models.activations import activation
 from tfft.models.architecture import ARCHITECTURES, Architecture, Form
 from tfft.models.configuration import (
     MOST_LAYERS,
-    activation,
     read,
     read_number,
     refuse_unless,

@@ -19,6 +19,7 @@ from tfft.core.errors import (
     shorten,
 )
 from tfft.core.files import sha256
+from tfft.models.activations import use_own_gelu
 from tfft.models.architecture import Architecture, architecture_of
 from tfft.models.attention import use_products
 from tfft.models.configuration import Pooling, read_config, read_pooling
@@ -105,6 +106,7 @@ def load_pretrained(
     if dropout is not None:
         set_dropout(loaded.backbone, dropout)
     use_products(loaded.backbone)
+    use_own_gelu(loaded.backbone)
     vocabulary = loaded.backbone.vocabulary_size
     if loaded.tokenizer.vocabulary_size > vocabulary:
         raise DataError(

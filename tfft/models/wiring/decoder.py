@@ -7,8 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfft.models.wiring.attention import attention, packed_mask
+from tfft.models.attention import attend
 from tfft.models.wiring.dropout import Dropouts, draw
+from tfft.models.wiring.packed_mask import packed_mask
 from tfft.models.wiring.wiring import Wiring
 
 
@@ -52,10 +53,10 @@ def decoder_states(
 def _kept(
     wiring: Wiring, block: Any, x: Any, positions: Any, mask: Any, seeds: list
 ) -> Any:
-    def attend(query: Any, key: Any, value: Any, drop: Any) -> Any:
-        return attention(query, key, value, mask, drop if seeds else None)
+    def packed(query: Any, key: Any, value: Any, drop: Any) -> Any:
+        return attend(query, key, value, mask, drop if seeds else None)
 
-    return wiring.block(block, x, positions, attend, Dropouts(dict(seeds)))
+    return wiring.block(block, x, positions, packed, Dropouts(dict(seeds)))
 
 
 def _recomputed(

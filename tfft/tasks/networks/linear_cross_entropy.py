@@ -81,8 +81,8 @@ class _Chunked:
         chunk: int | None,
         vocabulary: int,
     ) -> None:
-        self.size = chunk or max(64, _CHUNK_VALUES // vocabulary)
         self.count = tf.shape(labels)[0]
+        self.size = chunk or _even_size(self.count, _CHUNK_VALUES // vocabulary)
         self.chunks = -(-self.count // self.size)
         self.smoothing, self.z_loss = smoothing, z_loss
         self.labels = self._split(tf.cast(labels, tf.int32))
@@ -103,13 +103,14 @@ class _Chunked:
         def chunk(part: tuple[Any, Any]) -> Any:
             x, ids = part
             logits = tf.cast(tf.matmul(x, kernel, transpose_b=True), tf.float32)
-            log_z = tf.reduce_logsumexp(logits, axis=-1)
             right = tf.gather(logits, ids, batch_dims=1)
-            hits = tf.cast(right >= tf.reduce_max(logits, axis=-1), tf.float32)
+            best = tf.reduce_max(logits, axis=-1)
+            p, log_z = _softmax(logits, best)
             losses = self._losses(logits, log_z, right)
+            hits = tf.cast(right >= best, tf.float32)
             if not gradient:
                 return losses, hits
-            d = tf.cast(self._for_logits(logits, log_z, ids), h.dtype)
+            d = tf.cast(self._for_logits(p, log_z, ids), h.dtype)
             return losses, hits, tf.matmul(d, kernel)
 
         kinds = (tf.float32, tf.float32, h.dtype)[: 3 if gradient else 2]
@@ -122,13 +123,12 @@ class _Chunked:
             losses -= self.smoothing * tf.reduce_mean(logits, axis=-1)
         return losses + self.z_loss * log_z**2 if self.z_loss else losses
 
-    def _for_logits(self, logits: Any, log_z: Any, ids: Any) -> Any:
+    def _for_logits(self, d: Any, log_z: Any, ids: Any) -> Any:
         """Returns each loss's gradient for its logits, (1+2ζ·log Z)·p - q."""
-        d = tf.exp(logits - log_z[:, None])
         if self.z_loss:
             d *= (1 + 2 * self.z_loss * log_z)[:, None]
         if self.smoothing:
-            d -= self.smoothing / logits.shape[-1]
+            d -= self.smoothing / d.shape[-1]
         places = tf.stack([tf.range(self.size), ids], axis=1)
         share = tf.fill((self.size,), tf.constant(1 - self.smoothing, tf.float32))
         return tf.tensor_scatter_nd_sub(d, places, share)
@@ -141,8 +141,8 @@ class _Chunked:
         def body(index: Any, total: Any) -> tuple[Any, Any]:
             x = states[index]
             logits = tf.cast(tf.matmul(x, kernel, transpose_b=True), tf.float32)
-            log_z = tf.reduce_logsumexp(logits, axis=-1)
-            d = self._for_logits(logits, log_z, self.labels[index])
+            p, log_z = _softmax(logits, tf.reduce_max(logits, axis=-1))
+            d = self._for_logits(p, log_z, self.labels[index])
             d = tf.cast(d * factors[index][:, None], h.dtype)
             part = tf.matmul(d, x, transpose_a=True)
             return index + 1, total + tf.cast(part, tf.float32)
@@ -152,6 +152,22 @@ class _Chunked:
             lambda index, _: index < self.chunks, body, start, parallel_iterations=1
         )
         return tf.cast(total, W.dtype)
+
+
+def _even_size(count: Any, most: int) -> Any:
+    """Returns a size for chunks of equal size, few of whose places are left empty."""
+    chunks = tf.maximum(-(-count // max(64, most)), 1)
+    return tf.maximum(-(-count // chunks), 1)
+
+
+def _softmax(logits: Any, best: Any) -> tuple[Any, Any]:
+    """Returns p and log Z from the logits and the largest of each row.
+
+    log Z comes of the largest p, which is never 0: a sum of exponentials of its own
+    would pass over the logits three times more.
+    """
+    p = tf.nn.softmax(logits)
+    return p, best - tf.math.log(tf.reduce_max(p, axis=-1))
 
 
 def _map(

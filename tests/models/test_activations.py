@@ -1,0 +1,56 @@
+"""GELU against SciPy's normal distribution, and what a backbone gets of it."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.stats import norm
+
+from tfft.models.activations import activation_name, erf_gelu, tanh_gelu, use_own_gelu
+
+
+def tanh_form(x):
+    return x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))) / 2
+
+
+FORMS = [(erf_gelu, lambda x: x * norm.cdf(x)), (tanh_gelu, tanh_form)]
+
+
+@pytest.mark.parametrize(("ours", "right"), FORMS)
+def test_values_and_slopes_are_those_of_the_formula(ours, right):
+    x = np.linspace(-9, 9, 401)
+    given = tf.constant(x, tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(given)
+        y = ours(given)
+    slopes = tape.gradient(y, given, 2 * tf.ones_like(given))
+    h = 1e-5
+    expected = (right(x + h) - right(x - h)) / h  # twice the slope, as upstream says
+    # float32 at values up to 9, and at twice a slope of 1.
+    np.testing.assert_allclose(y, right(x), rtol=0, atol=2e-6)
+    np.testing.assert_allclose(slopes, expected, rtol=0, atol=5e-6)
+
+
+@pytest.mark.parametrize(("ours", "right"), FORMS)
+def test_bfloat16_is_rounded_once(ours, right):
+    x = tf.cast(tf.linspace(-4.0, 4.0, 301), tf.bfloat16)
+    exact = right(x.numpy().astype("float64"))
+    assert ours(x).dtype == tf.bfloat16
+    found = ours(x).numpy().astype("float64")
+    # Half a step of bfloat16, and what float32 adds to it.
+    np.testing.assert_allclose(found, exact, rtol=2**-8 * 1.001, atol=1e-6)
+
+
+def test_only_gelu_is_replaced_and_by_its_own_form():
+    acts = [
+        keras.activations.gelu,
+        lambda x: keras.activations.gelu(x, approximate=True),
+        keras.activations.relu,
+        None,
+    ]
+    layers = [keras.layers.Dense(2, activation=act) for act in acts]
+    before = layers[2].activation, layers[3].activation
+    use_own_gelu(keras.Sequential([keras.Input((3,)), *layers]))
+    found = [layer.activation for layer in layers]
+    assert found == [erf_gelu, tanh_gelu, *before]
+    assert [activation_name(one) for one in found[:2]] == ["gelu", "gelu_new"]
