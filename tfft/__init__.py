@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tfft.recipes.ensemble import ensemble
     from tfft.recipes.estimate import Estimate, estimate
     from tfft.recipes.evaluate import evaluate
+    from tfft.recipes.export_many import export_many
     from tfft.recipes.finetune import finetune
     from tfft.recipes.generate import generate
     from tfft.recipes.huggingface import export_huggingface
@@ -84,6 +85,7 @@ _HOMES = {
     "estimate": "tfft.recipes.estimate",
     "evaluate": "tfft.recipes.evaluate",
     "export_huggingface": "tfft.recipes.huggingface",
+    "export_many": "tfft.recipes.export_many",
     "finetune": "tfft.recipes.finetune",
     "generate": "tfft.recipes.generate",
     "inspect_data": "tfft.recipes.inspect",
@@ -134,6 +136,7 @@ __all__ = [
     "estimate",
     "evaluate",
     "export_huggingface",
+    "export_many",
     "finetune",
     "generate",
     "inspect_data",

@@ -162,3 +162,51 @@ def test_rows_that_share_an_example_are_told_by_their_own_numbers(make_tokenizer
     assert len(examples) == 2
     assert sorted(examples.rows_of([0, 1])) == [0, 1, 2, 3]
     assert examples.rows_of([1]) == list(examples.sources[1])
+
+
+def test_the_exported_model_generates_as_the_run(train, tmp_path):
+    import tensorflow as tf
+
+    run = train(epochs=6)
+    model = tf.saved_model.load(str(run.export(tmp_path / "served")))
+    prompts = ["cat=", "a longer prompt, dog=", "é=", "\n"]
+
+    def ask(prompts, **options):
+        given = {"temperature": 0.0, "top_p": 1.0, "seed": 0, **options}
+        kinds = {
+            "max_new_tokens": tf.int32,
+            "temperature": tf.float32,
+            "top_p": tf.float32,
+            "seed": tf.int64,
+        }
+        rows = {
+            name: tf.constant([value] * len(prompts), kinds[name])
+            for name, value in given.items()
+        }
+        found = model.signatures["generate"](prompt=tf.constant(prompts), **rows)
+        return [text.decode() for text in found["completion"].numpy()]
+
+    right = [one.text for one in run.generate(prompts, max_new_tokens=10)]
+    assert ask(prompts, max_new_tokens=10) == right
+    drawn = [ask(prompts, max_new_tokens=10, temperature=2.0, seed=s) for s in (1, 2)]
+    assert drawn[0] == ask(prompts, max_new_tokens=10, temperature=2.0, seed=1)
+    assert drawn[0] != drawn[1]
+    # What stands beside a row changes no draw of it.
+    assert ask(prompts[:1], max_new_tokens=10, temperature=2.0, seed=1) == drawn[0][:1]
+    tiny = ask(prompts, max_new_tokens=10, temperature=2.0, top_p=1e-6, seed=1)
+    assert tiny == right
+    for options, message in (
+        ({"max_new_tokens": 95}, "more than 96 tokens together"),
+        ({"max_new_tokens": 0}, "max_new_tokens is less than 1"),
+        ({"max_new_tokens": 1, "top_p": 0.0}, "top_p is not above 0"),
+        ({"max_new_tokens": 1, "temperature": -1.0}, "temperature is less than 0"),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            ask(prompts, **options)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="has no tokens"):
+        ask([""], max_new_tokens=1)
+    default = model.signatures["serving_default"](prompt=tf.constant(prompts))
+    whole = [text.decode() for text in default["completion"].numpy()]
+    assert [
+        text[: len(start)] for text, start in zip(whole, right, strict=True)
+    ] == right

@@ -12,8 +12,8 @@ import pytest
 
 import tfft
 from tfft.core.errors import TfftError
-from tfft.recipes import export
-from tfft.serving import word_piece
+from tfft.data.batching import Batches, Examples
+from tfft.serving import verification, word_piece
 
 # No tfft and no Keras: what a server has.
 SERVE = """
@@ -129,22 +129,52 @@ def test_versions_count_up_from_the_highest(tune, tmp_path):
     folders.append(run.export(tmp_path / "served"))
     assert [folder.name for folder in folders] == ["1", "2", "8"]
     names = sorted(path.name for path in (tmp_path / "served").iterdir())
-    assert names == ["1", "2", "7", "8", "notes"]
+    assert names == ["1", "2", "7", "8", "notes", "server"]
 
 
-def test_nothing_is_published_when_the_check_fails(tiny_run, monkeypatch, tmp_path):
-    right = export._expected
+@pytest.mark.outside
+def test_an_export_is_asked_outside_of_tfft(tiny_run, make_rows, tmp_path):
+    version = tiny_run.export(tmp_path / "served", data=make_rows(10))
+    card = (version / "assets.extra" / "README.md").read_text(encoding="utf-8")
+    assert "10 of 10 texts of the given data, and hard ones" in card
+    assert "`FastWordpieceTokenizeWithOffsets`" in card
 
-    def wrong(*arguments):
-        answers = right(*arguments)
-        answers[3]["probabilities"] += 1e-3
-        return answers
 
-    monkeypatch.setattr(export, "_expected", wrong)
-    with pytest.raises(TfftError, match=r"differs from the run by 1\.0e-03.*text '"):
+def replies(change, monkeypatch):
+    right = verification.ask_outside
+
+    def wrong(folder, questions):
+        reply = right(folder, questions)
+        for question, answer in zip(questions, reply.answers, strict=True):
+            change(question["signature"], answer)
+        return reply
+
+    monkeypatch.setattr(verification, "ask_outside", wrong)
+
+
+def test_nothing_is_published_when_an_answer_differs(tiny_run, monkeypatch, tmp_path):
+    def change(signature, answer):
+        if signature == "serving_default":
+            answer["probabilities"][3][0] += 1e-3
+
+    replies(change, monkeypatch)
+    message = r"differs from the run by 1\.0e-03.*input \"\('Crème"
+    with pytest.raises(TfftError, match=message):
         tiny_run.export(tmp_path / "served")
     assert list((tmp_path / "served").iterdir()) == []
     assert not tiny_run.built.adapter.merged
+
+
+def test_nothing_is_published_when_tokens_differ(tiny_run, monkeypatch, tmp_path):
+    def change(signature, answer):
+        if signature == "tokenize":
+            answer["token_ids"][4][0] += 1
+
+    replies(change, monkeypatch)
+    message = r"tokenizer in the graph differs on 1 of 9 texts: '中文字符 mixed"
+    with pytest.raises(TfftError, match=message):
+        tiny_run.export(tmp_path / "served")
+    assert list((tmp_path / "served").iterdir()) == []
 
 
 def test_nothing_is_published_when_writing_fails(tiny_run, monkeypatch, tmp_path):
@@ -177,3 +207,56 @@ def test_a_pair_has_two_inputs(tune, tmp_path):
     assert [int(label) for label in found["label"].numpy()] == [
         one["label"] for one in answers
     ]
+
+
+def test_what_a_server_needs_stands_beside(tiny_run, served):
+    import tensorflow as tf
+    from google.protobuf import text_format
+    from tensorflow_serving.apis import prediction_log_pb2
+    from tensorflow_serving.config import model_server_config_pb2
+
+    directory, version = served
+    text = (directory / "server" / "models.config").read_text(encoding="utf-8")
+    config = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
+    assert [one.name for one in config.model_config_list.config] == ["reviews"]
+    answer = tf.saved_model.load(str(version)).signatures["serving_default"]
+    path = version / "assets.extra" / "tf_serving_warmup_requests"
+    sizes = []
+    for record in tf.data.TFRecordDataset(str(path)):
+        log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
+        request = log.predict_log.request
+        assert request.model_spec.signature_name == "serving_default"
+        given = {name: tf.make_ndarray(one) for name, one in request.inputs.items()}
+        sizes.append(len(answer(text=tf.constant(given["text"]))["label"]))
+    assert sizes == [1, 1, 2, 2, 4, 4, 8, 8, 16, 16, 32, 32]
+    batching = (directory / "server" / "batching_parameters.txt").read_text()
+    assert batching.count("allowed_batch_sizes") == 6
+
+
+def test_ids_and_summaries_have_signatures_of_their_own(tiny_run, served):
+    import tensorflow as tf
+
+    model = tf.saved_model.load(str(served[1]))
+    texts = tf.constant(["good one", "bad"])
+    ids = tiny_run.built.pretrained.tokenizer.encode(["good one", "bad"], None, 64)
+    batch = Examples(
+        {
+            "token_ids": [one.token_ids for one in ids],
+            "segment_ids": [one.segment_ids for one in ids],
+        },
+        {},
+        {"token_ids": 0, "segment_ids": 0},
+    )
+    given = Batches(batch, 2).batch(np.arange(2))
+    found = model.signatures["serving_tensors"](
+        **{name: tf.constant(given[name]) for name in tiny_run.model.input}
+    )
+    default = model.signatures["serving_default"](text=texts)
+    np.testing.assert_allclose(
+        found["probabilities"], default["probabilities"], rtol=0, atol=1e-6
+    )
+    embedding = model.signatures["embed"](text=texts)["embedding"].numpy()
+    kernel, bias = (np.array(one) for one in tiny_run.model.head_variables)
+    logits = embedding @ kernel + bias
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(shares, default["probabilities"], rtol=0, atol=1e-6)

@@ -15,7 +15,7 @@ import tfft.serving.word_piece as module
 from tests.conftest import VOCABULARY
 from tfft.core.errors import DataError
 from tfft.models.tokenizer_files import word_piece
-from tfft.serving.word_piece import GraphTokenizer, character_table
+from tfft.serving.word_piece import WordPieceTokenizer, character_table
 
 SETTINGS = {
     "uncased": {"lowercase": True},
@@ -48,7 +48,7 @@ def every_piece():
 def both(request):
     vocabulary = dict.fromkeys(every_piece())
     tokenizer = word_piece(list(vocabulary), **SETTINGS[request.param])
-    return tokenizer, GraphTokenizer(tokenizer, MAX_LENGTH)
+    return tokenizer, WordPieceTokenizer(tokenizer, MAX_LENGTH)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def table():
 def graph_of(table, monkeypatch):
     """Makes graphs by the one table, which takes seconds and depends on no word."""
     monkeypatch.setattr(module, "character_table", lambda tokenizer: table)
-    return GraphTokenizer
+    return WordPieceTokenizer
 
 
 def in_graph(graph, *columns):

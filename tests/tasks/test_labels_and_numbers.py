@@ -172,7 +172,7 @@ def test_exported_models_answer_as_the_run(name, request, tmp_path):
             p = list(answer["probabilities"].values())
             np.testing.assert_allclose(found["probabilities"][row], p, atol=1e-5)
             chosen = [label in answer["labels"] for label in LABELS]
-            assert found["chosen"].numpy()[row].tolist() == chosen
+            assert found["labels"].numpy()[row].tolist() == chosen
 
 
 @pytest.mark.parametrize(

@@ -281,10 +281,21 @@ def test_questions_about_one_context_stay_together(make_questions):
     assert sum(map(len, contexts)) == 9
 
 
-def test_an_export_is_refused_in_words(run, tmp_path):
-    with pytest.raises(ConfigError, match="question_answering has no export yet"):
-        run.export(tmp_path / "served")
-    assert not run.built.adapter.merged
+def test_the_exported_model_answers_as_the_run(run, make_questions, tmp_path):
+    import tensorflow as tf
+
+    from tfft.serving.verification import difference
+
+    folder = run.export(tmp_path / "served")
+    asked = [(row["question"], row["context"]) for row in make_questions(30, seed=5)]
+    asked += [("bad? " * 40, "good " * 60), ("", ""), ("bad?", "Crème 漢 good")]
+    questions, contexts = map(list, zip(*asked, strict=True))
+    served = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    found = served(question=tf.constant(questions), context=tf.constant(contexts))
+    arrays = {name: value.numpy() for name, value in found.items()}
+    answers = run.task.read_served(arrays, ())
+    assert difference(answers, run.predict(asked)) <= 1e-5
+    assert "good" in {one["answer"] for one in answers}
 
 
 @pytest.mark.parametrize(

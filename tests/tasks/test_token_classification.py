@@ -172,18 +172,59 @@ def test_a_word_the_tokenizer_drops_is_outside(letters):
     assert predictions[0].tags[1] == "O"
 
 
-def test_the_exported_model_gives_the_probabilities_of_tokens(run, tmp_path):
+def test_the_exported_model_finds_the_spans_of_the_run(run, tmp_path):
     import tensorflow as tf
 
+    from tfft.serving.verification import difference
+
     folder = run.export(tmp_path / "served")
-    answer = tf.saved_model.load(str(folder)).signatures["serving_default"]
-    found = answer(text=tf.constant(["good abba", "x"]))
-    ids = found["token_ids"].numpy()
-    assert found["probabilities"].shape == (2, ids.shape[1], len(LABELS))
-    word = list(ids[0]).index(run.built.pretrained.tokenizer.id_of("a"))
-    [mine] = run.predictions(run.task.rows(["good abba"]))
-    served = found["probabilities"].numpy()[0, word]
-    np.testing.assert_allclose(served, mine.probabilities[1], atol=1e-5)
+    texts = [
+        "good abba",
+        "x",
+        "",
+        "\u0301 a\u0301b, 漢字! abba xylo",
+        "abba dada " * 40,
+    ]
+    served = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    found = {name: one.numpy() for name, one in served(text=tf.constant(texts)).items()}
+    answers = run.task.read_served(found, run.labels)
+    assert difference(answers, run.predict(texts)) <= 1e-5
+    assert sum(len(one["spans"]) for one in answers) > 10
+    words = [word.decode() for word in found["tokens"][3][: found["length"][3]]]
+    assert words == ["\u0301", "a\u0301b", ",", "漢", "字", "!", "abba", "xylo"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_paths_inside_a_graph_are_those_outside(seed):
+    import tensorflow as tf
+
+    from tfft.tasks.served.tags import likeliest_legal as in_graph
+    from tfft.tasks.tagging import likeliest_legal
+
+    random = np.random.default_rng(seed)
+    labels = ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")
+    rows = [random.normal(size=(size, 5)) for size in (4, 0, 1, 9)]
+    ragged = tf.RaggedTensor.from_row_lengths(
+        np.concatenate(rows), [len(row) for row in rows]
+    )
+    expected = np.concatenate([likeliest_legal(row, labels) for row in rows])
+    np.testing.assert_array_equal(in_graph(ragged, labels), expected)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_words_inside_a_graph_are_those_outside(seed):
+    import tensorflow as tf
+
+    from tfft.tasks.served.words import words_in_graph
+    from tfft.tasks.words import words_of
+
+    random = np.random.default_rng(seed)
+    letters = list("ab1 \t.,-漢かé\u0301\u200d\u00ad\x00")
+    texts = ["".join(random.choice(letters, random.integers(20))) for _ in range(300)]
+    found = words_in_graph(tf.constant(texts))
+    pairs = zip(found.starts.to_list(), found.ends.to_list(), strict=True)
+    mine = [list(zip(*pair, strict=True)) for pair in pairs]
+    assert mine == [words_of(text) for text in texts]
 
 
 @pytest.mark.parametrize(

@@ -237,28 +237,27 @@ class Run:
         if reports:
             write_to_board(self.folder / LOGS / "report", reports, drawn, epoch)
 
-    def export(self, directory: str | Path) -> Path:
+    def export(self, directory: str | Path, data: Any = None) -> Path:
         """Writes a SavedModel that answers from raw text.
+
+        It appears under its number only after a process of its own, with TensorFlow
+        and TensorFlow Text alone, has answered as the run does.
 
         Args:
             directory: The model's folder for TF Serving; a version folder, one
                 above the highest there, is made in it.
+            data: Rows to prove it on, beside a set of hard texts. Defaults to those
+                of the training, where they still are at their path.
 
         Returns:
             The version folder.
 
         Raises:
+            TfftError: When what was written does not answer as the run does.
             DataError: When the tokenizer has no exact form inside a graph.
-            ConfigError: When the task has none.
             StorageError: When the disk refuses.
         """
-        return export_model(
-            self.built,
-            self.task,
-            self.labels,
-            Path(directory),
-            {"task": self.task.name, "run": self.folder.name},
-        )
+        return export_model(self, Path(directory), data)
 
     def export_huggingface(self, directory: str | Path, head: bool = True) -> Path:
         """Writes the model, its adapter merged, as transformers loads it.

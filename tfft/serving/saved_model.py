@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import socket
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tfft.core.errors import StorageError
-from tfft.core.files import storage_errors, write_json
+import psutil
 
-Answer = Callable[..., Mapping[str, Any]]
+from tfft.core.errors import StorageError
+from tfft.core.files import storage_errors
+from tfft.tasks.served.endpoint import Endpoint
+
+_PREFIX = ".tmp-export"
 
 
 def next_version(directory: Path) -> int:
@@ -29,13 +34,11 @@ def _entries(directory: Path) -> list[Path]:
 
 
 def publish(
+    endpoints: Mapping[str, Endpoint],
     model: Any,
-    answer: Answer,
-    columns: Sequence[str],
     directory: Path,
     *,
-    details: Mapping[str, Any],
-    check: Callable[[Path], None],
+    finish: Callable[[Path], None],
 ) -> Path:
     """Writes a SavedModel and makes it visible only when it has been checked.
 
@@ -43,12 +46,11 @@ def publish(
     the files are written under a name that is none, and renamed when whole.
 
     Args:
+        endpoints: The signatures by name.
         model: The Keras model, whose variables the SavedModel keeps.
-        answer: Maps string tensors of shape (batch,) to named outputs.
-        columns: Names of the inputs.
         directory: The model's folder; the version folder is made in it.
-        details: What `assets.extra/tfft.json` says.
-        check: Raises when the written folder does not answer as it should.
+        finish: Adds what belongs beside the graph to the folder, and raises when
+            that does not answer as it should.
 
     Returns:
         The version folder.
@@ -56,30 +58,66 @@ def publish(
     Raises:
         StorageError: When the disk refuses.
     """
+    with storage_errors(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(directory)
+    owner = f"{socket.gethostname()}-{os.getpid()}"
+    temporary = directory / f"{_PREFIX}-{owner}-{uuid.uuid4().hex[:8]}"
+    try:
+        with storage_errors(directory):
+            _write(_archive(endpoints, model), temporary)
+        finish(temporary)
+        with storage_errors(directory):
+            _sync(temporary)
+            return _rename(temporary, directory)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _archive(endpoints: Mapping[str, Endpoint], model: Any) -> Any:
     import keras
     import tensorflow as tf
 
-    with storage_errors(directory):
-        directory.mkdir(parents=True, exist_ok=True)
-    temporary = directory / f".tmp-{uuid.uuid4().hex[:8]}"
     archive = keras.export.ExportArchive()
     archive.track(model)
-    archive.add_endpoint(
-        "serving_default",
-        answer,
-        input_signature=[tf.TensorSpec([None], tf.string, name) for name in columns],
-    )
-    try:
-        with storage_errors(directory):
-            _write(archive, temporary)
-            write_json(temporary / "assets.extra" / "tfft.json", dict(details))
-        check(temporary)
+    for name, endpoint in endpoints.items():
+        signature = [
+            tf.TensorSpec(shape, dtype, given)
+            for given, (shape, dtype) in endpoint.inputs.items()
+        ]
+        archive.add_endpoint(name, endpoint.compute, input_signature=signature)
+    return archive
+
+
+def _remove_leftovers(directory: Path) -> None:
+    """Removes what exports of this machine left that were killed."""
+    start = f"{_PREFIX}-{socket.gethostname()}-"
+    for entry in _entries(directory):
+        process = entry.name.removeprefix(start).split("-")[0]
+        if entry.name.startswith(start) and process.isdigit():
+            if not psutil.pid_exists(int(process)):
+                shutil.rmtree(entry, ignore_errors=True)
+
+
+def _rename(temporary: Path, directory: Path) -> Path:
+    """Gives a folder the next number; another export may take one meanwhile."""
+    while True:
         version = directory / str(next_version(directory))
-        with storage_errors(version):
+        try:
             os.rename(temporary, version)
-        return version
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        else:
+            return version
+
+
+def _sync(folder: Path) -> None:
+    """Has the disk hold all files before their folder gets its number."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
 
 
 def _write(archive: Any, folder: Path) -> None:

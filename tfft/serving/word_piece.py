@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +18,11 @@ import tensorflow_text as tf_text
 
 from tfft.core.errors import DataError
 from tfft.models.tokenizer import Tokenizer
+from tfft.serving.graph_tokenizer import (
+    GraphTokenizer,
+    Pieces,
+    refuse_words_beside_the_vocabulary,
+)
 
 _CHARACTERS = 0x110000
 _SURROGATES = range(0xD800, 0xE000)
@@ -54,12 +60,7 @@ def character_table(tokenizer: Tokenizer) -> CharacterTable:
             expected="BERT's normalizer and pre-tokenizer with WordPiece",
             fix="export is possible for BERT-style tokenizers alone",
         )
-    if any(not token["special"] for token in rules["added_tokens"]):
-        raise DataError(
-            "tokenizer with added tokens that are words",
-            expected="special tokens alone beside the vocabulary",
-            fix="export is possible for BERT-style tokenizers alone",
-        )
+    refuse_words_beside_the_vocabulary(rules)
     normalizer = tokenizer.library.normalizer
     splitter = tokenizer.library.pre_tokenizer
     rows = {"": _DROPPED, " ": _SPACE, "set apart": _APART}
@@ -93,28 +94,20 @@ def _set_apart(part: str) -> str:
     return " " if part.isspace() else f" {part} "
 
 
-class GraphTokenizer:
-    """Text to ids inside a graph, as `Tokenizer.encode` does it outside.
-
-    Args:
-        tokenizer: A WordPiece tokenizer.
-        max_length: The most tokens of a row, special tokens included.
-
-    Raises:
-        DataError: When the tokenizer has no exact form inside a graph.
-    """
+class WordPieceTokenizer(GraphTokenizer):
+    """A WordPiece tokenizer inside a graph; see `GraphTokenizer`."""
 
     def __init__(self, tokenizer: Tokenizer, max_length: int) -> None:
         table = character_table(tokenizer)
+        super().__init__(tokenizer, max_length)
         rules = json.loads(tokenizer.to_json())["model"]
         self._kind = tf.constant(table.kind)
         self._replacements = tf.constant(table.replacements)
+        self._sizes = tf.constant(
+            [len(text.replace(" ", "").encode()) for text in table.replacements]
+        )
         self._longest_word = int(rules["max_input_chars_per_word"])
         self._unknown = rules["unk_token"]
-        self._max_length = max_length
-        self._cls, self._sep, self._pad = (
-            tokenizer.id_of(token) for token in ("[CLS]", "[SEP]", "[PAD]")
-        )
         self._pieces = tf_text.FastWordpieceTokenizer(
             vocab=_pieces_by_id(rules["vocab"]),
             suffix_indicator=rules["continuing_subword_prefix"],
@@ -125,63 +118,57 @@ class GraphTokenizer:
             token_out_type=tf.int32,
         )
 
-    def __call__(self, *texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns the padded batch of one column of texts, or of two.
+    def ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """Returns the ids of a column of texts, without special tokens."""
+        return self.pieces(texts).ids
 
-        Args:
-            *texts: One or two string tensors of shape (batch,).
-
-        Returns:
-            `token_ids`, `segment_ids` and `padding_mask`, int32 of shape
-            (batch, length) with the longest row's length.
-        """
-        columns = self._truncate([self._ids(text) for text in texts])
-        rows = tf.shape(texts[0])[0]
-        parts, segments = [_column(self._cls, rows)], [_column(0, rows)]
-        for index, column in enumerate(columns):
-            parts += [column, _column(self._sep, rows)]
-            segments += [tf.ones_like(column) * index, _column(index, rows)]
-        token_ids = tf.concat(parts, axis=1)
-        return {
-            "token_ids": token_ids.to_tensor(self._pad),
-            "segment_ids": tf.concat(segments, axis=1).to_tensor(0),
-            "padding_mask": tf.ones_like(token_ids).to_tensor(0),
-        }
-
-    def _ids(self, text: tf.Tensor) -> tf.RaggedTensor:
-        """Returns the ids of a column, without special tokens."""
-        characters = tf.strings.unicode_split(text, "UTF-8", errors="replace")
-        codes = tf.strings.unicode_decode(text, "UTF-8", errors="replace")
-        kind = tf.gather(self._kind, codes.flat_values)
-        same = characters.flat_values
+    def pieces(self, texts: tf.Tensor) -> Pieces:
+        """Returns the tokens of a column of texts with their places."""
+        characters = tf.strings.unicode_split(texts, "UTF-8", errors="replace")
+        codes = tf.strings.unicode_decode(texts, "UTF-8", errors="replace").flat_values
+        kind, same = tf.gather(self._kind, codes), characters.flat_values
         changed = tf.where(kind == _SAME, same, tf.gather(self._replacements, kind))
         apart = tf.strings.join([" ", same, " "])
         changed = tf.where(kind == _APART, apart, changed)
         plain = tf.strings.reduce_join(characters.with_flat_values(changed), axis=-1)
         words = tf.strings.split(plain)
         lengths = tf.strings.length(words.flat_values, unit="UTF8_CHAR")
-        short = tf.where(lengths > self._longest_word, self._unknown, words.flat_values)
-        pieces = self._pieces.tokenize(words.with_flat_values(short))
-        return pieces.merge_dims(1, 2)
-
-    def _truncate(self, columns: list[tf.RaggedTensor]) -> list[tf.RaggedTensor]:
-        """Cuts a row to its share, of a pair the longer text first."""
-        room = self._max_length - 1 - len(columns)
-        if len(columns) == 1:
-            return [columns[0][:, :room]]
-        first, second = (tf.cast(one.row_lengths(), tf.int32) for one in columns)
-        shorter, longer = tf.minimum(first, second), tf.maximum(first, second)
-        kept = tf.maximum(shorter, room - shorter)
-        kept = tf.where(shorter > room, shorter, kept)
-        over = shorter + tf.minimum(longer, kept) > room
-        low = tf.where(over, room // 2, shorter)
-        high = tf.where(over, room // 2 + room % 2, tf.minimum(longer, kept))
-        is_first_longer = first > second
-        limits = (
-            tf.where(is_first_longer, high, low),
-            tf.where(is_first_longer, low, high),
+        is_long = lengths > self._longest_word
+        short = tf.where(is_long, self._unknown, words.flat_values)
+        ids, *ends = self._pieces.tokenize_with_offsets(words.with_flat_values(short))
+        starts, ends = self._bytes(ids, *ends, words.flat_values, is_long)
+        place = tf.repeat(
+            tf.ragged.range(characters.row_lengths()).flat_values,
+            self._bytes_of(codes, kind, same),
         )
-        return [_cut(one, most) for one, most in zip(columns, limits, strict=True)]
+        ids = ids.merge_dims(1, 2)
+        return Pieces(
+            ids,
+            ids.with_flat_values(tf.gather(place, starts)),
+            ids.with_flat_values(tf.gather(place, ends - 1) + 1),
+        )
+
+    def _bytes(
+        self, ids: Any, starts: Any, ends: Any, words: tf.Tensor, is_long: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns first byte and end of each piece, all words counted on."""
+        sizes = tf.strings.length(words)
+        before = tf.cumsum(sizes, exclusive=True)
+        word = ids.values.value_rowids()
+        # The stand-in for a word too long has another size than the word.
+        whole = tf.gather(is_long, word)
+        first = tf.where(whole, 0, tf.cast(starts.flat_values, tf.int32))
+        last = tf.cast(ends.flat_values, tf.int32)
+        last = tf.where(whole, tf.gather(sizes, word), last)
+        return first + tf.gather(before, word), last + tf.gather(before, word)
+
+    def _bytes_of(
+        self, codes: tf.Tensor, kind: tf.Tensor, same: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns how many bytes of words each character becomes."""
+        kept = (kind == _SAME) | (kind == _APART)
+        sizes = tf.where(kept, tf.strings.length(same), tf.gather(self._sizes, kind))
+        return tf.where(codes == ord(" "), 0, sizes)
 
 
 def _pieces_by_id(ids: dict[str, int]) -> list[str]:
@@ -190,13 +177,3 @@ def _pieces_by_id(ids: dict[str, int]) -> list[str]:
     for piece, index in ids.items():
         pieces[index] = piece
     return pieces
-
-
-def _column(value: int, rows: tf.Tensor) -> tf.RaggedTensor:
-    return tf.RaggedTensor.from_tensor(tf.fill([rows, 1], tf.constant(value, tf.int32)))
-
-
-def _cut(column: tf.RaggedTensor, most: tf.Tensor) -> tf.RaggedTensor:
-    positions = tf.ragged.range(column.row_lengths())
-    keep = positions < tf.cast(most, tf.int64)[:, None]
-    return tf.ragged.boolean_mask(column, keep)

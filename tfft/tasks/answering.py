@@ -10,7 +10,7 @@ import numpy as np
 
 from tfft.models.tokenizer import Tokenizer, Window
 
-_TRIED = 20  # likeliest starts and ends of a window that are combined
+TRIED = 20  # likeliest starts and ends of a window that are combined
 
 
 class Candidate(NamedTuple):
@@ -138,8 +138,8 @@ def _parts(
 ) -> list[tuple[float, tuple[int, int]]]:
     """Returns score and characters of the likeliest parts of a window."""
     tokens = np.flatnonzero([text == 1 for text in window.text_ids])
-    starts = tokens[np.argsort(-logits[tokens, 0], kind="stable")[:_TRIED]]
-    ends = tokens[np.argsort(-logits[tokens, 1], kind="stable")[:_TRIED]]
+    starts = tokens[np.argsort(-logits[tokens, 0], kind="stable")[:TRIED]]
+    ends = tokens[np.argsort(-logits[tokens, 1], kind="stable")[:TRIED]]
     return [
         (
             float(logits[start, 0] + logits[end, 1]),

@@ -30,6 +30,7 @@ from tfft.tasks.language.encode import (
     sums_by_row,
 )
 from tfft.tasks.language.prompts import asked_form, read_prompts, without_answer
+from tfft.tasks.served.endpoint import Endpoints, InGraph, Tryout
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
 
 Form = Literal[
@@ -80,6 +81,7 @@ class CausalLanguageModelling(Task):
     per_token = True
     brings_all = True
     generates = True
+    warm_up_texts = ("warm up",)
 
     format: Form = "auto"
     template: str | None = None
@@ -245,29 +247,29 @@ class CausalLanguageModelling(Task):
     def answers(
         self, predictions: Any, table: Table, labels: Labels
     ) -> list[dict[str, Any]]:
-        """Refuses: what a language model answers is generated.
-
-        Raises:
-            ConfigError: Naming `generate`.
-        """
+        """Refuses: what a language model answers is generated."""
         raise _generates()
 
-    def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
-        """Refuses: a SavedModel has no loop that generates.
+    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
+        """Returns endpoints that generate."""
+        from tfft.tasks.served.texts import endpoints
 
-        Raises:
-            ConfigError: Naming `export_huggingface`.
-        """
-        raise ConfigError(
-            "causal_lm has no SavedModel", fix="call export_huggingface instead"
-        )
+        return endpoints(network, tokenizer)
+
+    def read_served(self, outputs: Any, labels: Labels) -> list[dict[str, Any]]:
+        """Returns `completion` and `finish` of each row."""
+        from tfft.tasks.served.texts import read
+
+        return read(outputs)
+
+    def tryout(self, run: Any, rows: Sequence[tuple[str, ...]]) -> Tryout:
+        """Returns prompts that have room, and what the run writes after them."""
+        from tfft.tasks.served.texts import tryout
+
+        return tryout(run, [text for text, *_ in rows])
 
     def rows(self, inputs: Sequence[Any]) -> Table:
-        """Refuses, as `answers` does.
-
-        Raises:
-            ConfigError: Naming `generate`.
-        """
+        """Refuses, as `answers` does."""
         raise _generates()
 
     def prompts(self, inputs: Sequence[Any]) -> list[Conversation]:

@@ -15,6 +15,7 @@ from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer
 from tfft.tasks.joining import join_yes_or_no
+from tfft.tasks.served.endpoint import Endpoints, InGraph, on_texts
 from tfft.tasks.strata import rarest
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
 from tfft.tasks.texts import bad_texts, encode_texts, rows_of_texts, suited
@@ -246,15 +247,7 @@ class MultiLabel(Task):
         self, predictions: LabelSets, table: Table, labels: Labels
     ) -> list[dict[str, Any]]:
         """Returns the labels given, and every label's probability."""
-        return [
-            {
-                "labels": [one for one, y in zip(labels, chosen, strict=True) if y],
-                "probabilities": dict(zip(labels, map(float, row), strict=True)),
-            }
-            for row, chosen in zip(
-                predictions.probabilities, predictions.chosen, strict=True
-            )
-        ]
+        return _answers(predictions.probabilities, predictions.chosen, labels)
 
     def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
         """Returns the probabilities, and whether each label is given."""
@@ -262,8 +255,8 @@ class MultiLabel(Task):
 
         probabilities = tf.nn.sigmoid(outputs)
         return {
+            "labels": probabilities >= self._thresholds(labels),
             "probabilities": probabilities,
-            "chosen": probabilities >= self._thresholds(labels),
         }
 
     def agreed(self, others: Sequence[Task]) -> Task:
@@ -275,6 +268,21 @@ class MultiLabel(Task):
         alike = [replace(one, thresholds=mean) for one in (self, *others)]
         return Task.agreed(alike[0], alike[1:])
 
+    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
+        """Returns endpoints with what `served` returns, and with the summary."""
+        return on_texts(
+            network,
+            tokenizer,
+            len(self.text),
+            lambda outputs: self.served(outputs, labels),
+        )
+
+    def read_served(
+        self, outputs: Mapping[str, Any], labels: Labels
+    ) -> list[dict[str, Any]]:
+        """Returns the labels given and the probabilities of each row."""
+        return _answers(outputs["probabilities"], outputs["labels"], labels)
+
     def rows(self, inputs: Sequence[Any]) -> Table:
         """Returns a table from texts, pairs of texts, or rows with the text columns.
 
@@ -282,3 +290,13 @@ class MultiLabel(Task):
             DataError: For anything else.
         """
         return rows_of_texts(inputs, self.text)
+
+
+def _answers(probabilities: Any, given: Any, labels: Labels) -> list[dict[str, Any]]:
+    return [
+        {
+            "labels": [one for one, y in zip(labels, chosen, strict=True) if y],
+            "probabilities": dict(zip(labels, map(float, row), strict=True)),
+        }
+        for row, chosen in zip(probabilities, given, strict=True)
+    ]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tfft.core.config import configuration, require
-from tfft.core.errors import ConfigError, DataError, shorten
+from tfft.core.errors import DataError, shorten
 from tfft.data.batching import Examples
 from tfft.data.rows import BadRow
 from tfft.data.table import Table
@@ -23,6 +23,7 @@ from tfft.tasks.gold_answers import (
     read_answers,
 )
 from tfft.tasks.mending import with_mended_answers
+from tfft.tasks.served.endpoint import Endpoints, InGraph
 from tfft.tasks.squad_rules import best_threshold, f1
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
 
@@ -251,42 +252,41 @@ class QuestionAnswering(Task):
                 context,
                 max_answer=self.max_answer,
                 n_best=self.n_best,
-                threshold=(self.no_answer_threshold or 0.0) if self.no_answer else None,
+                threshold=self._threshold,
             )
             for (first, windows), context in zip(encoded.places, contexts, strict=True)
         ]
 
+    @property
+    def _threshold(self) -> float | None:
+        return (self.no_answer_threshold or 0.0) if self.no_answer else None
+
     def answers(
         self, predictions: Sequence[Answered], table: Table, labels: Labels
     ) -> list[dict[str, Any]]:
-        """Returns the answer of each row, "" for none, with its place and score.
+        """Returns the answer of each row, "" for none, and `candidates`, best first.
 
-        Beside `answer`, `score`, `start` and `end` (in characters of the context) it
-        has `candidates`, the best first.
+        `start` and `end` are characters of the context.
         """
         return [answer_of(one) for one in predictions]
 
-    def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
-        """Refuses: the text of an answer has no exact form inside a graph yet.
+    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
+        """Returns endpoints with the answer, its place, and candidates."""
+        from tfft.tasks.served.answers import Search, endpoints
 
-        Raises:
-            ConfigError: Always.
-        """
-        raise ConfigError(
-            "question_answering has no export yet",
-            expected="a task whose answers need no places in the text",
-            fix='ask the run itself: tfft.load("RUN").predict([(question, context)])',
-        )
+        options = (self.stride, self.max_question, self.max_answer, self.n_best)
+        return endpoints(network, tokenizer, Search(*options, self._threshold))
+
+    def read_served(self, outputs: Any, labels: Labels) -> list[dict[str, Any]]:
+        """Returns the answer of each row."""
+        from tfft.tasks.served.answers import read
+
+        return read(outputs)
 
     def rows(self, inputs: Sequence[Any]) -> Table:
-        """Returns a table from pairs of question and context, or dicts of them.
-
-        Raises:
-            DataError: For anything else.
-        """
-        return Table.from_rows(
-            (self._row(value, index) for index, value in enumerate(inputs)), "inputs"
-        )
+        """Returns a table from pairs of question and context, or dicts of them."""
+        rows = (self._row(value, index) for index, value in enumerate(inputs))
+        return Table.from_rows(rows, "inputs")
 
     def _row(self, value: Any, index: int) -> dict[str, Any]:
         if isinstance(value, Mapping) and all(name in value for name in self.text):

@@ -15,6 +15,7 @@ from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer
+from tfft.tasks.served.endpoint import Endpoints, InGraph, on_texts
 from tfft.tasks.strata import bands
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
 from tfft.tasks.texts import bad_texts, encode_texts, rows_of_texts, suited
@@ -191,6 +192,21 @@ class Regression(Task):
     def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
         """Returns the `value` of each text."""
         return {"value": outputs[:, 0] * self._scale + self._center}
+
+    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
+        """Returns endpoints with what `served` returns, and with the summary."""
+        return on_texts(
+            network,
+            tokenizer,
+            len(self.text),
+            lambda outputs: self.served(outputs, labels),
+        )
+
+    def read_served(
+        self, outputs: Mapping[str, Any], labels: Labels
+    ) -> list[dict[str, Any]]:
+        """Returns the `value` of each row."""
+        return [{"value": float(value)} for value in outputs["value"]]
 
     def rows(self, inputs: Sequence[Any]) -> Table:
         """Returns a table from texts, pairs of texts, or rows with the text columns.

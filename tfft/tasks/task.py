@@ -17,6 +17,7 @@ from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer
 from tfft.tasks.joining import Joiner, Joining, join_numbers
+from tfft.tasks.served.endpoint import Endpoints, InGraph, Tryout
 
 TASKS = Registry("task", "tfft.tasks")
 
@@ -56,6 +57,7 @@ class Task(abc.ABC):
         tunes: Whether `tuned` decides something.
         generates: Whether its answers are written by `generate`, not given by row.
         joiner: Makes one output of those of several models.
+        warm_up_texts: What a server asks itself before it takes requests.
         text: The columns with text.
         max_length: The most tokens of an example.
     """
@@ -67,6 +69,7 @@ class Task(abc.ABC):
     tunes: ClassVar[bool] = False
     generates: ClassVar[bool] = False
     joiner: ClassVar[Joiner] = staticmethod(join_numbers)
+    warm_up_texts: ClassVar[tuple[str, ...]] = ("warm up", "warm up " * 1000)
     text: tuple[str, ...]
     max_length: int
 
@@ -180,17 +183,58 @@ class Task(abc.ABC):
         """Returns what users read, one for each row."""
 
     @abc.abstractmethod
-    def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
-        """Returns what a SavedModel answers, as tensors by name.
+    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
+        """Returns what a SavedModel computes, by the names of its signatures.
 
         Args:
-            outputs: Tensor that the network made of the tokens of a batch of texts,
-                cut at `max_length`.
+            network: What `build` returned, its adapter merged.
+            tokenizer: The tokenizer inside the graph, with the task's `max_length`.
+            labels: The labels by id.
+
+        Returns:
+            `serving_default`, from texts to what `read_served` takes;
+            `serving_tensors`, from ids; and others.
+
+        Raises:
+            ConfigError: When the tokenizer cannot do in a graph what the task needs.
+        """
+
+    def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
+        """Returns what a SavedModel says of the outputs of a row, as tensors by name.
+
+        Args:
+            outputs: What the network made of a batch of texts, one row each.
             labels: The labels by id.
 
         Raises:
-            ConfigError: For a task that has no exact form inside a graph.
+            ConfigError: For a task whose network does not answer once for a text.
         """
+        raise ConfigError(
+            f"{self.name} answers for each token",
+            expected="a task with one answer for a text, such as text_classification",
+            fix="export each run by itself",
+        )
+
+    @abc.abstractmethod
+    def read_served(
+        self, outputs: Mapping[str, Any], labels: Labels
+    ) -> list[dict[str, Any]]:
+        """Returns the outputs of `serving_default` as `answers` has them.
+
+        Args:
+            outputs: Arrays by name, one row for each row.
+            labels: The labels by id.
+        """
+
+    def tryout(self, run: Any, rows: Sequence[tuple[str, ...]]) -> Tryout:
+        """Returns what an export is asked before it is published.
+
+        Args:
+            run: What answers now, by `predict` or `generate`.
+            rows: Texts for the columns.
+        """
+        inputs = [row if len(row) > 1 else row[0] for row in rows]
+        return Tryout("serving_default", rows, run.predict(inputs))
 
     @abc.abstractmethod
     def rows(self, inputs: Sequence[Any]) -> Table:

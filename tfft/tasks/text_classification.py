@@ -17,6 +17,7 @@ from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer
 from tfft.tasks.joining import join_choices
 from tfft.tasks.losses import as_vector, check_options, cross_entropy, weights_by_label
+from tfft.tasks.served.endpoint import Endpoints, InGraph, on_texts
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
 from tfft.tasks.texts import bad_texts, encode_texts, rows_of_texts, suited
 
@@ -221,6 +222,35 @@ class TextClassification(Task):
             "score": tf.reduce_max(probabilities, axis=-1),
             "probabilities": probabilities,
         }
+
+    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
+        """Returns endpoints with what `served` returns, and with the summary."""
+        return on_texts(
+            network,
+            tokenizer,
+            len(self.text),
+            lambda outputs: self.served(outputs, labels),
+        )
+
+    def read_served(
+        self, outputs: Mapping[str, Any], labels: Labels
+    ) -> list[dict[str, Any]]:
+        """Returns label, score and probabilities of each row."""
+        return [
+            {
+                "label": labels[int(index)],
+                "score": float(score),
+                "probabilities": {
+                    str(label): float(p) for label, p in zip(labels, row, strict=True)
+                },
+            }
+            for index, score, row in zip(
+                outputs["label_id"],
+                outputs["score"],
+                outputs["probabilities"],
+                strict=True,
+            )
+        ]
 
     def rows(self, inputs: Sequence[Any]) -> Table:
         """Returns a table from texts, pairs of texts, or rows with the text columns.

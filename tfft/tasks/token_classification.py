@@ -19,6 +19,7 @@ from tfft.models.tokenizer import Tokenizer, Window
 from tfft.tasks.joining import join_choices
 from tfft.tasks.losses import as_vector, check_options, cross_entropy, weights_by_label
 from tfft.tasks.sentences import Sentence, SentenceColumns
+from tfft.tasks.served.endpoint import Endpoints, InGraph
 from tfft.tasks.strata import rarest
 from tfft.tasks.tag_schemes import OUTSIDE, Scheme, repaired, spans_of
 from tfft.tasks.tagging import (
@@ -274,26 +275,25 @@ class TokenClassification(Task):
             for sentence, tagged in zip(sentences, predictions, strict=True)
         ]
 
-    def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
-        """Returns the probabilities of each token."""
-        import tensorflow as tf
+    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
+        """Returns endpoints with words, their tags, and spans."""
+        from tfft.tasks.served.tags import endpoints
 
-        return {"probabilities": tf.nn.softmax(outputs)}
+        options = {"stride": self.stride, "viterbi": self.decoding == "viterbi"}
+        return endpoints(network, tokenizer, labels, **options)
+
+    def read_served(self, outputs: Any, labels: Labels) -> list[dict[str, Any]]:
+        """Returns the spans and the tags of each row."""
+        from tfft.tasks.served.tags import read
+
+        return read(outputs)
 
     def rows(self, inputs: Sequence[Any]) -> Table:
-        """Returns a table from texts, lists of words, or rows with one of these.
-
-        Raises:
-            DataError: For anything else, and for texts beside lists of words.
-        """
+        """Returns a table from texts, lists of words, or rows with one of these."""
         return self._columns.rows(inputs)
 
     def check_inputs(self, table: Table) -> None:
-        """Raises for words or a text of another form; an empty text is one.
-
-        Raises:
-            DataError: With the value and its place.
-        """
+        """Raises for words or a text of another form; an empty text is one."""
         if not self._columns.has_tokens(table):
             super().check_inputs(table)
             return

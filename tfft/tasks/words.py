@@ -19,7 +19,7 @@ Place = tuple[int, int]
 
 
 @lru_cache(maxsize=65536)
-def _kind(character: str) -> str:
+def kind_of(character: str) -> str:
     """Returns "word", "apart", "blank" or "mark" (goes on with what it follows)."""
     code = ord(character)
     if any(low <= code <= high for low, high in _APART):
@@ -44,7 +44,7 @@ def words_of(text: str) -> list[Place]:
     places: list[Place] = []
     before = "blank"
     for index, character in enumerate(text):
-        kind = _kind(character)
+        kind = kind_of(character)
         if kind == "mark" and before != "blank":
             places[-1] = (places[-1][0], index + 1)
             continue

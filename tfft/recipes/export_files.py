@@ -1,0 +1,160 @@
+"""What stands beside the graph of an export, and beside its versions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfft.core.environment import versions
+from tfft.core.files import sha256, write_json, write_text
+from tfft.tasks.served.endpoint import Endpoint
+
+if TYPE_CHECKING:
+    from tfft.recipes.run import Run
+
+_SERVER = "server"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What an export showed outside of tfft.
+
+    Attributes:
+        texts: How many texts had the tokenizer's ids.
+        rows: How many rows had the run's answers.
+        difference: The largest difference of their numbers.
+        data: What the texts are beside the hard ones.
+        text_operations: The operations it needs of TensorFlow Text.
+    """
+
+    texts: int
+    rows: int
+    difference: float
+    data: str
+    text_operations: list[str]
+
+
+def write_beside(
+    run: Run, folder: Path, proof: Proof, endpoints: Mapping[str, Endpoint]
+) -> None:
+    """Writes `assets.extra`: labels, tokenizer, model card, warm-up requests."""
+    from tfft.serving.warm_up import BATCH_SIZES, write_warm_up
+
+    extra = folder / "assets.extra"
+    labels = [str(label) for label in run.labels]
+    run.built.pretrained.tokenizer.save(extra)
+    write_text(extra / "labels.txt", "".join(f"{label}\n" for label in labels))
+    write_text(extra / "README.md", model_card(run, proof, endpoints))
+    columns = endpoints["serving_default"].inputs
+    requests = [
+        ("serving_default", dict.fromkeys(columns, [text] * size))
+        for size in BATCH_SIZES
+        for text in run.task.warm_up_texts
+    ]
+    write_warm_up(folder, requests)
+    write_json(
+        extra / "tfft.json",
+        {
+            "task": run.task.name,
+            "run": run.folder.name,
+            "labels": labels,
+            "signatures": {name: dict(one.inputs) for name, one in endpoints.items()},
+            "versions": versions(),
+            "sha256": {
+                path.relative_to(folder).as_posix(): sha256(path)
+                for path in sorted(folder.rglob("*"))
+                if path.is_file()
+            },
+        },
+    )
+
+
+def model_card(run: Run, proof: Proof, endpoints: Mapping[str, Endpoint]) -> str:
+    """Returns the model card as Markdown."""
+    record = run.record
+    data, model = record["data"], record["model"]
+    rows = ", ".join(f"{count:,} {split}" for split, count in data["rows"].items())
+    scores = [
+        f"| {split} | {name} | {value:.4g} |"
+        for split, values in record["metrics"].items()
+        for name, value in values.items()
+        if isinstance(value, int | float)
+    ]
+    signatures = [
+        f"- `{name}`: {', '.join(f'`{one}`' for one in endpoint.inputs)}"
+        for name, endpoint in endpoints.items()
+    ]
+    operations = [f"- `{name}`" for name in proof.text_operations] or ["- none"]
+    lines = [
+        f"# {_plain(run.folder.name)}",
+        "",
+        f"A {model['architecture']} model for {run.task.name}, fine-tuned with "
+        f"{record['method']['name']}.",
+        "",
+        "## Data",
+        "",
+        f"{rows} rows; fingerprint `{data['fingerprint']}`.",
+        f"Base model: `{_plain(model['source'] or 'given as an object')}`, "
+        f"fingerprint `{model['fingerprint']}`.",
+        "",
+        "## Scores",
+        "",
+        *(["| split | score | value |", "| --- | --- | --- |", *scores]),
+        "",
+        "## Limits",
+        "",
+        f"- At most {run.task.max_length} tokens are looked at together.",
+        *[f"- {_plain(note)}" for note in record["notes"]],
+        "- It was made from the data above, and repeats what is wrong there.",
+        "",
+        "## Signatures",
+        "",
+        *signatures,
+        "",
+        "## Proved before publishing",
+        "",
+        "In a process with TensorFlow and TensorFlow Text alone: the tokenizer's ids "
+        f"on {proof.texts:,} texts ({proof.data}, and hard ones), the run's answers on "
+        f"{proof.rows:,} rows, numbers within {proof.difference:.1e}.",
+        "",
+        "## Operations of TensorFlow Text",
+        "",
+        *operations,
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    """Returns text in which Markdown and HTML find nothing to obey."""
+    for mark in "\\`*_[]<>|#":
+        text = text.replace(mark, f"&#{ord(mark)};")
+    return text
+
+
+def write_server_files(directory: Path) -> None:
+    """Writes `server/`: what TF Serving is started with, for this model."""
+    from tfft.serving.warm_up import BATCH_SIZES
+
+    folder = directory / _SERVER
+    name = json.dumps(directory.absolute().name)
+    write_text(
+        folder / "models.config",
+        "model_config_list {\n  config {\n"
+        f"    name: {name}\n"
+        f"    base_path: {json.dumps('/models/' + directory.absolute().name)}\n"
+        '    model_platform: "tensorflow"\n  }\n}\n',
+    )
+    allowed = "".join(f"allowed_batch_sizes: {size}\n" for size in BATCH_SIZES)
+    write_text(
+        folder / "batching_parameters.txt",
+        f"max_batch_size {{ value: {BATCH_SIZES[-1]} }}\n"
+        "batch_timeout_micros { value: 2000 }\n"
+        "max_enqueued_batches { value: 100 }\n"
+        "num_batch_threads { value: 4 }\n"
+        f"{allowed}"
+        "pad_variable_length_inputs: true\n",
+    )

@@ -1,0 +1,37 @@
+"""The tokenizer of a model inside a graph, by the tokenizer's kind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from tfft.core.errors import DataError
+from tfft.models.tokenizer import Tokenizer
+from tfft.serving.byte_level import ByteLevelTokenizer
+from tfft.serving.graph_tokenizer import GraphTokenizer
+from tfft.serving.word_piece import WordPieceTokenizer
+
+_KINDS: dict[str, Callable[[Tokenizer, int], GraphTokenizer]] = {
+    "WordPiece": WordPieceTokenizer,
+    "BPE": ByteLevelTokenizer,
+}
+
+
+def graph_tokenizer(tokenizer: Tokenizer, max_length: int) -> GraphTokenizer:
+    """Returns the form of a tokenizer that can be part of a SavedModel.
+
+    Args:
+        tokenizer: A WordPiece or byte-level tokenizer.
+        max_length: The most tokens of a row, special tokens included.
+
+    Raises:
+        DataError: When the tokenizer has no exact form inside a graph.
+    """
+    kind = json.loads(tokenizer.to_json())["model"]["type"]
+    if kind not in _KINDS:
+        raise DataError(
+            f"tokenizer of the kind {kind}",
+            expected=" or ".join(_KINDS),
+            fix="export is not possible with this tokenizer",
+        )
+    return _KINDS[kind](tokenizer, max_length)

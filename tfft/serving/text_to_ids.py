@@ -1,0 +1,120 @@
+"""What tasks ask of a tokenizer inside a graph: batches, windows, texts of ids."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from tfft.models.tokenizer import Tokenizer
+from tfft.serving.detokenizer import Detokenizer
+from tfft.serving.graph_tokenizer import Pieces
+from tfft.serving.in_graph import graph_tokenizer
+from tfft.tasks.served.endpoint import TEXTS, Endpoint
+
+
+class Windows(NamedTuple):
+    """Texts as windows that together hold every token.
+
+    Attributes:
+        batch: `token_ids`, `segment_ids` and `padding_mask`, shape (windows, length).
+        rows: The text of each window, shape (windows,).
+        is_first: Whether it is the first of its text, alike.
+        is_last: Whether it is the last, alike.
+        tokens: Which tokens of all texts it holds, counted on through the texts;
+            ragged, shape (windows, tokens).
+        offsets: Where in the window its first token stands, shape (windows,).
+        pieces: The tokens of the texts.
+    """
+
+    batch: dict[str, tf.Tensor]
+    rows: tf.Tensor
+    is_first: tf.Tensor
+    is_last: tf.Tensor
+    tokens: tf.RaggedTensor
+    offsets: tf.Tensor
+    pieces: Pieces
+
+
+class TextToIds:
+    """A tokenizer inside a graph.
+
+    Args:
+        tokenizer: The tokenizer.
+        max_length: The most tokens of a row, special tokens included.
+
+    Raises:
+        DataError: When it has no form there that gives the same ids.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, max_length: int) -> None:
+        self.max_length, self.outside = max_length, tokenizer
+        self._tokenizer = graph_tokenizer(tokenizer, max_length)
+
+    def __call__(self, *texts: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns the padded batch of one column of texts, or of two."""
+        return self._tokenizer(*texts)
+
+    def ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """Returns the ids of a column of texts, without special tokens."""
+        return self._tokenizer.ids(texts)
+
+    def pieces(self, texts: tf.Tensor) -> Pieces:
+        """Returns the tokens of a column of texts with their places in the texts.
+
+        Raises:
+            DataError: For a kind of tokenizer that does not tell them.
+        """
+        return self._tokenizer.pieces(texts)
+
+    @cached_property
+    def _detokenizer(self) -> Detokenizer:
+        return Detokenizer(self.outside, skip_special_tokens=False)
+
+    def texts(self, token_ids: tf.RaggedTensor) -> tf.Tensor:
+        """Returns the text of each row of ids, special tokens spelled out."""
+        return self._detokenizer(token_ids)
+
+    def endpoint(self) -> Endpoint:
+        """Returns the signature that gives the tokens of texts, no special ones."""
+
+        def tokenize(text: Any) -> dict[str, Any]:
+            ids = self.ids(text)
+            padded = ids.to_tensor(self.outside.pad_id)
+            return {"token_ids": padded, "length": ids.row_lengths()}
+
+        return Endpoint({"text": TEXTS}, tokenize)
+
+    def windows(self, *texts: tf.Tensor, stride: int) -> Windows:
+        """Returns texts as windows; of two texts the second alone is cut.
+
+        Args:
+            *texts: One or two string tensors of shape (batch,).
+            stride: How many tokens a window has in common with the one before.
+        """
+        *before, pieces = [self.pieces(text) for text in texts]
+        count, sizes = len(texts), pieces.ids.row_lengths()
+        taken = sum(one.ids.row_lengths() for one in before) + tf.zeros_like(sizes)
+        room = self.max_length - self._tokenizer.frame_size(count) - taken
+        offsets = self._tokenizer.frame_size(count, before=count - 1) + taken
+        step = tf.maximum(room - stride, 1)
+        # One, and one more for each step, begun or whole, that is beyond the room.
+        counts = 1 - tf.minimum(room - sizes, 0) // step
+        rows = tf.repeat(tf.range(tf.size(counts)), counts)
+        index = tf.ragged.range(counts).flat_values
+        starts = index * tf.gather(step, rows)
+        ends = tf.minimum(starts + tf.gather(room, rows), tf.gather(sizes, rows))
+        at = tf.gather(pieces.ids.row_starts(), rows)
+        tokens = tf.ragged.range(starts + at, ends + at)
+        columns = [tf.gather(one.ids, rows) for one in before]
+        columns.append(tf.gather(pieces.ids.flat_values, tokens))
+        return Windows(
+            self._tokenizer.framed(columns),
+            rows,
+            index == 0,
+            index + 1 == tf.gather(counts, rows),
+            tokens,
+            tf.gather(offsets, rows),
+            pieces,
+        )

@@ -1,0 +1,161 @@
+"""What an exported model says, in a process of its own, against what it should."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfft.core.errors import TfftError
+from tfft.models.tokenizer import Tokenizer
+
+_AT_ONCE = 64  # texts in a question: the longest decides how much is padding
+_SHOWN = 5
+_TIMEOUT = 1800
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a SavedModel said.
+
+    Attributes:
+        answers: The outputs of each question, lists by name.
+        text_operations: The operations it needs of TensorFlow Text.
+    """
+
+    answers: list[dict[str, Any]]
+    text_operations: list[str]
+
+
+def ask_outside(folder: Path, questions: Sequence[Mapping[str, Any]]) -> Reply:
+    """Returns the answers of a SavedModel in a fresh process without tfft.
+
+    Args:
+        folder: The version folder.
+        questions: Dicts with `signature` and `inputs`, lists by name.
+
+    Raises:
+        TfftError: When the process fails, with its last words.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        given, result = Path(scratch, "questions.json"), Path(scratch, "answers.json")
+        given.write_text(json.dumps(list(questions)), encoding="utf-8")
+        script = Path(__file__).with_name("outside.py")
+        command = [sys.executable, "-I", script, folder.absolute(), given, result]
+        done = subprocess.run(
+            [str(word) for word in command],
+            capture_output=True,
+            text=True,
+            cwd=scratch,
+            timeout=_TIMEOUT,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )
+        if done.returncode:
+            raise TfftError(
+                "the exported model does not work outside of tfft: "
+                + (done.stderr.strip().splitlines() or ["no message"])[-1],
+                where=str(folder),
+                fix="this is a bug of tfft, please report it; nothing was published",
+            )
+        found = json.loads(result.read_text(encoding="utf-8"))
+    return Reply(found["answers"], found["tensorflow_text"])
+
+
+def token_questions(texts: Sequence[str]) -> list[dict[str, Any]]:
+    """Returns what asks the `tokenize` signature for the ids of texts."""
+    return [
+        {"signature": "tokenize", "inputs": {"text": list(texts[i : i + _AT_ONCE])}}
+        for i in range(0, len(texts), _AT_ONCE)
+    ]
+
+
+def check_tokens(
+    tokenizer: Tokenizer, texts: Sequence[str], answers: Sequence[Mapping[str, Any]]
+) -> None:
+    """Raises for texts that the graph cuts into other tokens than the tokenizer.
+
+    Raises:
+        TfftError: With the texts that differ.
+    """
+    found = [
+        ids[:length]
+        for one in answers
+        for ids, length in zip(one["token_ids"], one["length"], strict=True)
+    ]
+    encoded = tokenizer.library.encode_batch(list(texts), add_special_tokens=False)
+    different = [
+        text
+        for text, ids, right in zip(texts, found, encoded, strict=True)
+        if ids != right.ids
+    ]
+    if different:
+        shown = ", ".join(repr(text[:60]) for text in different[:_SHOWN])
+        raise TfftError(
+            f"the tokenizer in the graph differs on {len(different):,} of "
+            f"{len(texts):,} texts: {shown}",
+            expected="the ids that the model was trained with",
+            fix="this is a bug of tfft, please report it; nothing was published",
+        )
+
+
+def check_answers(
+    inputs: Sequence[Any],
+    found: Sequence[Any],
+    expected: Sequence[Any],
+    tolerance: float,
+) -> float:
+    """Returns the largest difference of numbers between answers.
+
+    Args:
+        inputs: What was asked, for the message.
+        found: Answers of the SavedModel, in the form of `Run.predict`.
+        expected: Those of the run.
+        tolerance: The largest difference allowed.
+
+    Raises:
+        TfftError: With the input whose answers differ most.
+    """
+    differences = [difference(a, b) for a, b in zip(found, expected, strict=True)]
+    worst = max(differences, default=0.0)
+    if not worst <= tolerance:
+        row = differences.index(worst)
+        raise TfftError(
+            f"the exported model differs from the run by {worst:.1e}",
+            where=f"input {str(inputs[row])[:60]!r}",
+            expected=f"at most {tolerance:.0e}, and the same words",
+            fix="this is a bug of tfft, please report it; nothing was published",
+        )
+    return worst
+
+
+def difference(found: Any, expected: Any) -> float:
+    """Returns the largest difference of two answers; infinite where words differ.
+
+    Numbers above 1 are compared by their share.
+
+    >>> difference({"label": "a", "score": 0.5}, {"label": "a", "score": 0.25})
+    0.25
+    >>> difference(["a"], ["b"])
+    inf
+    """
+    if isinstance(expected, Mapping):
+        if not isinstance(found, Mapping) or found.keys() != expected.keys():
+            return math.inf
+        pairs = [(found[key], expected[key]) for key in expected]
+        return max((difference(*pair) for pair in pairs), default=0.0)
+    if isinstance(expected, list | tuple):
+        if len(found) != len(expected):
+            return math.inf
+        pairs = zip(found, expected, strict=True)
+        return max((difference(*pair) for pair in pairs), default=0.0)
+    if isinstance(expected, float):
+        distance = abs(found - expected) / max(1.0, abs(expected))
+        return distance if math.isfinite(distance) else math.inf
+    return 0.0 if found == expected else math.inf

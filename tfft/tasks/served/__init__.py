@@ -1,0 +1,1 @@
+"""What tasks compute inside a SavedModel, from strings to answers."""

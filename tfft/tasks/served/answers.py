@@ -1,0 +1,223 @@
+"""Answers to questions inside a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfft.tasks.answering import TRIED
+from tfft.tasks.served.endpoint import (
+    TEXTS,
+    Endpoint,
+    Endpoints,
+    InGraph,
+    as_text,
+    called,
+    characters_of,
+    ids_of,
+    parts_of,
+)
+
+
+@dataclass(frozen=True)
+class Search:
+    """How answers are looked for.
+
+    Attributes:
+        stride: Tokens that a window shares with the one before.
+        max_question: The most tokens of a question.
+        max_answer: The most tokens of an answer.
+        n_best: How many candidates are kept.
+        threshold: The lead from which no answer is given; None: never.
+    """
+
+    stride: int
+    max_question: int
+    max_answer: int
+    n_best: int
+    threshold: float | None
+
+
+def endpoints(network: Any, tokenizer: InGraph, search: Search) -> Endpoints:
+    """Returns the endpoints of a network that marks the ends of answers."""
+    names = list(ids_of(network))
+
+    def from_text(question: Any, context: Any) -> dict[str, Any]:
+        question = _cut(tokenizer, question, search.max_question)
+        windows = tokenizer.windows(question, context, stride=search.stride)
+        logits = called(network, windows.batch)
+        rows = tf.size(question)
+        silence = tf.math.unsorted_segment_min(
+            tf.reduce_sum(logits[:, 0], axis=-1), windows.rows, rows
+        )
+        parts = _ranked(_parts(logits, windows, search.max_answer), rows)
+        return _answer(characters_of(context), parts, silence, search)
+
+    def from_ids(*given: Any) -> dict[str, Any]:
+        logits = network(dict(zip(names, given, strict=True)))
+        return {"start_logits": logits[..., 0], "end_logits": logits[..., 1]}
+
+    return {
+        "serving_default": Endpoint({"question": TEXTS, "context": TEXTS}, from_text),
+        "serving_tensors": Endpoint(ids_of(network), from_ids),
+    }
+
+
+def _cut(tokenizer: InGraph, question: Any, most: int) -> Any:
+    """Returns questions of at most so many tokens, as `cut_questions` does."""
+    characters, ends = characters_of(question), tokenizer.pieces(question).ends
+    whole = tf.cast(characters.row_lengths(), tf.int32)
+    last = tf.reduce_max(ends[:, :most], axis=1)
+    kept = tf.where(ends.row_lengths() > most, tf.cast(last, tf.int32), whole)
+    first = tf.RaggedTensor.from_tensor(tf.zeros_like(kept)[:, None])
+    return parts_of(characters, first, first.with_flat_values(kept)).flat_values
+
+
+class _Parts(NamedTuple):
+    """Parts of contexts: row, first character, end and score, each (parts,)."""
+
+    rows: Any
+    starts: Any
+    ends: Any
+    scores: Any
+
+
+def _parts(logits: Any, windows: Any, max_answer: int) -> _Parts:
+    """Returns the likeliest parts of all windows, as `best_answers` tries them."""
+    held = windows.tokens
+    inside = tf.ragged.range(held.row_lengths()) + windows.offsets[:, None]
+    window = held.value_rowids()
+    at = tf.stack([window, inside.flat_values], axis=-1)
+    ends_of_answers = tf.gather_nd(logits, at)
+    width = tf.maximum(tf.reduce_max(tf.concat([held.row_lengths(), [0]], 0)), TRIED)
+    places = []
+    for end in range(2):
+        value = held.with_flat_values(ends_of_answers[:, end])
+        padded = value.to_tensor(-np.inf, shape=[None, None])
+        padded = tf.pad(
+            padded,
+            [[0, 0], [0, width - tf.shape(padded, tf.int64)[1]]],
+            constant_values=-np.inf,
+        )
+        places.append(tf.math.top_k(padded, TRIED))
+    (first_score, first), (last_score, last) = places
+    scores = first_score[:, :, None] + last_score[:, None]
+    start, end = first[:, :, None], last[:, None]
+    fits = (start <= end) & (end < start + max_answer) & (scores > -np.inf)
+    found = tf.where(fits)
+    start_token = tf.gather_nd(first, found[:, :2])
+    end_token = tf.gather_nd(last, tf.gather(found, [0, 2], axis=1))
+    base = tf.gather(held.row_starts(), found[:, 0])
+    tokens = held.flat_values
+    start_token = tf.gather(tokens, base + tf.cast(start_token, tf.int64))
+    end_token = tf.gather(tokens, base + tf.cast(end_token, tf.int64))
+    parts = _Parts(
+        tf.gather(tf.cast(windows.rows, tf.int64), found[:, 0]),
+        tf.cast(tf.gather(windows.pieces.starts.flat_values, start_token), tf.int64),
+        tf.cast(tf.gather(windows.pieces.ends.flat_values, end_token), tf.int64),
+        tf.gather_nd(scores, found),
+    )
+    full = tf.where(parts.starts < parts.ends)[:, 0]
+    return _Parts(*(tf.gather(one, full) for one in parts))
+
+
+def _ranked(parts: _Parts, rows: Any) -> _Parts:
+    """Returns each part once, ragged by row, the highest score first.
+
+    Of equal scores the first in the text stands first.
+    """
+    size = tf.reduce_max(tf.concat([parts.ends, [0]], axis=0)) + 1
+    key = (parts.rows * size + parts.starts) * size + parts.ends
+    keys, index = tf.unique(key)
+    scores = tf.math.unsorted_segment_max(parts.scores, index, tf.size(keys))
+    # Sorted by place, then by score, then by row: the last sort decides first.
+    at = tf.argsort(keys, stable=True)
+    keys, scores = tf.gather(keys, at), tf.gather(scores, at)
+    at = tf.argsort(-scores, stable=True)
+    keys, scores = tf.gather(keys, at), tf.gather(scores, at)
+    at = tf.argsort(keys // (size * size), stable=True)
+    keys, scores = tf.gather(keys, at), tf.gather(scores, at)
+    of_row = keys // (size * size)
+    ragged = tf.RaggedTensor.from_value_rowids(scores, of_row, tf.cast(rows, tf.int64))
+    return _Parts(
+        of_row,
+        ragged.with_flat_values(keys // size % size),
+        ragged.with_flat_values(keys % size),
+        ragged,
+    )
+
+
+def _answer(
+    characters: Any, parts: _Parts, silence: Any, search: Search
+) -> dict[str, Any]:
+    """Returns the answer of each row, and its candidates."""
+    most = search.n_best
+    _, starts, ends, scores = (
+        one if index == 0 else one[:, :most] for index, one in enumerate(parts)
+    )
+    starts, ends = (_filled(one, most, -1) for one in (starts, ends))
+    values = _filled(scores, most, -np.inf)
+    is_empty = scores.row_lengths() == 0
+    may_be_silent = is_empty
+    if search.threshold is not None:
+        lead = silence - tf.where(is_empty, -1e9, values[:, 0])
+        may_be_silent |= lead > search.threshold
+        is_choice = tf.ones_like(is_empty)
+    else:
+        is_choice = is_empty
+    none = tf.where(is_choice, silence, -np.inf)
+    p = tf.nn.softmax(tf.concat([values, none[:, None]], axis=-1))
+    shown = tf.RaggedTensor.from_tensor(tf.maximum(starts, 0))
+    texts = parts_of(
+        characters, shown, tf.RaggedTensor.from_tensor(tf.maximum(ends, 0))
+    )
+    texts = tf.reshape(texts.flat_values, tf.shape(starts))
+    nowhere = tf.constant(-1, tf.int64)
+    start = tf.where(may_be_silent, nowhere, starts[:, 0])
+    end = tf.where(may_be_silent, nowhere, ends[:, 0])
+    return {
+        "answer": tf.where(may_be_silent, "", texts[:, 0]),
+        "score": tf.where(may_be_silent, p[:, -1], p[:, 0]),
+        "start": tf.cast(start, tf.int32),
+        "end": tf.cast(end, tf.int32),
+        "candidates": texts,
+        "candidate_score": p[:, :-1],
+        "candidate_start": tf.cast(starts, tf.int32),
+        "candidate_end": tf.cast(ends, tf.int32),
+    }
+
+
+def _filled(ragged: Any, width: int, value: float) -> Any:
+    """Returns a tensor of just so many columns."""
+    return ragged.to_tensor(tf.cast(value, ragged.dtype), shape=[None, width])
+
+
+def read(outputs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Returns the answer of each row with its candidates, as `answer_of` does."""
+    found = []
+    for row, start in enumerate(outputs["start"]):
+        candidates = [
+            {"text": as_text(text), "score": float(p), "start": int(a), "end": int(b)}
+            for text, p, a, b in zip(
+                outputs["candidates"][row],
+                outputs["candidate_score"][row],
+                outputs["candidate_start"][row],
+                outputs["candidate_end"][row],
+                strict=True,
+            )
+            if a >= 0
+        ]
+        found.append(
+            {
+                "answer": as_text(outputs["answer"][row]),
+                "score": float(outputs["score"][row]),
+                "start": int(start) if start >= 0 else None,
+                "end": int(outputs["end"][row]) if start >= 0 else None,
+                "candidates": candidates,
+            }
+        )
+    return found

@@ -1,0 +1,187 @@
+"""The loop that generates inside a graph, its keys and values kept."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from tfft.models.wiring.attention import attention
+from tfft.models.wiring.dropout import Dropouts
+from tfft.models.wiring.wiring import Wiring
+
+
+class Choices(NamedTuple):
+    """How each row goes on; all of shape (batch,).
+
+    Attributes:
+        most: The most new tokens, int32.
+        temperature: Divides the logits; 0 takes the likeliest token, float32.
+        top_p: Draws from the fewest likeliest tokens that reach it, float32.
+        seed: For the draws, int64.
+    """
+
+    most: tf.Tensor
+    temperature: tf.Tensor
+    top_p: tf.Tensor
+    seed: tf.Tensor
+
+
+class Generated(NamedTuple):
+    """New tokens.
+
+    Attributes:
+        token_ids: Ragged int32, shape (batch, tokens), without one that ended it.
+        ended: Whether the model ended the row, shape (batch,).
+    """
+
+    token_ids: tf.RaggedTensor
+    ended: tf.Tensor
+
+
+class DecodingLoop:
+    """Generation by a decoder, as `tfft.generation` does it outside.
+
+    Args:
+        wiring: The decoder.
+        eos_id: The token that ends a text; None for none.
+        filler: The id at places without a token.
+    """
+
+    def __init__(self, wiring: Wiring, eos_id: int | None, filler: int) -> None:
+        self.wiring, self.filler = wiring, filler
+        self.eos_id = -1 if eos_id is None else eos_id
+
+    def __call__(self, prompts: tf.RaggedTensor, choices: Choices) -> Generated:
+        """Returns what comes after prompts.
+
+        Args:
+            prompts: Ids, shape (batch, tokens), one at least in each.
+            choices: How each row goes on.
+        """
+        rows = tf.cast(prompts.nrows(), tf.int32)
+        sizes = tf.cast(prompts.row_lengths(), tf.int32)
+        width, most = tf.reduce_max(sizes), tf.reduce_max(choices.most)
+        blanks = width - sizes
+        tokens = _to_the_right(prompts, self.filler)
+        caches = self._empty(rows, width + most)
+        logits, caches = self._step(tokens, 0, blanks, caches)
+        filler = tf.fill([most, rows], self.filler)
+        state = (0, filler, tf.zeros_like(sizes), tf.zeros([rows], tf.bool))
+
+        def goes_on(step: Any, _: Any, count: Any, ended: Any, *rest: Any) -> Any:
+            return tf.reduce_any(~ended & (count < choices.most))
+
+        def body(
+            step: Any, new: Any, count: Any, ended: Any, logits: Any, caches: Any
+        ) -> Any:
+            chosen = choose(logits, step, choices)
+            going = ~ended & (count < choices.most)
+            ends = going & (chosen == self.eos_id)
+            kept = going & ~ends
+            chosen = tf.where(kept, chosen, self.filler)
+            new = tf.tensor_scatter_nd_update(new, [[step]], chosen[None])
+            # After the last token nothing is asked, but the loop has one shape.
+            logits, caches = self._step(chosen[:, None], width + step, blanks, caches)
+            count += tf.cast(kept, tf.int32)
+            return step + 1, new, count, ended | ends, logits, caches
+
+        _, new, count, ended, _, _ = tf.while_loop(
+            goes_on, body, (*state, logits, caches), parallel_iterations=1
+        )
+        return Generated(tf.RaggedTensor.from_tensor(tf.transpose(new), count), ended)
+
+    def _empty(self, rows: Any, capacity: Any) -> list[tuple[Any, Any]]:
+        # Places first: so a step writes one slice.
+        shape = (capacity, rows, *self.wiring.key_shape)
+        dtype = self.wiring.backbone.compute_dtype
+        return [(tf.zeros(shape, dtype), tf.zeros(shape, dtype)) for _ in self._blocks]
+
+    @property
+    def _blocks(self) -> list[Any]:
+        return self.wiring.blocks
+
+    def _step(
+        self, token_ids: Any, start: Any, blanks: Any, caches: Any
+    ) -> tuple[Any, list[tuple[Any, Any]]]:
+        """Returns the logits after the last of some tokens, and what is kept then."""
+        places = start + tf.range(tf.shape(token_ids)[1])
+        positions = tf.maximum(places[None, :] - blanks[:, None], 0)
+        if self.wiring.position_limit is not None:
+            # Rows that have ended are computed on beside those that have not.
+            positions = tf.minimum(positions, self.wiring.position_limit - 1)
+        keys = tf.range(tf.shape(caches[0][0])[0])
+        seen = keys[None, :] <= places[:, None]
+        mask = seen[None] & (keys[None, :] >= blanks[:, None])[:, None]
+        x = self.wiring.embed(token_ids, positions)
+        kept = []
+        for block, cache in zip(self._blocks, caches, strict=True):
+            attend = _Attend(cache, places, mask)
+            x = self.wiring.block(block, x, positions, attend, Dropouts({}))
+            kept.append(attend.cache)
+        states = self.wiring.finish(x[:, -1:])[:, 0]
+        matrix = tf.cast(tf.convert_to_tensor(self.wiring.matrix.value), states.dtype)
+        logits = tf.matmul(states, matrix, transpose_b=self.wiring.is_tied)
+        return tf.cast(logits, tf.float32), kept
+
+
+class _Attend:
+    """Attention over all that is kept, after keeping what is new."""
+
+    def __init__(self, cache: tuple[Any, Any], places: Any, mask: Any) -> None:
+        self.cache, self.places, self.mask = cache, places, mask
+
+    def __call__(self, query: Any, key: Any, value: Any, _: Any) -> Any:
+        self.cache = tuple(
+            tf.tensor_scatter_nd_update(
+                kept, self.places[:, None], tf.transpose(new, (1, 0, 2, 3))
+            )
+            for kept, new in zip(self.cache, (key, value), strict=True)
+        )
+        keys, values = (tf.transpose(kept, (1, 0, 2, 3)) for kept in self.cache)
+        return attention(query, keys, values, self.mask)
+
+
+def _to_the_right(prompts: tf.RaggedTensor, filler: int) -> tf.Tensor:
+    """Returns prompts that all end at the last place."""
+    padded = prompts.to_tensor(filler)
+    width = tf.shape(padded)[1]
+    blanks = width - tf.cast(prompts.row_lengths(), tf.int32)
+    places = tf.range(width)[None, :] - blanks[:, None]
+    values = tf.gather(padded, tf.maximum(places, 0), batch_dims=1)
+    return tf.where(places >= 0, values, filler)
+
+
+def choose(logits: tf.Tensor, step: tf.Tensor, choices: Choices) -> tf.Tensor:
+    """Returns the next token of each row, int32 of shape (batch,).
+
+    A row's draws depend on its seed alone, and not on what else is in the batch.
+
+    Args:
+        logits: Shape (batch, vocabulary).
+        step: How many tokens came before.
+        choices: How each row goes on.
+    """
+    likeliest = tf.argmax(logits, axis=-1, output_type=tf.int32)
+    draws = choices.temperature > 0
+
+    def drawn() -> tf.Tensor:
+        scaled = logits / tf.where(draws, choices.temperature, 1.0)[:, None]
+        shares, order = tf.math.top_k(tf.nn.softmax(scaled), tf.shape(logits)[1])
+        reached = tf.cumsum(shares, axis=-1)
+        # The token that reaches p is kept, as is the likeliest whatever p is.
+        kept = (reached - shares) < choices.top_p[:, None]
+        ends = tf.cumsum(tf.where(kept, shares, 0.0), axis=-1)
+        step_seed = tf.cast(step, tf.int64) + 0 * choices.seed
+        seeds = tf.stack([choices.seed, step_seed], axis=-1)
+        luck = tf.map_fn(
+            lambda seed: tf.random.stateless_uniform([], seed),
+            seeds,
+            fn_output_signature=tf.float32,
+        )
+        place = tf.searchsorted(ends, luck[:, None] * ends[:, -1:], side="right")[:, 0]
+        last = tf.reduce_sum(tf.cast(kept, tf.int32), axis=-1) - 1
+        place = tf.minimum(place, last)
+        return tf.where(draws, tf.gather(order, place, batch_dims=1), likeliest)
+
+    return tf.cond(tf.reduce_any(draws), drawn, lambda: likeliest)

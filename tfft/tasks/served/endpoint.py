@@ -1,0 +1,148 @@
+"""What an endpoint of a SavedModel is, and what its parts are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+Spec = tuple[tuple[int | None, ...], str]
+Endpoints = dict[str, "Endpoint"]
+
+TEXTS: Spec = ((None,), "string")
+_IDS: Spec = ((None, None), "int32")
+
+
+class InGraph(Protocol):
+    """What tasks ask of a tokenizer inside a graph; `tfft.serving` has them."""
+
+    max_length: int
+    outside: Any  # the `Tokenizer` itself
+
+    def __call__(self, *texts: Any) -> dict[str, Any]:
+        """Returns the padded batch of one column of texts, or of two."""
+
+    def ids(self, texts: Any) -> Any:
+        """Returns the ids of a column of texts, without special tokens."""
+
+    def texts(self, token_ids: Any) -> Any:
+        """Returns the text of each row of ids."""
+
+    def pieces(self, text: Any) -> Any:
+        """Returns ids of tokens and their places in the texts."""
+
+    def windows(self, *texts: Any, stride: int) -> Any:
+        """Returns texts as windows that together hold every token."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A signature.
+
+    Attributes:
+        inputs: Shape and type of each input by its name, in the order of `compute`.
+        compute: Maps tensors to named tensors of one row for each row.
+    """
+
+    inputs: Mapping[str, Spec]
+    compute: Callable[..., dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Tryout:
+    """Questions to a SavedModel with the answers that the run gives.
+
+    Attributes:
+        signature: Which to ask.
+        rows: The texts of each row, in the order of the inputs of `serving_default`.
+        expected: The answers, as `read_served` returns them.
+        options: Further inputs of the signature, the same for each row.
+    """
+
+    signature: str
+    rows: Sequence[tuple[str, ...]]
+    expected: Sequence[dict[str, Any]]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def ids_of(network: Any) -> dict[str, Spec]:
+    """Returns the inputs of an endpoint that takes what a network takes."""
+    return dict.fromkeys(network.input, _IDS)
+
+
+def called(network: Any, batch: Mapping[str, Any]) -> Any:
+    """Returns the outputs of a network for what it takes of a batch."""
+    return network({name: batch[name] for name in network.input}, training=False)
+
+
+def on_texts(
+    network: Any,
+    tokenizer: InGraph,
+    columns: int,
+    answer: Callable[[Any], dict[str, Any]],
+) -> Endpoints:
+    """Returns the endpoints of a network that answers once for a text or a pair.
+
+    Args:
+        network: A `TextClassifier`.
+        tokenizer: The tokenizer in the graph.
+        columns: One column of texts, or two.
+        answer: Maps outputs to named tensors.
+    """
+    import keras
+
+    summary = keras.Model(network.input, network.classifier.input)
+    texts = dict.fromkeys(("text", "text_pair")[:columns], TEXTS)
+    names = list(ids_of(network))
+    return {
+        "serving_default": Endpoint(
+            texts, lambda *given: answer(called(network, tokenizer(*given)))
+        ),
+        "serving_tensors": Endpoint(
+            ids_of(network),
+            lambda *given: answer(network(dict(zip(names, given, strict=True)))),
+        ),
+        "embed": Endpoint(
+            texts,
+            lambda *given: {"embedding": called(summary, tokenizer(*given))},
+        ),
+    }
+
+
+def characters_of(text: Any) -> Any:
+    """Returns the characters of a column, ragged; bytes that are none are replaced."""
+    import tensorflow as tf
+
+    return tf.strings.unicode_split(text, "UTF-8", errors="replace")
+
+
+def parts_of(characters: Any, starts: Any, ends: Any) -> Any:
+    """Returns parts of texts.
+
+    Args:
+        characters: Ragged strings, shape (batch, characters).
+        starts: The first character of each part, ragged, shape (batch, parts).
+        ends: The character after its last, alike.
+
+    Returns:
+        Ragged strings, alike.
+    """
+    import tensorflow as tf
+
+    at = tf.gather(characters.row_starts(), starts.value_rowids())
+    places = tf.ragged.range(
+        at + tf.cast(starts.flat_values, tf.int64),
+        at + tf.cast(ends.flat_values, tf.int64),
+    )
+    parts = tf.gather(characters.flat_values, places)
+    return starts.with_flat_values(tf.strings.reduce_join(parts, axis=-1))
+
+
+def as_text(value: Any) -> str:
+    """Returns the text of a string of a SavedModel, which are bytes."""
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+
+
+def as_texts(values: Sequence[Any]) -> list[str]:
+    """Returns the texts of strings of a SavedModel."""
+    return [as_text(value) for value in values]
