@@ -1,4 +1,4 @@
-"""Exports answer in TensorFlow's C++ runtime, the one of TF Serving, as the run does."""
+"""Exports answer in TF Serving's C++ runtime as the run does."""
 
 from __future__ import annotations
 
