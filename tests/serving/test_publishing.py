@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -56,33 +56,46 @@ class Poller(threading.Thread):
                     self.incomplete += [(entry, one) for one in missing]
 
 
-def export(directory, count):
+@contextlib.contextmanager
+def exporting(directory, count):
     command = [sys.executable, "-c", EXPORT, str(directory), str(count)]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    assert process.stdout.readline() == "ready\n"
-    return process
+    ) as process:
+        try:
+            assert process.stdout.readline() == "ready\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def kill_one(directory, poller, first):
+    """Kills an export while it writes; tells whether it left something behind."""
+    with exporting(directory, 10_000) as process:
+        while process.poll() is None:
+            folders = [one for one in os.listdir(directory) if one[0] == "."]
+            if len(poller.seen) >= first and folders:
+                process.kill()
+                process.wait()
+                return any(one[0] == "." for one in os.listdir(directory))
+            time.sleep(0.002)
+    raise AssertionError("the exports ended by themselves")
 
 
 def watched(directory, first, rest):
     directory.mkdir()
     poller = Poller(directory)
     poller.start()
-    process = export(directory, 10_000)
-    killed = 0
-    while not killed:
-        folders = [one for one in directory.iterdir() if one.name.startswith(".tmp")]
-        if len(poller.seen) >= first and folders:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            killed = len([one for one in directory.iterdir() if one.name[0] == "."])
-            if not killed:  # it had just been renamed: the next one then
-                process = export(directory, 10_000)
-        time.sleep(0.002)
-    assert export(directory, rest).wait() == 0
-    poller.done.set()
-    poller.join()
+    try:
+        left = False
+        while not left:  # one that had just been renamed left nothing: another then
+            left = kill_one(directory, poller, first)
+        with exporting(directory, rest) as process:
+            assert process.wait() == 0
+    finally:
+        time.sleep(0.1)
+        poller.done.set()
+        poller.join()
     assert poller.incomplete == []
     assert len(poller.seen) >= first + rest
     assert poller.looks > 100
