@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tfft.version import __version__
 
 if TYPE_CHECKING:
-    from tfft import layers
+    from tfft import client, layers
     from tfft.adapters.bitfit import BitFit
     from tfft.adapters.bottleneck import Bottleneck
     from tfft.adapters.full import Full
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from tfft.tasks.text_classification import TextClassification
     from tfft.tasks.token_classification import TokenClassification
 
+_MODULES = ("client", "layers")
 _HOMES = {
     "BitFit": "tfft.adapters.bitfit",
     "Bottleneck": "tfft.adapters.bottleneck",
@@ -105,6 +106,7 @@ __all__ = [
     "TokenClassifier",
     "__version__",
     "apply",
+    "client",
     "estimate",
     "evaluate",
     "export_huggingface",
@@ -121,8 +123,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "layers":
-        return importlib.import_module("tfft.layers")
+    if name in _MODULES:
+        return importlib.import_module(f"tfft.{name}")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'tfft' has no attribute {name!r}")

@@ -16,7 +16,7 @@ from tfft.cli.parser import make_parser
 from tfft.recipes.config import FinetuneConfig
 
 NAMES = Path(__file__).parents[1] / "api.txt"
-HEAVY = {"tensorflow", "keras", "keras_hub", "sklearn", "pandas"}
+HEAVY = {"tensorflow", "keras", "keras_hub", "sklearn", "pandas", "grpc", "aiohttp"}
 
 
 def imported(*arguments):
@@ -47,7 +47,9 @@ def test_help_takes_less_than_half_a_second():
     assert min(seconds() for _ in range(3)) < 0.5
 
 
-@pytest.mark.parametrize("words", [["finetune", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "words", [["finetune", "--help"], ["serve", "--help"], ["--version"]]
+)
 def test_help_and_version_import_no_tensorflow(words):
     names, _ = imported("-m", "tfft", *words)
     assert "argparse" in names

@@ -15,6 +15,7 @@ from typing import Any
 from tfft.cli.launch import run_launch
 from tfft.cli.parser import parse
 from tfft.cli.quiet import import_tensorflow
+from tfft.cli.serve import ask_server, run_serve
 from tfft.core.environment import check_environment
 from tfft.core.errors import ConfigError, TfftError
 from tfft.core.signals import TerminationSignal
@@ -31,9 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0 when all went well, 2 for options that cannot be meant, 65
-        for unusable data, 66 for missing input, 71 for too little memory, 73 for a
-        run folder in use, 74 for a disk that refuses, 75 for a worker that is
-        gone, 76 for a loss that is no number, 130 and 143 for signals, 1 for a bug.
+        for unusable data, 66 for missing input, 69 for a server without an answer,
+        71 for too little memory, 73 for a run folder in use, 74 for a disk that
+        refuses, 75 for a worker that is gone, 76 for a loss that is no number, 130
+        and 143 for signals, 1 for a bug.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     # TensorFlow reads it once, when it is imported.
@@ -41,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = parse(argv)
         check_environment()
-        if not arguments.debug and arguments.command != "launch":
+        if not arguments.debug and _needs_tensorflow(arguments):
             import_tensorflow()
         return _COMMANDS[arguments.command](arguments)
     except TfftError as error:
@@ -57,6 +59,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         name = type(error).__name__
         text = f"bug: {name}: {error} · fix: please report it with --debug's output"
         return _fail(argv, text, 1)
+
+
+def _needs_tensorflow(arguments: Namespace) -> bool:
+    if arguments.command == "predict" and arguments.server:
+        return arguments.server.startswith("grpc:")
+    return arguments.command != "launch"
 
 
 def _fail(argv: Sequence[str], text: str, code: int) -> int:
@@ -115,6 +123,9 @@ def _evaluate(arguments: Namespace) -> int:
 
 
 def _predict(arguments: Namespace) -> int:
+    if arguments.server and arguments.run is not None:
+        # Without a run the first word is a text as well.
+        arguments.texts = [arguments.run, *arguments.texts]
     if bool(arguments.texts) == bool(arguments.file):
         raise ConfigError(
             "texts and --file are both given"
@@ -123,11 +134,10 @@ def _predict(arguments: Namespace) -> int:
             expected="texts, or --file with a data file",
             fix='say for example: tfft predict RUN "some text"',
         )
-    from tfft.recipes.load import load
-
-    run = load(arguments.run, arguments.model)
-    inputs = arguments.file or _grouped(arguments.texts, run.task.text)
-    answers = run.predict(inputs)
+    if arguments.server:
+        inputs, answers = ask_server(arguments.server, arguments.texts, arguments.file)
+    else:
+        inputs, answers = _ask_run(arguments)
     if arguments.json:
         for answer in answers:
             print(json.dumps(answer, ensure_ascii=False))
@@ -135,13 +145,28 @@ def _predict(arguments: Namespace) -> int:
     from tfft.evaluation.tables import ReportTable
 
     names = [key for key, value in answers[0].items() if not isinstance(value, dict)]
-    shown = [f"row {i + 1}" for i in range(len(answers))] if arguments.file else inputs
     rows = tuple(
         (_cell(given), *(_cell(answer[name]) for name in names))
-        for given, answer in zip(shown, answers, strict=True)
+        for given, answer in zip(inputs, answers, strict=True)
     )
     _show([ReportTable("predictions", ("input", *names), rows)])
     return 0
+
+
+def _ask_run(arguments: Namespace) -> tuple[list[Any], list[dict[str, Any]]]:
+    """Returns what was asked of a run, and its answers."""
+    from tfft.recipes.load import load
+
+    if arguments.run is None:
+        raise ConfigError(
+            "no run is given", fix='say for example: tfft predict RUN "some text"'
+        )
+    run = load(arguments.run, arguments.model)
+    inputs = arguments.file or _grouped(arguments.texts, run.task.text)
+    answers = run.predict(inputs)
+    if arguments.file:
+        return [f"row {i + 1}" for i in range(len(answers))], answers
+    return inputs, answers
 
 
 def _grouped(texts: Sequence[str], columns: Sequence[str]) -> list[Any]:
@@ -216,6 +241,7 @@ _COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "evaluate": _evaluate,
     "predict": _predict,
     "export": _export,
+    "serve": run_serve,
     "inspect": _inspect,
     "launch": run_launch,
 }

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tfft.cli.launch import add_launch, check_launch
+from tfft.cli.serve import add_serve_options
 from tfft.core import yaml
 from tfft.core.errors import ConfigError, nearest, one_of
 from tfft.recipes.config import FinetuneConfig
+from tfft.serving.server.config import ServeConfig
 from tfft.version import __version__
 
 _GROUPS = ("method", "task")
@@ -65,7 +67,7 @@ def make_parser() -> argparse.ArgumentParser:
     common.add_argument(
         "--debug", action="store_true", help="show the traceback of an error"
     )
-    rest = (_evaluate, _predict, _export, _inspect, add_launch)
+    rest = (_evaluate, _predict, _export, _serve, _inspect, add_launch)
     for add in (_finetune, _estimate, *rest):
         add(commands, common)
     return parser
@@ -135,9 +137,14 @@ def _predict(commands: Any, common: argparse.ArgumentParser) -> None:
     parser = commands.add_parser(
         "predict", parents=[common], help="answer for texts or for the rows of a file"
     )
-    parser.add_argument("run", help="the run folder")
+    parser.add_argument("run", nargs="?", help="the run folder; none with --server")
     parser.add_argument("texts", nargs="*", help="texts")
     parser.add_argument("--file", type=Path, help="a data file with the text columns")
+    parser.add_argument(
+        "--server",
+        metavar="URL",
+        help="ask a server: http://HOST:PORT/v1/models/NAME or grpc://HOST:PORT/NAME",
+    )
     _add_base_model(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON line each")
 
@@ -157,6 +164,17 @@ def _export(commands: Any, common: argparse.ArgumentParser) -> None:
         help="huggingface: as from_pretrained of transformers loads it",
     )
     _add_base_model(parser)
+
+
+def _serve(commands: Any, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "serve",
+        parents=[common],
+        allow_abbrev=False,
+        help="serve an export on this machine, for development and tests",
+        epilog="For production use TF Serving: the folder is the same.",
+    )
+    add_serve_options(parser, descriptions(ServeConfig))
 
 
 def _add_base_model(parser: argparse.ArgumentParser) -> None:

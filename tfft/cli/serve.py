@@ -1,0 +1,82 @@
+"""`tfft serve`, and asking a server in place of a run."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tfft.core.errors import ConfigError
+from tfft.serving.extra import serve_extra
+from tfft.serving.server.config import ServeConfig
+
+
+def add_serve_options(
+    parser: argparse.ArgumentParser, described: dict[str, str]
+) -> None:
+    """Adds the options of `tfft serve` to its parser.
+
+    Args:
+        parser: The command's parser.
+        described: Help text of each field of `ServeConfig`.
+    """
+    parser.add_argument("directory", help="the model's folder, with its versions")
+    for field in dataclasses.fields(ServeConfig):
+        if field.name != "directory":
+            parser.add_argument(
+                f"--{field.name}",
+                default=argparse.SUPPRESS,
+                metavar="VALUE",
+                help=described[field.name],
+            )
+
+
+def run_serve(arguments: argparse.Namespace) -> int:
+    """Serves until a signal comes, then returns 0."""
+    names = {field.name for field in dataclasses.fields(ServeConfig)}
+    options = {name: one for name, one in vars(arguments).items() if name in names}
+    config = ServeConfig(**{**options, "directory": Path(arguments.directory)})
+    with serve_extra():
+        from tfft.serving.server.run import serve
+    serve(config, lambda line: print(line, flush=True))
+    return 0
+
+
+def ask_server(
+    url: str, texts: Sequence[str], file: Path | None
+) -> tuple[list[Any], list[dict[str, Any]]]:
+    """Returns what was asked of a server, and its answers.
+
+    Args:
+        url: The model's address.
+        texts: Texts for the only input.
+        file: A data file with a column for each input.
+
+    Raises:
+        ConfigError: For texts where the model has several inputs.
+    """
+    from tfft.serving.client.connect import connect
+
+    with connect(url) as client:
+        names = list(client.signature("serving_default").inputs)
+        if file is None and len(names) > 1:
+            raise ConfigError(
+                f"the model takes {' and '.join(names)}",
+                where=url,
+                expected="--file with these columns",
+            )
+        rows = _rows(file, names) if file else list(texts)
+        answers = client.predict(rows)
+    given = [f"row {i + 1}" for i in range(len(rows))] if file else rows
+    only = [one if isinstance(one, dict) else {"output": one} for one in answers]
+    return given, only
+
+
+def _rows(file: Path, names: Sequence[str]) -> list[dict[str, Any]]:
+    from tfft.data import sources
+
+    table = sources.read(file, option="--file")["train"]
+    columns = [table.column(name) for name in names]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]

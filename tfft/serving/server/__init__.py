@@ -1,0 +1,1 @@
+"""A small local server of SavedModels that speaks TF Serving's two protocols."""

@@ -1,0 +1,62 @@
+"""TensorProto to arrays and back, with a look at the size before it is believed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfft.serving.server.refusals import InvalidRequestError, TooLargeError
+from tfft.serving.server.signatures import Arrays, Signature
+
+# A TensorProto of one value may claim any shape, and is filled up with that value.
+_MAX_ELEMENTS = 2**24
+
+
+def arrays_of(protos: Mapping[str, Any], signature: Signature) -> Arrays:
+    """Returns the arrays of a request's tensors.
+
+    Args:
+        protos: TensorProto by input name.
+        signature: Whose inputs they are.
+
+    Raises:
+        InvalidRequestError: For names that the signature does not have, and for tensors
+            that contradict themselves.
+        TooLargeError: For a shape of more elements than anyone means.
+    """
+    signature.check_names(protos)
+    return {name: _array(name, proto) for name, proto in protos.items()}
+
+
+def _array(name: str, proto: Any) -> np.ndarray:
+    sizes = [dimension.size for dimension in proto.tensor_shape.dim]
+    if proto.tensor_shape.unknown_rank or any(size < 0 for size in sizes):
+        raise InvalidRequestError(
+            f"input {name!r} is of shape {sizes or 'unknown'}", expected="whole sizes"
+        )
+    if math.prod(sizes) > _MAX_ELEMENTS:
+        raise TooLargeError(
+            f"input {name!r} has {math.prod(sizes)} elements",
+            expected=f"at most {_MAX_ELEMENTS}",
+        )
+    try:
+        array = tf.make_ndarray(proto)
+    except (TypeError, ValueError) as error:
+        raise InvalidRequestError(
+            f"input {name!r} is no tensor: {error}",
+            expected="a type, a shape and as many values",
+        ) from error
+    if array.shape != tuple(sizes):
+        raise InvalidRequestError(
+            f"input {name!r} has {array.size} values", expected=f"shape {sizes}"
+        )
+    return array
+
+
+def proto_of(array: np.ndarray) -> Any:
+    """Returns an array as a TensorProto."""
+    return tf.make_tensor_proto(array, tf.as_dtype(array.dtype))

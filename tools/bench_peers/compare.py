@@ -1,0 +1,104 @@
+"""Medians and ratios, and whether the peers did the same work."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Run = Mapping[str, Any]
+
+
+class UnequalWorkError(Exception):
+    """Peers whose figures must not be compared, for they did not do the same."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Something measured.
+
+    Attributes:
+        key: Its name in a run's `figures`.
+        title: What the table calls it, with the unit.
+        higher_is_better: Its direction.
+    """
+
+    key: str
+    title: str
+    higher_is_better: bool = False
+
+    def ratio(self, ours: float, theirs: float) -> float:
+        """Returns how many times better ours is.
+
+        >>> Figure("seconds", "s").ratio(2.0, 6.0)
+        3.0
+        >>> Figure("tokens", "tokens/s", higher_is_better=True).ratio(2.0, 6.0)
+        0.3333333333333333
+        """
+        return ours / theirs if self.higher_is_better else theirs / ours
+
+
+@dataclass(frozen=True)
+class Alike:
+    """What must be the same for all peers.
+
+    Attributes:
+        work: By name in a run's `work`, the largest relative difference; 0 for
+            equality, also of words.
+        quality: The same by name in `quality`.
+    """
+
+    work: Mapping[str, float] = field(default_factory=dict)
+    quality: Mapping[str, float] = field(default_factory=dict)
+
+    def check(self, runs: Mapping[str, Sequence[Run]]) -> None:
+        """Refuses runs that did not do the same work.
+
+        Args:
+            runs: The runs of each peer.
+
+        Raises:
+            UnequalWorkError: Naming what differs, and by how much it may.
+        """
+        faults = []
+        for part, limits in (("work", self.work), ("quality", self.quality)):
+            for name, limit in limits.items():
+                values = {peer: _value(of, part, name) for peer, of in runs.items()}
+                if not _alike(list(values.values()), limit):
+                    told = ", ".join(
+                        f"{peer} {_said(one)}" for peer, one in values.items()
+                    )
+                    faults.append(f"{name}: {told} (may differ by {limit:.0%})")
+        if faults:
+            raise UnequalWorkError("; ".join(faults))
+
+
+def median(runs: Sequence[Run], part: str, name: str) -> float:
+    """Returns the median of a number of some runs.
+
+    >>> median([{"figures": {"s": n}} for n in (1, 9, 2)], "figures", "s")
+    2
+    """
+    return statistics.median(run[part][name] for run in runs)
+
+
+def _value(runs: Sequence[Run], part: str, name: str) -> Any:
+    values = [run[part].get(name) for run in runs]
+    if any(isinstance(one, str) or one is None for one in values):
+        return values[0] if len(set(values)) == 1 else "/".join(map(str, values))
+    return median(runs, part, name)
+
+
+def _said(value: Any) -> str:
+    return f"{value:.7g}" if isinstance(value, float) else str(value)
+
+
+def _alike(values: Sequence[Any], limit: float) -> bool:
+    if any(isinstance(one, str) or one is None for one in values):
+        return None not in values and len(set(values)) == 1
+    if not all(map(math.isfinite, values)):
+        return False
+    largest = max(map(abs, values))
+    return max(values) - min(values) <= limit * largest

@@ -1,0 +1,49 @@
+"""Labels of raw texts from tfft's SavedModel, or from a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bench_peers.peer import chunks, parser
+from bench_peers.predicting import BATCH, Answer, measure
+
+
+def main() -> None:
+    """Measures one of the two ways."""
+    added = parser()
+    added.add_argument("--through", choices=("saved_model", "run"), required=True)
+    given = added.parse_args()
+    folder = given.assets / "classifier"
+    make = _saved_model if given.through == "saved_model" else _run
+    settings = {"through": given.through}
+    measure(given, make(folder), settings)
+
+
+def _saved_model(folder: Path) -> Callable[[Sequence[str]], list[Answer]]:
+    import tensorflow as tf
+    import tensorflow_text  # noqa: F401 (registers the tokenizer's operations)
+
+    loaded = tf.saved_model.load(str(folder / "served" / "1"))
+
+    def answer(texts: Sequence[str]) -> list[Answer]:
+        ask = loaded.signatures["serving_default"]
+        found: list[Answer] = []
+        for batch in chunks(texts, BATCH):
+            outputs = ask(text=tf.constant(batch))
+            labels = (label.decode() for label in outputs["label"].numpy())
+            found += zip(labels, outputs["score"].numpy().tolist(), strict=True)
+        return found
+
+    return answer
+
+
+def _run(folder: Path) -> Callable[[Sequence[str]], list[Answer]]:
+    import tfft
+
+    run = tfft.load(folder / "run")
+    return lambda texts: [(one["label"], one["score"]) for one in run.predict(texts)]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,6 @@
+"""How soon tfft is there."""
+
+from bench_peers.starting import measure
+
+if __name__ == "__main__":
+    measure("tfft", "tfft", ["-m", "tfft", "--help"])

@@ -1,0 +1,10 @@
+"""How soon transformers, PEFT and TRL are there."""
+
+from bench_peers.starting import measure
+
+if __name__ == "__main__":
+    measure(
+        "torch",
+        "torch, transformers, peft, trl",
+        ["-c", "from trl.cli import main; main()", "--help"],
+    )
