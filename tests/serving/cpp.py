@@ -18,7 +18,7 @@ SCRIPT = Path(__file__).with_name("cpp_runtime.py")
 
 def library():
     """Returns the path of the C++ runtime that the TensorFlow package brings."""
-    [folder] = importlib.util.find_spec("tensorflow").submodule_search_locations
+    folder = importlib.util.find_spec("tensorflow").submodule_search_locations[0]
     return Path(folder, "libtensorflow_cc.so.2")
 
 

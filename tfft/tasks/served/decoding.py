@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tfft.models.wiring.attention import attention
+from tfft.models.attention import attend
 from tfft.models.wiring.dropout import Dropouts
 from tfft.models.wiring.wiring import Wiring
 
@@ -139,7 +139,7 @@ class _Attend:
             for kept, new in zip(self.cache, (key, value), strict=True)
         )
         keys, values = (tf.transpose(kept, (1, 0, 2, 3)) for kept in self.cache)
-        return attention(query, keys, values, self.mask)
+        return attend(query, keys, values, self.mask)
 
 
 def _to_the_right(prompts: tf.RaggedTensor, filler: int) -> tf.Tensor:

@@ -1,0 +1,91 @@
+"""Exports answer in TF Serving's C++ runtime as the run does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tfft
+from tests.language import make_decoder, make_tokenizer
+from tests.recipes.test_causal_lm import train
+from tests.recipes.test_tasks import CASES
+from tests.serving.cpp import ask_cpp, needs_runtime
+from tfft.serving import verification
+from tfft.tasks.task import TASKS
+
+__all__ = ["make_decoder", "make_tokenizer", "train"]
+pytestmark = needs_runtime
+TEXTS = ["good bad 1", "", "Crème 中文 ไทย 🙂", "don't  stop\n", "good " * 200]
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Has exports proved by the C++ runtime; what it was asked and answered."""
+    seen = []
+
+    def ask(folder, questions):
+        answers = ask_cpp(folder, questions)
+        seen.extend(zip(questions, answers, strict=True))
+        return verification.Reply(answers, [])
+
+    monkeypatch.setattr(verification, "ask_outside", ask)
+    return seen
+
+
+@pytest.fixture
+def make_run(tune, train):
+    def make(name):
+        if name == "causal_lm":
+            return train(epochs=12, learning_rate=2e-2)
+        return tune(task=name, data=CASES[name][0], learning_rate=1e-2)
+
+    return make
+
+
+def assert_same(found, expected):
+    """Numbers within 1e-5, everything else equal."""
+    if isinstance(expected, dict):
+        assert list(found) == list(expected)
+        found, expected = list(found.values()), list(expected.values())
+    if isinstance(expected, list):
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected, strict=True):
+            assert_same(one, other)
+    elif isinstance(expected, float):
+        assert found == pytest.approx(expected, abs=1e-5)
+    else:
+        assert found == expected
+
+
+@pytest.mark.parametrize("name", TASKS.names())
+def test_an_export_of_each_task_is_proved_in_cpp(name, make_run, asked, tmp_path):
+    run, generates = make_run(name), name == "causal_lm"
+    run.export(tmp_path / "served")  # raises when ids or answers are not the run's
+    main = "generate" if generates else "serving_default"
+    assert {question["signature"] for question, _ in asked} == {"tokenize", main}
+    question, found = next(pair for pair in asked if pair[0]["signature"] == main)
+    arrays = {output: np.array(value) for output, value in found.items()}
+    answers = run.task.read_served(arrays, run.labels)
+    if generates:
+        prompts = question["inputs"]["prompt"]
+        [most] = set(question["inputs"]["max_new_tokens"])
+        expected = run.generate(prompts, max_new_tokens=most)
+        assert [one["completion"] for one in answers] == [one.text for one in expected]
+    else:
+        rows = list(zip(*question["inputs"].values(), strict=True))
+        expected = run.predict([row if len(row) > 1 else row[0] for row in rows])
+        assert_same(answers, expected)
+
+
+def test_several_adapters_in_one_model(tune, tmp_path):
+    runs = {
+        name: tune(method="lora", seed=seed, learning_rate=3e-2)
+        for seed, name in enumerate(("one", "two"))
+    }
+    version = tfft.export_many(runs, tmp_path / "served")
+    inputs = {"text": TEXTS * 2, "adapter": ["one"] * 5 + ["two"] * 5}
+    [found] = ask_cpp(version, [{"signature": "serving_default", "inputs": inputs}])
+    expected = [one for run in runs.values() for one in run.predict(TEXTS)]
+    assert found["label"] == [one["label"] for one in expected]
+    right = [list(one["probabilities"].values()) for one in expected]
+    np.testing.assert_allclose(found["probabilities"], right, rtol=0, atol=1e-5)
