@@ -193,7 +193,7 @@ def test_other_methods_and_inputs_are_searched_too(options, tmp_path):
         ({"space": {"method": [{"name": "lora"}]}}, "options of a method as entries"),
         ({"search": "bayes"}, 'did you mean "bayesian"'),
         ({"search": {"name": "random", "betta": 1}}, "unknown option betta"),
-        ({"search": object()}, "an oracle or tuner of KerasTuner"),
+        ({"search": 7}, "an oracle or tuner of KerasTuner"),
         ({"search": "hyperband"}, "hyperband with max_trials"),
         ({"max_trials": 0}, "1 or more"),
         ({"worker_timeout": 1}, "10 seconds or more"),
