@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from tfft.cli.launch import add_launch, check_launch
 from tfft.cli.series import SERIES, add_series
 from tfft.cli.serve import add_serve_options
+from tfft.cli.using import add_evaluate, add_export, add_inspect, add_predict
 from tfft.core import yaml
 from tfft.core.config import field_types
 from tfft.core.errors import ConfigError, nearest, one_of
@@ -75,8 +76,9 @@ def make_parser() -> argparse.ArgumentParser:
     common.add_argument(
         "--debug", action="store_true", help="show the traceback of an error"
     )
-    rest = (_evaluate, _predict, _export, _serve, _inspect, add_launch)
-    for add in (_finetune, _estimate, _tune, *rest):
+    trainings = (_finetune, _estimate, _tune)
+    others = (add_evaluate, add_predict, add_export, _serve, add_inspect, add_launch)
+    for add in (*trainings, *others):
         add(commands, common)
     add_series(commands, common, _add_options, _DOTTED)
     return parser
@@ -137,56 +139,6 @@ def _add_options(parser: argparse.ArgumentParser, *configs: type) -> None:
             )
 
 
-def _evaluate(commands: Any, common: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser(
-        "evaluate", parents=[common], help="score a run on labelled data"
-    )
-    parser.add_argument("run", help="the run folder")
-    parser.add_argument("data", help="labelled data; of several splits, the test split")
-    parser.add_argument("--on_bad_rows", choices=("error", "skip"), default="error")
-    parser.add_argument(
-        "--slice_by", default="", help="columns whose values are scored one by one"
-    )
-    parser.add_argument(
-        "--report_dir", type=Path, help="also write report.json, .md and .html there"
-    )
-    _add_base_model(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON")
-
-
-def _predict(commands: Any, common: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser(
-        "predict", parents=[common], help="answer for texts or for the rows of a file"
-    )
-    parser.add_argument("run", nargs="?", help="the run folder; none with --server")
-    parser.add_argument("texts", nargs="*", help="texts")
-    parser.add_argument("--file", type=Path, help="a data file with the text columns")
-    parser.add_argument(
-        "--server",
-        metavar="URL",
-        help="ask a server: http://HOST:PORT/v1/models/NAME or grpc://HOST:PORT/NAME",
-    )
-    _add_base_model(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON line each")
-
-
-def _export(commands: Any, common: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser(
-        "export", parents=[common], help="write a SavedModel that answers from raw text"
-    )
-    parser.add_argument("run", help="the run folder")
-    parser.add_argument(
-        "directory", help="the model's folder for TF Serving, or a new folder"
-    )
-    parser.add_argument(
-        "--format",
-        choices=("saved_model", "huggingface"),
-        default="saved_model",
-        help="huggingface: as from_pretrained of transformers loads it",
-    )
-    _add_base_model(parser)
-
-
 def _serve(commands: Any, common: argparse.ArgumentParser) -> None:
     parser = commands.add_parser(
         "serve",
@@ -196,27 +148,6 @@ def _serve(commands: Any, common: argparse.ArgumentParser) -> None:
         epilog="For production use TF Serving: the folder is the same.",
     )
     add_serve_options(parser, descriptions(ServeConfig))
-
-
-def _add_base_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", help="where the base model is now, if it has moved")
-
-
-def _inspect(commands: Any, common: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser(
-        "inspect",
-        parents=[common],
-        allow_abbrev=False,
-        help="look at data, a run folder or a model",
-        epilog="Options of a task follow a dot: --task.text body.",
-    )
-    parser.add_argument("path", nargs="?", help="data, or a run folder")
-    parser.add_argument(
-        "--task", default="text_classification", help="name of the task"
-    )
-    parser.add_argument(
-        "--model", help="a model to look at, or to cut the data's tokens"
-    )
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
