@@ -85,7 +85,8 @@ class ByteLevelTokenizer(GraphTokenizer):
         ids = rules["model"]["vocab"]
         self._split = Splitter(rules)
         self._merge = BytePairs(ids, [tuple(pair) for pair in rules["model"]["merges"]])
-        self._byte_ids = tf.constant([ids[letter] for letter in _LETTERS])
+        self._byte_ids = tf.constant([ids.get(letter, -1) for letter in _LETTERS])
+        self._lacks_bytes = any(letter not in ids for letter in _LETTERS)
         self._sizes = tf.constant(_by_id(ids, lambda token: len(bytes_of(token))))
         self._trims = _trims(rules, ids)
         whole = _whole_words(tokenizer, ids)
@@ -104,9 +105,12 @@ class ByteLevelTokenizer(GraphTokenizer):
         split = self._split(texts)
         ids = self._ids(split.words)
         sizes = tf.gather(self._sizes, ids.flat_values)
-        ends = tf.cumsum(sizes)
-        first = tf.gather(split.character_of_byte, ends - sizes)
-        last = tf.gather(split.character_of_byte, ends - 1) + 1
+        ends, characters = tf.cumsum(sizes), split.character_of_byte
+        if self._lacks_bytes:
+            known = self._byte_ids_of(split.words.flat_values).flat_values >= 0
+            characters = tf.boolean_mask(characters, known)
+        first = tf.gather(characters, ends - sizes)
+        last = tf.gather(characters, ends - 1) + 1
         first, last = self._trimmed(ids, first, last)
         return Pieces(ids, ids.with_flat_values(first), ids.with_flat_values(last))
 
@@ -129,7 +133,12 @@ class ByteLevelTokenizer(GraphTokenizer):
         return tf.gather(pieces, place)
 
     def _bytes(self, words: tf.Tensor) -> tf.RaggedTensor:
-        """Returns the ids of the bytes of words."""
+        """Returns the ids of the bytes of words, without bytes that have none."""
+        ids = self._byte_ids_of(words)
+        return tf.ragged.boolean_mask(ids, ids >= 0) if self._lacks_bytes else ids
+
+    def _byte_ids_of(self, words: tf.Tensor) -> tf.RaggedTensor:
+        """Returns the ids of the bytes of words, -1 for bytes that have none."""
         single = tf.strings.bytes_split(words)
         codes = tf.reshape(tf.io.decode_raw(single.flat_values, tf.uint8), [-1])
         return single.with_flat_values(
@@ -172,9 +181,6 @@ def _check(rules: Mapping[str, Any]) -> None:
             _refuse(f"{name} {model[name]!r}", repr(plain))
     if rules["normalizer"] is not None:
         _refuse(f"the normalizer {rules['normalizer']}", "none")
-    missing = [byte for byte, it in enumerate(_LETTERS) if it not in model["vocab"]]
-    if missing:
-        _refuse(f"no token for the byte {missing[0]}", "one for each byte")
 
 
 def _refuse(what: str, expected: str) -> None:
