@@ -101,16 +101,20 @@ class ByteLevelTokenizer(GraphTokenizer):
         return self._ids(self._split(texts).words)
 
     def pieces(self, texts: tf.Tensor) -> Pieces:
-        """Returns the tokens of a column of texts with their places in the texts."""
+        """Returns the tokens of a column of texts with their places in the texts.
+
+        Raises:
+            DataError: When bytes have no token: where `tokenizers` sees what follows
+                one that it dropped is not where it stands.
+        """
+        if self._lacks_bytes:
+            _refuse("bytes that no token spells", "one for each, to tell places")
         split = self._split(texts)
         ids = self._ids(split.words)
         sizes = tf.gather(self._sizes, ids.flat_values)
-        ends, characters = tf.cumsum(sizes), split.character_of_byte
-        if self._lacks_bytes:
-            known = self._byte_ids_of(split.words.flat_values).flat_values >= 0
-            characters = tf.boolean_mask(characters, known)
-        first = tf.gather(characters, ends - sizes)
-        last = tf.gather(characters, ends - 1) + 1
+        ends = tf.cumsum(sizes)
+        first = tf.gather(split.character_of_byte, ends - sizes)
+        last = tf.gather(split.character_of_byte, ends - 1) + 1
         first, last = self._trimmed(ids, first, last)
         return Pieces(ids, ids.with_flat_values(first), ids.with_flat_values(last))
 
@@ -134,16 +138,12 @@ class ByteLevelTokenizer(GraphTokenizer):
 
     def _bytes(self, words: tf.Tensor) -> tf.RaggedTensor:
         """Returns the ids of the bytes of words, without bytes that have none."""
-        ids = self._byte_ids_of(words)
-        return tf.ragged.boolean_mask(ids, ids >= 0) if self._lacks_bytes else ids
-
-    def _byte_ids_of(self, words: tf.Tensor) -> tf.RaggedTensor:
-        """Returns the ids of the bytes of words, -1 for bytes that have none."""
         single = tf.strings.bytes_split(words)
         codes = tf.reshape(tf.io.decode_raw(single.flat_values, tf.uint8), [-1])
-        return single.with_flat_values(
+        ids = single.with_flat_values(
             tf.gather(self._byte_ids, tf.cast(codes, tf.int32))
         )
+        return tf.ragged.boolean_mask(ids, ids >= 0) if self._lacks_bytes else ids
 
     def _trimmed(
         self, ids: tf.RaggedTensor, first: tf.Tensor, last: tf.Tensor
