@@ -85,7 +85,8 @@ class ByteLevelTokenizer(GraphTokenizer):
         ids = rules["model"]["vocab"]
         self._split = Splitter(rules)
         self._merge = BytePairs(ids, [tuple(pair) for pair in rules["model"]["merges"]])
-        self._byte_ids = tf.constant([ids[letter] for letter in _LETTERS])
+        self._byte_ids = tf.constant([ids.get(letter, -1) for letter in _LETTERS])
+        self._lacks_bytes = any(letter not in ids for letter in _LETTERS)
         self._sizes = tf.constant(_by_id(ids, lambda token: len(bytes_of(token))))
         self._trims = _trims(rules, ids)
         whole = _whole_words(tokenizer, ids)
@@ -100,7 +101,14 @@ class ByteLevelTokenizer(GraphTokenizer):
         return self._ids(self._split(texts).words)
 
     def pieces(self, texts: tf.Tensor) -> Pieces:
-        """Returns the tokens of a column of texts with their places in the texts."""
+        """Returns the tokens of a column of texts with their places in the texts.
+
+        Raises:
+            DataError: When bytes have no token: where `tokenizers` sees what follows
+                one that it dropped is not where it stands.
+        """
+        if self._lacks_bytes:
+            _refuse("bytes that no token spells", "one for each, to tell places")
         split = self._split(texts)
         ids = self._ids(split.words)
         sizes = tf.gather(self._sizes, ids.flat_values)
@@ -129,12 +137,13 @@ class ByteLevelTokenizer(GraphTokenizer):
         return tf.gather(pieces, place)
 
     def _bytes(self, words: tf.Tensor) -> tf.RaggedTensor:
-        """Returns the ids of the bytes of words."""
+        """Returns the ids of the bytes of words, without bytes that have none."""
         single = tf.strings.bytes_split(words)
         codes = tf.reshape(tf.io.decode_raw(single.flat_values, tf.uint8), [-1])
-        return single.with_flat_values(
+        ids = single.with_flat_values(
             tf.gather(self._byte_ids, tf.cast(codes, tf.int32))
         )
+        return tf.ragged.boolean_mask(ids, ids >= 0) if self._lacks_bytes else ids
 
     def _trimmed(
         self, ids: tf.RaggedTensor, first: tf.Tensor, last: tf.Tensor
@@ -172,9 +181,6 @@ def _check(rules: Mapping[str, Any]) -> None:
             _refuse(f"{name} {model[name]!r}", repr(plain))
     if rules["normalizer"] is not None:
         _refuse(f"the normalizer {rules['normalizer']}", "none")
-    missing = [byte for byte, it in enumerate(_LETTERS) if it not in model["vocab"]]
-    if missing:
-        _refuse(f"no token for the byte {missing[0]}", "one for each byte")
 
 
 def _refuse(what: str, expected: str) -> None:
