@@ -157,6 +157,7 @@ def test_an_objective_that_is_not_reported_is_told_at_once(options, tmp_path):
         tfft.tune(output_dir=tmp_path / "f", objective="acuracy", **options)
 
 
+@pytest.mark.slow
 def test_objective_and_direction_decide_what_is_best(options, tmp_path):
     one = {**options, "max_trials": 2, "epochs": 1}
     found = tfft.tune(output_dir=tmp_path / "g", objective="accuracy", **one)
@@ -166,6 +167,7 @@ def test_objective_and_direction_decide_what_is_best(options, tmp_path):
     assert worst.best.score == max(one.score for one in worst.trials)
 
 
+@pytest.mark.slow
 def test_other_methods_and_inputs_are_searched_too(options, tmp_path):
     space = {
         "method": ["lora", "bitfit"],
