@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tfft.models.pretrained import load_pretrained
     from tfft.models.tokenizer_files import read_tokenizer
     from tfft.recipes.apply import apply, load_adapter
+    from tfft.recipes.cross_validate import cross_validate
+    from tfft.recipes.ensemble import ensemble
     from tfft.recipes.estimate import Estimate, estimate
     from tfft.recipes.evaluate import evaluate
     from tfft.recipes.export_many import export_many
@@ -31,8 +33,14 @@ if TYPE_CHECKING:
     from tfft.recipes.generate import generate
     from tfft.recipes.huggingface import export_huggingface
     from tfft.recipes.inspect import inspect_data
+    from tfft.recipes.learning_curve import learning_curve
     from tfft.recipes.load import load
+    from tfft.recipes.recommend import recommend
+    from tfft.recipes.repeat import repeat
+    from tfft.recipes.rules import Recommendation
     from tfft.recipes.run import Run
+    from tfft.recipes.search_result import Search
+    from tfft.recipes.tune import tune
     from tfft.tasks.causal_lm import CausalLanguageModelling
     from tfft.tasks.multi_label import MultiLabel
     from tfft.tasks.networks.causal_lm import CausalLM
@@ -42,6 +50,7 @@ if TYPE_CHECKING:
     from tfft.tasks.regression import Regression
     from tfft.tasks.text_classification import TextClassification
     from tfft.tasks.token_classification import TokenClassification
+    from tfft.tuning.distributions import choice, int_range, log_uniform, uniform
 
 _MODULES = ("client", "layers")
 _HOMES = {
@@ -59,8 +68,10 @@ _HOMES = {
     "Prompt": "tfft.adapters.prompt",
     "MultiLabel": "tfft.tasks.multi_label",
     "QuestionAnswering": "tfft.tasks.question_answering",
+    "Recommendation": "tfft.recipes.rules",
     "Regression": "tfft.tasks.regression",
     "Run": "tfft.recipes.run",
+    "Search": "tfft.recipes.search_result",
     "Sparse": "tfft.adapters.sparse",
     "TextClassification": "tfft.tasks.text_classification",
     "TextClassifier": "tfft.tasks.networks.text_classifier",
@@ -68,6 +79,9 @@ _HOMES = {
     "TokenClassification": "tfft.tasks.token_classification",
     "TokenClassifier": "tfft.tasks.networks.token_classifier",
     "apply": "tfft.recipes.apply",
+    "choice": "tfft.tuning.distributions",
+    "cross_validate": "tfft.recipes.cross_validate",
+    "ensemble": "tfft.recipes.ensemble",
     "estimate": "tfft.recipes.estimate",
     "evaluate": "tfft.recipes.evaluate",
     "export_huggingface": "tfft.recipes.huggingface",
@@ -75,10 +89,17 @@ _HOMES = {
     "finetune": "tfft.recipes.finetune",
     "generate": "tfft.recipes.generate",
     "inspect_data": "tfft.recipes.inspect",
+    "int_range": "tfft.tuning.distributions",
+    "learning_curve": "tfft.recipes.learning_curve",
     "load": "tfft.recipes.load",
     "load_adapter": "tfft.recipes.apply",
     "load_pretrained": "tfft.models.pretrained",
+    "log_uniform": "tfft.tuning.distributions",
     "read_tokenizer": "tfft.models.tokenizer_files",
+    "recommend": "tfft.recipes.recommend",
+    "repeat": "tfft.recipes.repeat",
+    "tune": "tfft.recipes.tune",
+    "uniform": "tfft.tuning.distributions",
 }
 
 __all__ = [
@@ -96,8 +117,10 @@ __all__ = [
     "Prefix",
     "Prompt",
     "QuestionAnswering",
+    "Recommendation",
     "Regression",
     "Run",
+    "Search",
     "Sparse",
     "TextClassification",
     "TextClassifier",
@@ -106,7 +129,10 @@ __all__ = [
     "TokenClassifier",
     "__version__",
     "apply",
+    "choice",
     "client",
+    "cross_validate",
+    "ensemble",
     "estimate",
     "evaluate",
     "export_huggingface",
@@ -114,11 +140,18 @@ __all__ = [
     "finetune",
     "generate",
     "inspect_data",
+    "int_range",
     "layers",
+    "learning_curve",
     "load",
     "load_adapter",
     "load_pretrained",
+    "log_uniform",
     "read_tokenizer",
+    "recommend",
+    "repeat",
+    "tune",
+    "uniform",
 ]
 
 

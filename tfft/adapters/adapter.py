@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -181,10 +181,19 @@ class Adapter:
             variable.trainable = True
         return self.backbone
 
-    def take_out(self) -> None:
-        """Puts the backbone's own layers where the method's stand."""
-        for one in reversed(self.injected):
-            one.layer.leave(self.backbone)
+    def take_out(self) -> Callable[[], None]:
+        """Puts the backbone's own layers where the method's stand.
+
+        Returns:
+            A function that puts the method's layers in again, with their values.
+        """
+        undo = [one.layer.leave(self.backbone) for one in reversed(self.injected)]
+
+        def put_back() -> None:
+            for enter in reversed(undo):
+                enter()
+
+        return put_back
 
     @contextlib.contextmanager
     def folded(self) -> Iterator[None]:

@@ -56,9 +56,10 @@ def take_out(backbone: Any, wrapper: Any) -> Spot:
 
 
 def add_child(parent: Any, attribute: str, child: Any) -> None:
-    """Gives a built layer one more layer, built here, so that its weights count."""
+    """Gives a built layer one more layer, built by now, so that its weights count."""
     child._parent_path = parent.path
-    child.build(None)
+    if not child.built:
+        child.build(None)
     with _unlocked(parent):
         setattr(parent, attribute, child)
 

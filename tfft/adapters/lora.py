@@ -108,6 +108,11 @@ class LoRA(Method):
         fits = 0 < self.learning_rate_ratio <= 1e4
         require(fits, self, "learning_rate_ratio", "above 0 and up to 10000")
 
+    @property
+    def averaging(self) -> Literal["updates"] | None:
+        """`updates`: the mean of A and that of B multiply to something else."""
+        return None if self.use_dora else "updates"
+
     def places(self, architecture: Architecture, num_layers: int) -> list[Place]:
         """Returns the places that the target patterns mean.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from tfft.adapters.adapter import Adapter
 from tfft.adapters.combine import Factors
@@ -26,6 +26,8 @@ class Method(abc.ABC):
         mergeable: Whether the backbone's own weights can do what it does.
         reversible: Whether the backbone can be had back without it; a method that
             trains most of the backbone keeps no second copy of it.
+        averaging: What the mean of several trainings is the mean of: the trained
+            `weights`, or the `updates` that they stand for. None when there is none.
     """
 
     name: ClassVar[str]
@@ -33,6 +35,7 @@ class Method(abc.ABC):
     identity_at_start: ClassVar[bool] = True
     mergeable: ClassVar[bool] = True
     reversible: ClassVar[bool] = True
+    averaging: Literal["weights", "updates"] | None = "weights"
 
     def apply(self, backbone: Any, architecture: Architecture, seed: int) -> Adapter:
         """Sets which variables of the backbone train, and adds its own.

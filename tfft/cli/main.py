@@ -15,6 +15,7 @@ from typing import Any
 from tfft.cli.launch import run_launch
 from tfft.cli.parser import parse
 from tfft.cli.quiet import import_tensorflow
+from tfft.cli.series import SERIES, run_ensemble, run_series
 from tfft.cli.serve import ask_server, run_serve
 from tfft.core.environment import check_environment
 from tfft.core.errors import ConfigError, TfftError
@@ -82,12 +83,25 @@ def _finetune(arguments: Namespace) -> int:
     return 0
 
 
+def _series(arguments: Namespace) -> int:
+    _expect(arguments, "model", "data", "output_dir")
+    return run_series(arguments)
+
+
 def _estimate(arguments: Namespace) -> int:
     from tfft.recipes.estimate import estimate
 
     _expect(arguments, "model", "data")
     found = estimate(**arguments.options)
     print(json.dumps(dataclasses.asdict(found)) if arguments.json else found)
+    return 0
+
+
+def _tune(arguments: Namespace) -> int:
+    from tfft.recipes.tune import tune
+
+    _expect(arguments, "model", "data", "output_dir", "space")
+    tune(**arguments.options)
     return 0
 
 
@@ -238,10 +252,13 @@ def _show(tables: Sequence[Any]) -> None:
 _COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "finetune": _finetune,
     "estimate": _estimate,
+    "tune": _tune,
     "evaluate": _evaluate,
     "predict": _predict,
     "export": _export,
     "serve": run_serve,
     "inspect": _inspect,
     "launch": run_launch,
+    **dict.fromkeys(SERIES, _series),
+    "ensemble": run_ensemble,
 }

@@ -11,17 +11,26 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tfft.cli.launch import add_launch, check_launch
+from tfft.cli.series import SERIES, add_series
 from tfft.cli.serve import add_serve_options
+from tfft.cli.using import add_evaluate, add_export, add_inspect, add_predict
 from tfft.core import yaml
+from tfft.core.config import field_types
 from tfft.core.errors import ConfigError, nearest, one_of
 from tfft.recipes.config import FinetuneConfig
+from tfft.recipes.tune_config import TuneConfig
 from tfft.serving.server.config import ServeConfig
 from tfft.version import __version__
 
-_GROUPS = ("method", "task")
-_PYTHON_ONLY = ("tokenizer", "callbacks")
+_GROUPS = ("method", "task", "space")
+_PYTHON_ONLY = ("tokenizer", "callbacks", "space")
 _FLAGS = ("overwrite", "resume")
-_TRAININGS = ("finetune", "estimate")
+_TRAININGS = {
+    "finetune": (FinetuneConfig,),
+    "estimate": (FinetuneConfig,),
+    "tune": (TuneConfig, FinetuneConfig),
+    **{name: (one[0], FinetuneConfig) for name, one in SERIES.items()},
+}
 _DOTTED = (
     "Options of a method or a task follow a dot: --method.rank 4 --task.text body."
 )
@@ -67,9 +76,11 @@ def make_parser() -> argparse.ArgumentParser:
     common.add_argument(
         "--debug", action="store_true", help="show the traceback of an error"
     )
-    rest = (_evaluate, _predict, _export, _serve, _inspect, add_launch)
-    for add in (_finetune, _estimate, *rest):
+    trainings = (_finetune, _estimate, _tune)
+    others = (add_evaluate, add_predict, add_export, _serve, add_inspect, add_launch)
+    for add in (*trainings, *others):
         add(commands, common)
+    add_series(commands, common, _add_options, _DOTTED)
     return parser
 
 
@@ -96,74 +107,36 @@ def _estimate(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `finetune`."""
+def _tune(commands: Any, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "tune",
+        parents=[common],
+        allow_abbrev=False,
+        help="search for the options with the best score on the validation rows",
+        epilog='What is searched: --space.learning_rate "log_uniform(1e-5, 1e-3)" '
+        f'--space.rank "4, 8, 16". {_DOTTED}',
+    )
+    _add_options(parser, TuneConfig, FinetuneConfig)
+
+
+def _add_options(parser: argparse.ArgumentParser, *configs: type) -> None:
+    """Adds the options of configurations; by default those of `finetune`."""
     parser.add_argument(
         "--config", type=Path, help="YAML file with these options by name"
     )
-    described = descriptions(FinetuneConfig)
-    for field in dataclasses.fields(FinetuneConfig):
-        if field.name in _PYTHON_ONLY:
-            continue
-        kind = (
-            {"action": "store_true"} if field.name in _FLAGS else {"metavar": "VALUE"}
-        )
-        parser.add_argument(
-            f"--{field.name}",
-            default=argparse.SUPPRESS,
-            help=described[field.name].replace("%", "%%"),
-            **kind,
-        )
-
-
-def _evaluate(commands: Any, common: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser(
-        "evaluate", parents=[common], help="score a run on labelled data"
-    )
-    parser.add_argument("run", help="the run folder")
-    parser.add_argument("data", help="labelled data; of several splits, the test split")
-    parser.add_argument("--on_bad_rows", choices=("error", "skip"), default="error")
-    parser.add_argument(
-        "--slice_by", default="", help="columns whose values are scored one by one"
-    )
-    parser.add_argument(
-        "--report_dir", type=Path, help="also write report.json, .md and .html there"
-    )
-    _add_base_model(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON")
-
-
-def _predict(commands: Any, common: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser(
-        "predict", parents=[common], help="answer for texts or for the rows of a file"
-    )
-    parser.add_argument("run", nargs="?", help="the run folder; none with --server")
-    parser.add_argument("texts", nargs="*", help="texts")
-    parser.add_argument("--file", type=Path, help="a data file with the text columns")
-    parser.add_argument(
-        "--server",
-        metavar="URL",
-        help="ask a server: http://HOST:PORT/v1/models/NAME or grpc://HOST:PORT/NAME",
-    )
-    _add_base_model(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON line each")
-
-
-def _export(commands: Any, common: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser(
-        "export", parents=[common], help="write a SavedModel that answers from raw text"
-    )
-    parser.add_argument("run", help="the run folder")
-    parser.add_argument(
-        "directory", help="the model's folder for TF Serving, or a new folder"
-    )
-    parser.add_argument(
-        "--format",
-        choices=("saved_model", "huggingface"),
-        default="saved_model",
-        help="huggingface: as from_pretrained of transformers loads it",
-    )
-    _add_base_model(parser)
+    for config in configs or (FinetuneConfig,):
+        described = descriptions(config)
+        for name in field_types(config):
+            if name in _PYTHON_ONLY:
+                continue
+            flag = name in _FLAGS
+            kind = {"action": "store_true"} if flag else {"metavar": "VALUE"}
+            parser.add_argument(
+                f"--{name}",
+                default=argparse.SUPPRESS,
+                help=described[name].replace("%", "%%"),
+                **kind,
+            )
 
 
 def _serve(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -175,27 +148,6 @@ def _serve(commands: Any, common: argparse.ArgumentParser) -> None:
         epilog="For production use TF Serving: the folder is the same.",
     )
     add_serve_options(parser, descriptions(ServeConfig))
-
-
-def _add_base_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", help="where the base model is now, if it has moved")
-
-
-def _inspect(commands: Any, common: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser(
-        "inspect",
-        parents=[common],
-        allow_abbrev=False,
-        help="look at data, a run folder or a model",
-        epilog="Options of a task follow a dot: --task.text body.",
-    )
-    parser.add_argument("path", nargs="?", help="data, or a run folder")
-    parser.add_argument(
-        "--task", default="text_classification", help="name of the task"
-    )
-    parser.add_argument(
-        "--model", help="a model to look at, or to cut the data's tokens"
-    )
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -211,9 +163,13 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         return arguments
     plain, dotted = _split_dotted(argv)
     arguments = make_parser().parse_args(plain)
-    if dotted and arguments.command not in (*_TRAININGS, "inspect"):
+    taken = {"tune": _GROUPS, "inspect": ("task",)}.get(
+        arguments.command, _GROUPS[:2] if arguments.command in _TRAININGS else ()
+    )
+    refused = [group for group in dotted if group not in taken]
+    if refused:
         raise ConfigError(
-            f"unknown option --{next(iter(dotted))}.…",
+            f"unknown option --{refused[0]}.…",
             where=f"tfft {arguments.command}",
             fix="leave it out",
         )
@@ -235,7 +191,7 @@ def _split_dotted(argv: Sequence[str]) -> tuple[list[str], dict[str, dict[str, s
     rest = list(argv)
     while rest:
         word = rest.pop(0)
-        found = re.fullmatch(r"--([a-z_]+)\.([A-Za-z_]+)(?:=(.*))?", word, re.DOTALL)
+        found = re.fullmatch(r"--([a-z_]+)\.([A-Za-z_.]+)(?:=(.*))?", word, re.DOTALL)
         if not found:
             plain.append(word)
             continue
@@ -257,11 +213,14 @@ def _finetune_options(
 ) -> dict[str, Any]:
     """Returns the options of the YAML file, overridden by the command line's."""
     options = yaml.load_mapping(arguments.config) if arguments.config else {}
-    known = {field.name for field in dataclasses.fields(FinetuneConfig)}
+    fields = [
+        field
+        for config in _TRAININGS[arguments.command]
+        for field in dataclasses.fields(config)
+    ]
+    known = {field.name for field in fields}
     options |= {name: value for name, value in vars(arguments).items() if name in known}
-    defaults = {
-        field.name: field.default for field in dataclasses.fields(FinetuneConfig)
-    }
+    defaults = {field.name: field.default for field in fields} | {"space": {}}
     for group, values in dotted.items():
         given = options.get(group, defaults[group])
         base = given if isinstance(given, dict) else {"name": given}

@@ -26,19 +26,20 @@ def pictures(report: Report) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     matrix = report.matrix()
     if matrix and len(matrix[0]) <= _MOST_LABELS:
-        found["Confusion matrix"] = _drawn(lambda axes: _confusion(axes, *matrix))
+        found["Confusion matrix"] = drawn(lambda axes: _confusion(axes, *matrix))
     details = report.details
     if details and details.calibration:
         calibration = details.calibration
-        found["Reliability"] = _drawn(lambda axes: _reliability(axes, calibration))
+        found["Reliability"] = drawn(lambda axes: _reliability(axes, calibration))
     if details and details.curves:
         curves = details.curves
-        found["ROC"] = _drawn(lambda axes: _roc(axes, curves))
-        found["Precision and recall"] = _drawn(lambda axes: _recall(axes, curves))
+        found["ROC"] = drawn(lambda axes: _roc(axes, curves))
+        found["Precision and recall"] = drawn(lambda axes: _recall(axes, curves))
     return found
 
 
-def _drawn(draw: Any) -> bytes:
+def drawn(draw: Any) -> bytes:
+    """Returns a PNG of what a function draws on the axes it is given."""
     # Not pyplot: it keeps every figure, and looks for a screen.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -35,7 +35,8 @@ class FinetuneConfig:
             dicts, a dict of columns or of splits, or a data set.
         output_dir: The run folder to write.
         task: Name or object. Defaults to `text_classification`.
-        method: Name or object. Defaults to `lora`.
+        method: Name or object; `auto` takes what `tfft.recommend` says. Defaults to
+            `lora`.
         validation: Share of the training rows to validate on, or data. Used when
             `data` has no validation split. Defaults to 0.1.
         test: Share of the rows to test on, or data. Used when `data` has no test

@@ -19,6 +19,7 @@ from tfft.recipes.cost import estimate as cost_of
 from tfft.recipes.few_rows import with_defaults
 from tfft.recipes.prepare import prepare
 from tfft.recipes.probe import probe
+from tfft.recipes.recommend import settled
 from tfft.tasks.task import TASKS, Task
 
 
@@ -76,7 +77,8 @@ def estimate(**options: Any) -> Estimate:
     import tensorflow as tf
 
     check_environment()
-    config = FinetuneConfig(**{"output_dir": None, **options})
+    options, _ = settled({"output_dir": None, **options})
+    config = FinetuneConfig(**options)
     try:
         return _estimate(config)
     except tf.errors.ResourceExhaustedError as error:

@@ -31,6 +31,7 @@ from tfft.recipes.messages import interrupted, told_failures
 from tfft.recipes.optimize import describe_rate
 from tfft.recipes.plan import plan_training
 from tfft.recipes.prepare import Prepared
+from tfft.recipes.recommend import settled
 from tfft.recipes.record import first_record, plain_config, plain_object
 from tfft.recipes.replicas import Replicas, on_replicas
 from tfft.recipes.run import Run
@@ -68,6 +69,7 @@ def finetune(**options: Any) -> Run:
         StorageError: When the disk refuses.
     """
     check_environment()
+    options, reason = settled(options)
     config = FinetuneConfig(**options)
     task: Task = TASKS.resolve(config.task)
     method: Method = METHODS.resolve(config.method)
@@ -82,7 +84,7 @@ def finetune(**options: Any) -> Run:
                 if config.resume and (output / RECORD).is_file():
                     check_resumable(output, plain_config(config, task, method))
                 training = _Finetuning(config, task, method, folder, replicas)
-                run = training.run()
+                run = training.run(reason)
             replicas.wait()
         # Read anew, a model has plain variables again, and every process the result.
         return run if replicas.alone else load(output)
@@ -107,7 +109,9 @@ class _Finetuning:
         # As asked for: a resumed run is compared with it, and max_length may shrink.
         self.asked = plain_config(config, task, method)
 
-    def run(self) -> Run:
+    def run(self, reason: str) -> Run:
+        if reason:
+            self._say(f"auto: {reason}")
         inputs = read_inputs(self.config, self.task, self.folder, self._say)
         prepared, pretrained = inputs.prepared, inputs.pretrained
         examples, self.task = inputs.examples, inputs.task

@@ -20,6 +20,7 @@ def optimizer_of(
     steps: int,
     multipliers: Mapping[str, float] | None = None,
     outputs: Sequence[str] = (),
+    movable: Any = None,
 ) -> Any:
     """Returns the built Keras optimizer that the options describe.
 
@@ -30,13 +31,14 @@ def optimizer_of(
         steps: Steps of the whole training.
         multipliers: Factors of the learning rate by variable path.
         outputs: Paths of output layers' variables.
+        movable: A schedule in the place of the options', for several trainings.
     """
     from tfft.training.optimizer import make_optimizer
 
     return make_optimizer(
         config.optimizer,
         variables,
-        learning_rate=_schedule(config, learning_rate, steps),
+        learning_rate=movable or schedule_of(config, learning_rate, steps),
         weight_decay=config.weight_decay,
         no_decay=config.no_decay,
         ema=config.ema,
@@ -45,7 +47,8 @@ def optimizer_of(
     )
 
 
-def _schedule(config: FinetuneConfig, learning_rate: float, steps: int) -> Any:
+def schedule_of(config: FinetuneConfig, learning_rate: float, steps: int) -> Any:
+    """Returns the learning rate over the steps: a number or a Keras schedule."""
     own = _own_rate(config)
     if own is not None and not isinstance(own, float):
         return own

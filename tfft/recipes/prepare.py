@@ -84,7 +84,7 @@ def _add_split(
     tables: dict[str, Table], fractions: dict[str, float], split: str, given: Any
 ) -> None:
     """Reads a split given as data, or notes the share to cut from train."""
-    fraction = _fraction(given)
+    fraction = as_fraction(given)
     if fraction is None:
         if split in tables:
             raise ConfigError(
@@ -97,7 +97,7 @@ def _add_split(
         fractions[split] = fraction
 
 
-def _fraction(given: Any) -> float | None:
+def as_fraction(given: Any) -> float | None:
     """Returns a share given as a number or its text, None for anything else."""
     if isinstance(given, bool):
         return None

@@ -29,7 +29,7 @@ FROZEN = "frozen"
 CHECKPOINTS = "checkpoints"
 _HEAD, _BACKBONE = "head.safetensors", "backbone.safetensors"
 # A base waits under this name, which a crash may leave behind, until the run begins.
-_NEW_BASE = ".tmp-base"
+NEW_BASE = ".tmp-base"
 _FORMAT = 1
 # What a resumed run may say otherwise without becoming another run.
 _FREE_TO_CHANGE = {
@@ -71,16 +71,16 @@ def claimed(folder: Path, *, overwrite: bool, resume: bool) -> Iterator[None]:
         try:
             yield
         finally:
-            shutil.rmtree(folder / _NEW_BASE, ignore_errors=True)
+            shutil.rmtree(folder / NEW_BASE, ignore_errors=True)
 
 
 def begin(folder: Path, *, overwrite: bool) -> None:
     """Makes room for a run, once its options, data and model have proved usable."""
     if overwrite:
         _empty(folder)
-    if (folder / _NEW_BASE).is_dir():
+    if (folder / NEW_BASE).is_dir():
         shutil.rmtree(folder / BASE, ignore_errors=True)
-        (folder / _NEW_BASE).rename(folder / BASE)
+        (folder / NEW_BASE).rename(folder / BASE)
 
 
 def _empty(folder: Path) -> None:
@@ -174,8 +174,8 @@ def check_same_inputs(folder: Path, record: dict[str, Any]) -> None:
 def save_base(folder: Path, pretrained: Pretrained) -> None:
     """Writes a backbone that came as an object, before a method changes it."""
     with storage_errors(folder):
-        pretrained.backbone.save_to_preset(str(folder / _NEW_BASE))
-    pretrained.tokenizer.save(folder / _NEW_BASE)
+        pretrained.backbone.save_to_preset(str(folder / NEW_BASE))
+    pretrained.tokenizer.save(folder / NEW_BASE)
 
 
 def save_weights(
@@ -199,6 +199,17 @@ def save_weights(
             task_type=task_type,
             modules_to_save=network.head_modules,
         )
+
+
+def own_variables(network: Any, adapter: Adapter) -> list[Any]:
+    """Returns what `save_weights` writes: all that tells a run from its base model."""
+    layers = [
+        variable
+        for one in adapter.injected
+        for variable in one.layer.saved_variables.values()
+    ]
+    every = [*network.head_variables, *adapter.changed_base_variables, *layers]
+    return list({id(variable): variable for variable in every}.values())
 
 
 def load_weights(folder: Path, network: Any, adapter: Adapter) -> None:

@@ -113,11 +113,12 @@ def rows_of(adapter: Any, names: Sequence[str]) -> Any:
     """Returns the number of each row's adapter; a name there is not is an error."""
     same = adapter[:, None] == tf.constant(list(names))[None]
     unknown = tf.boolean_mask(adapter, ~tf.reduce_any(same, axis=1))
-    tf.debugging.Assert(
+    known = tf.debugging.Assert(
         tf.size(unknown) == 0,
         ["no adapter of that name, there are " + ", ".join(names) + ":", unknown],
     )
-    return tf.argmax(tf.cast(same, tf.int32), axis=1)
+    with tf.control_dependencies([known]):
+        return tf.argmax(tf.cast(same, tf.int32), axis=1)
 
 
 def _chosen(values: Sequence[Any], rows: Any) -> Any:

@@ -80,6 +80,7 @@ class CausalLanguageModelling(Task):
     evaluation = "language_modelling"
     per_token = True
     brings_all = True
+    generates = True
     warm_up_texts = ("warm up",)
 
     format: Form = "auto"

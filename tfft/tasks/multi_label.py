@@ -14,6 +14,7 @@ from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer
+from tfft.tasks.joining import join_yes_or_no
 from tfft.tasks.served.endpoint import Endpoints, InGraph, on_texts
 from tfft.tasks.strata import rarest
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
@@ -63,6 +64,7 @@ class MultiLabel(Task):
 
     evaluation = "multi_label"
     tunes = True
+    joiner = staticmethod(join_yes_or_no)
 
     text: tuple[str, ...] = ("text",)
     label: str = "labels"
@@ -256,6 +258,15 @@ class MultiLabel(Task):
             "labels": probabilities >= self._thresholds(labels),
             "probabilities": probabilities,
         }
+
+    def agreed(self, others: Sequence[Task]) -> Task:
+        """Returns the task with the mean of the members' thresholds."""
+        every = [getattr(one, "thresholds", None) for one in (self, *others)]
+        if None in every:
+            return super().agreed(others)
+        mean = tuple(np.mean(every, axis=0).tolist())
+        alike = [replace(one, thresholds=mean) for one in (self, *others)]
+        return Task.agreed(alike[0], alike[1:])
 
     def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
         """Returns endpoints with what `served` returns, and with the summary."""

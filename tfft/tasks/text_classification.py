@@ -15,6 +15,7 @@ from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer
+from tfft.tasks.joining import join_choices
 from tfft.tasks.losses import as_vector, check_options, cross_entropy, weights_by_label
 from tfft.tasks.served.endpoint import Endpoints, InGraph, on_texts
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
@@ -49,6 +50,7 @@ class TextClassification(Task):
     """
 
     evaluation = "classification"
+    joiner = staticmethod(join_choices)
 
     text: tuple[str, ...] = ("text",)
     label: str = "label"

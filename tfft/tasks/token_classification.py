@@ -16,6 +16,7 @@ from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer, Window
+from tfft.tasks.joining import join_choices
 from tfft.tasks.losses import as_vector, check_options, cross_entropy, weights_by_label
 from tfft.tasks.sentences import Sentence, SentenceColumns
 from tfft.tasks.served.endpoint import Endpoints, InGraph
@@ -56,8 +57,7 @@ class TokenClassification(Task):
         decoding: `viterbi` takes the likeliest legal sequence of tags, `repair` the
             likeliest tag of each word and lets a lone `I-` begin a span. Defaults to
             `viterbi`.
-        dropout: Share of the states dropped before the head in training. Defaults to
-            0.1.
+        dropout: Share of the states dropped before the head. Defaults to 0.1.
         class_weights: Weights of tags in the loss: `balanced`, or by label such as
             `O=0.5`. Defaults to none.
         label_smoothing: Share of a label's weight that all labels divide. Defaults
@@ -70,6 +70,7 @@ class TokenClassification(Task):
 
     evaluation = "token_classification"
     per_token = True
+    joiner = staticmethod(join_choices)
 
     tokens: str = "tokens"
     tags: str = "ner_tags"

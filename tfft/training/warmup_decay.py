@@ -34,17 +34,26 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step: Any) -> Any:
         """Returns the learning rate of a step, counted from 0."""
+        return self._rate(step, *self._lengths())
+
+    def _lengths(self) -> tuple[float, ...]:
+        """Returns peak, steps of the rise, its divisor, and steps of the fall."""
+        rise, fall = max(self.warmup_steps, 1), max(self.steps - self.warmup_steps, 1)
+        return self.peak, self.warmup_steps, rise, fall
+
+    def _rate(
+        self, step: Any, peak: Any, warmup_steps: Any, rising: Any, falling: Any
+    ) -> Any:
         step = ops.cast(step, "float32")
-        rise = (step + 1) / max(self.warmup_steps, 1)
-        span = max(self.steps - self.warmup_steps, 1)
-        progress = ops.clip((step - self.warmup_steps) / span, 0.0, 1.0)
+        rise = (step + 1) / rising
+        progress = ops.clip((step - warmup_steps) / falling, 0.0, 1.0)
         fall = {
             "cosine": 0.5 * (1 + ops.cos(math.pi * progress)),
             "linear": 1 - progress,
             "polynomial": (1 - progress) ** self.power,
             "constant": ops.ones_like(progress),
         }[self.kind]
-        return self.peak * ops.where(step < self.warmup_steps, rise, fall)
+        return peak * ops.where(step < warmup_steps, rise, fall)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
@@ -55,3 +64,29 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
             "kind": self.kind,
             "power": self.power,
         }
+
+
+class MovableWarmupDecay(WarmupDecay):
+    """The same, for one training after another in a step that is traced once.
+
+    Peak and lengths are variables of the traced step; form and power stay.
+
+    Args:
+        first: The schedule of the first training.
+    """
+
+    def __init__(self, first: WarmupDecay) -> None:
+        super().__init__(**first.get_config())
+        self._numbers = [keras.Variable(0.0, trainable=False) for _ in range(4)]
+        self.become(first)
+
+    def become(self, schedule: WarmupDecay) -> None:
+        """Takes peak and lengths of another schedule of the same form."""
+        self.peak, self.steps = schedule.peak, schedule.steps
+        self.warmup_steps = schedule.warmup_steps
+        for variable, value in zip(self._numbers, self._lengths(), strict=True):
+            variable.assign(value)
+
+    def __call__(self, step: Any) -> Any:
+        """Returns the learning rate of a step, counted from 0."""
+        return self._rate(step, *self._numbers)

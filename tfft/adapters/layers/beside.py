@@ -35,7 +35,7 @@ class Beside(keras.layers.Layer):
         self._calls: Callable[[], list[tuple[Any, str, Any]]] = list
 
     def join(self, calls: list[tuple[Any, str, Any]]) -> None:
-        """Makes the weights and changes the calls.
+        """Makes the weights, the first time, and changes the calls.
 
         Args:
             calls: Layers, names of their methods, and what stands around those.
@@ -45,11 +45,17 @@ class Beside(keras.layers.Layer):
         for layer, method, around in calls:
             intercept(layer, method, around)
 
-    def leave(self, backbone: Any) -> None:
-        """Undoes `join`."""
-        for layer, method, around in self._calls():
+    def leave(self, backbone: Any) -> Callable[[], None]:
+        """Undoes `join`.
+
+        Returns:
+            A function that joins again, with the same weights.
+        """
+        calls = self._calls()
+        for layer, method, around in calls:
             release(layer, method, around)
         remove_child(self._host(), self.name)
+        return lambda: self.join(calls)
 
     def build(self, input_shape: Any) -> None:
         """Makes the own weights and the gate."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -126,11 +127,16 @@ class Wrapper(keras.layers.Layer):
         own = [*self._trainable_variables, *self._non_trainable_variables]
         return {variable.name: variable for variable in own}
 
-    def leave(self, backbone: Any) -> None:
-        """Gives its spot in the backbone back to the wrapped layer."""
-        from tfft.adapters.inject import take_out
+    def leave(self, backbone: Any) -> Callable[[], None]:
+        """Gives its spot in the backbone back to the wrapped layer.
 
-        take_out(backbone, self)
+        Returns:
+            A function that undoes it.
+        """
+        from tfft.adapters.inject import put_in, take_out
+
+        spot = take_out(backbone, self)
+        return lambda: put_in(self, spot)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Returns the wrapped layer's output shape."""

@@ -37,8 +37,7 @@ def endpoints(network: Any, tokenizer: InGraph) -> Endpoints:
     limit = network.wiring.position_limit
 
     def generated(prompts: Any, choices: Choices) -> Any:
-        _check(prompts, choices, limit)
-        return loop(prompts, choices)
+        return loop(_checked(prompts, choices, limit), choices)
 
     def ids_of(prompt: Any) -> Any:
         ids = tokenizer.ids(prompt)
@@ -98,8 +97,8 @@ def _greedy(prompts: Any, limit: int | None) -> Choices:
     )
 
 
-def _check(prompts: Any, choices: Choices, limit: int | None) -> None:
-    """Has the request fail, with a message, for what cannot be meant."""
+def _checked(prompts: Any, choices: Choices, limit: int | None) -> Any:
+    """Returns the prompts; what cannot be meant fails before anything is computed."""
     sizes = tf.cast(prompts.row_lengths(), tf.int32)
     rules = [
         (sizes > 0, "a prompt has no tokens"),
@@ -119,8 +118,15 @@ def _check(prompts: Any, choices: Choices, limit: int | None) -> None:
         rules.append(
             (fits, f"prompt and max_new_tokens are more than {limit} tokens together")
         )
-    for holds, message in rules:
-        tf.debugging.Assert(tf.reduce_all(holds), [message])
+    checks = [
+        tf.debugging.Assert(tf.reduce_all(holds), [message]) for holds, message in rules
+    ]
+    with tf.control_dependencies(checks):
+        return tf.RaggedTensor.from_row_splits(
+            tf.identity(prompts.flat_values),
+            tf.identity(prompts.row_splits),
+            validate=False,
+        )
 
 
 def tryout(run: Any, prompts: Sequence[str]) -> Tryout:

@@ -1,0 +1,88 @@
+"""Folds: every row is tested on once, by a model that has not seen it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+
+from tfft.core.errors import ConfigError
+from tfft.core.seeds import derive
+
+
+def k_folds(
+    strata: Sequence[Hashable], groups: Sequence[Hashable], count: int, seed: int
+) -> list[list[int]]:
+    """Returns the rows of each fold, by scikit-learn's stratified splitters.
+
+    Args:
+        strata: What each fold has in proportion, one value a row. Values of fewer
+            rows than folds are spread without regard to them.
+        groups: What stays in one fold, one value a row.
+        count: How many folds.
+        seed: For which rows go where.
+
+    Raises:
+        ConfigError: For fewer groups than folds.
+
+    >>> k_folds("aabb", range(4), 2, seed=0)
+    [[1, 2], [0, 3]]
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    known = _numbers(groups)
+    found = len(set(known))
+    if found < count:
+        raise ConfigError(
+            f"folds={count} of {found:,} groups of rows",
+            where=f"{len(groups):,} rows",
+            expected="a group for each fold at least",
+            fix="say fewer folds, or give more rows",
+        )
+    alone = found == len(groups)
+    kind = StratifiedKFold if alone else StratifiedGroupKFold
+    splitter = kind(count, shuffle=True, random_state=derive(seed, "folds"))
+    classes = _common(strata, count)
+    parts = splitter.split(classes, classes, None if alone else known)
+    return [sorted(int(row) for row in test) for _, test in parts]
+
+
+def together(*keys: Sequence[Hashable]) -> list[int]:
+    """Returns groups in which rows are that have any key in common.
+
+    Args:
+        *keys: One value a row each, such as texts and threads.
+
+    >>> together("aab", [1, 2, 2])
+    [0, 0, 0]
+    >>> together("aab", [1, 2, 3])
+    [0, 0, 1]
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    rows = len(keys[0])
+    starts, ends, size = [], [], rows  # rows, then a node for each value
+    for values in keys:
+        known = _numbers(values)
+        starts.extend(range(rows))
+        ends.extend(size + number for number in known)
+        size += len(set(known))
+    edges = coo_array((np.ones(len(starts)), (starts, ends)), shape=(size, size))
+    _, parts = connected_components(edges, directed=False)
+    return _numbers(parts[:rows].tolist())
+
+
+def _numbers(values: Sequence[Hashable]) -> list[int]:
+    """Returns a number for each value, in the order they come."""
+    known: dict[Hashable, int] = {}
+    return [known.setdefault(value, len(known)) for value in values]
+
+
+def _common(strata: Sequence[Hashable], count: int) -> list[int]:
+    """Returns strata as numbers, those too rare for every fold as the largest."""
+    numbers = _numbers(strata)
+    counts = Counter(numbers)
+    largest = counts.most_common(1)[0][0]
+    return [one if counts[one] >= count else largest for one in numbers]

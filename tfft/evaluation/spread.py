@@ -1,0 +1,168 @@
+"""Scores of several trainings: mean, spread, and a test of a difference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tfft.evaluation.evidence import Evidence
+
+# The metrics of which less is better.
+ERRORS = frozenset({"loss", "perplexity", "mse", "rmse", "mae"})
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What several trainings make of a metric.
+
+    Attributes:
+        mean: Of the values.
+        std: Their standard deviation, of the sample (n - 1).
+        low: The lowest.
+        high: The highest.
+    """
+
+    mean: float
+    std: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        """Returns `mean ± std`."""
+        return f"{self.mean:.4f} ± {self.std:.4f}"
+
+
+def spread_of(scores: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
+    """Returns the spread of each metric that all trainings have.
+
+    Args:
+        scores: The metrics of each training, two of them or more.
+
+    >>> str(spread_of([{"f1": 0.5}, {"f1": 0.7}])["f1"])
+    '0.6000 ± 0.1414'
+    """
+    common = [name for name in scores[0] if all(name in one for one in scores)]
+    found = {}
+    for name in common:
+        values = np.array([one[name] for one in scores], "float64")
+        found[name] = Spread(
+            float(values.mean()),
+            float(values.std(ddof=1)),
+            float(values.min()),
+            float(values.max()),
+        )
+    return found
+
+
+def gain(name: str, before: Any, after: Any) -> Any:
+    """Returns by how much a metric got better, below zero when it got worse.
+
+    >>> gain("loss", 0.5, 0.25), gain("f1", 0.5, 0.25)
+    (0.25, -0.25)
+    """
+    return before - after if name in ERRORS else after - before
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """A paired test of two ways to train on the same folds.
+
+    Attributes:
+        difference: The mean of the second's scores less the first's.
+        statistic: Student's t.
+        p_value: How often chance alone would bring a difference as large, two-sided.
+    """
+
+    difference: float
+    statistic: float
+    p_value: float
+
+
+def corrected_t_test(
+    first: Sequence[float], second: Sequence[float], test_share: float
+) -> PairedTest:
+    """Returns the corrected resampled t-test (Nadeau and Bengio, 2003).
+
+    The plain paired t-test takes folds for independent. Their training rows overlap,
+    so it finds differences where there are none; the correction widens the variance
+    of the mean from 1/k to 1/k + test_share.
+
+    Args:
+        first: A score for each fold.
+        second: The other's, in the same order.
+        test_share: Rows tested on for each row trained on: 1 / (k - 1) for k folds.
+
+    >>> corrected_t_test([0.8, 0.7, 0.9], [0.9, 0.9, 0.9], 0.5).p_value > 0.05
+    True
+    """
+    from scipy.stats import t
+
+    differences = np.subtract(second, first, dtype="float64")
+    count, mean = len(differences), float(differences.mean())
+    variance = float(differences.var(ddof=1))
+    if not variance:  # all alike: no chance is at work
+        statistic = float(np.sign(mean) * np.inf) if mean else 0.0
+    else:
+        statistic = mean / float(np.sqrt((1 / count + test_share) * variance))
+    return PairedTest(mean, statistic, float(2 * t.sf(abs(statistic), count - 1)))
+
+
+@dataclass(frozen=True)
+class Change:
+    """How much better one model is than another on the same rows.
+
+    Attributes:
+        gain: By how much the metric got better, below zero when it got worse.
+        low: Where the 95 % interval of the gain begins.
+        high: Where it ends.
+    """
+
+    gain: float
+    low: float
+    high: float
+
+
+def change_between(
+    before: Evidence, after: Evidence, metric: str, seed: int = 0, samples: int = 1000
+) -> Change:
+    """Returns the change of a metric with its paired bootstrap interval.
+
+    Both are scored on the same draws of the rows, so what is hard for both does not
+    blur the difference.
+
+    Args:
+        before: What is known of each row with one model.
+        after: With the other, the same rows.
+        metric: Which score.
+        seed: For the draws.
+        samples: How many.
+    """
+    rows = len(before.statistics)
+    random = np.random.default_rng(seed)
+    counts = np.stack(
+        [
+            np.bincount(random.integers(0, rows, rows), minlength=rows)
+            for _ in range(samples)
+        ]
+    )
+    gains = gain(
+        metric,
+        before.score(counts @ before.statistics)[metric],
+        after.score(counts @ after.statistics)[metric],
+    )
+    every = np.ones(rows)
+    low, high = np.quantile(gains, (0.025, 0.975))
+    return Change(
+        float(
+            gain(
+                metric,
+                before.score(every @ before.statistics)[metric],
+                after.score(every @ after.statistics)[metric],
+            )
+        ),
+        float(low),
+        float(high),
+    )

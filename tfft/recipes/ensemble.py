@@ -1,0 +1,247 @@
+"""Several runs as one model: by their answers, or by their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from tfft.adapters.adapter import Adapter
+from tfft.adapters.method import METHODS
+from tfft.core.environment import check_environment
+from tfft.core.errors import ConfigError, nearest, one_of
+from tfft.data.rows import OnBadRows
+from tfft.evaluation.report import REPORTS, Report
+from tfft.evaluation.spread import gain
+from tfft.evaluation.tables import ReportTable
+from tfft.recipes.build import Built
+from tfft.recipes.members import MemberRuns
+from tfft.recipes.run import Run
+from tfft.recipes.run_folder import read_record
+from tfft.recipes.series import check_metric
+from tfft.recipes.soup import make_soup
+from tfft.tasks.joining import JOININGS
+
+_SOUP = "soup"
+_WAYS = (*JOININGS, _SOUP)
+
+
+@dataclass(frozen=True)
+class EnsembleScores:
+    """The scores of an ensemble beside those of its members, on the same rows.
+
+    Attributes:
+        metric: The score that decides which member is best.
+        members: The metrics of each member by name.
+        ensemble: The metrics of the ensemble.
+        how: What it is.
+    """
+
+    metric: str
+    members: Mapping[str, Mapping[str, float]]
+    ensemble: Mapping[str, float]
+    how: str
+
+    @property
+    def best(self) -> str:
+        """The name of the best member."""
+        scores = {name: one[self.metric] for name, one in self.members.items()}
+        return max(scores, key=lambda name: gain(self.metric, 0.0, scores[name]))
+
+    @property
+    def gain(self) -> float:
+        """By how much the ensemble is better than the best member, below 0 if worse."""
+        best = self.members[self.best][self.metric]
+        return gain(self.metric, best, self.ensemble[self.metric])
+
+    def table(self) -> ReportTable:
+        """Returns the scores of all."""
+        every = {**self.members, self.how: self.ensemble}
+        rows = tuple(
+            (name, *(f"{one[metric]:.4f}" for metric in self.ensemble))
+            for name, one in every.items()
+        )
+        return ReportTable("Members and ensemble", ("", *self.ensemble), rows)
+
+    def __str__(self) -> str:
+        """Returns the gain or loss in a sentence."""
+        score, best = self.ensemble[self.metric], self.members[self.best][self.metric]
+        change = "gain" if self.gain >= 0 else "loss"
+        return (
+            f"{self.how} of {len(self.members)}: {self.metric} {score:.4f}, a {change} "
+            f"of {abs(self.gain):.4f} against the best member ({self.best}, {best:.4f})"
+        )
+
+
+class JoinedRun(Run):
+    """A run whose network answers for several; it has no folder of its own.
+
+    Args:
+        members: The runs.
+        how: `average` or `vote`.
+        built: The network of all.
+    """
+
+    def __init__(self, members: MemberRuns, how: str, built: Built) -> None:
+        name = Path(f"{how}-of-{len(members)}")
+        super().__init__(name, members.task, members[0].labels, built)
+        self._members = members
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The first member's, without its scores, and with the names of all."""
+        folders = self._members.folders
+        first = read_record(folders[0])
+        note = f"{self.folder.name} runs: {', '.join(self._members.names)}"
+        return {**first, "metrics": {}, "notes": [*first["notes"], note]}
+
+
+class Ensemble:
+    """Several runs as one model; `ensemble` makes it.
+
+    Args:
+        run: What answers for all; of a soup, an ordinary run.
+        members: The runs.
+        how: `average`, `vote` or `soup`.
+    """
+
+    def __init__(self, run: Run, members: MemberRuns, how: str) -> None:
+        self.run, self.members, self.how = run, members, how
+
+    def predict(self, inputs: Any) -> list[dict[str, Any]]:
+        """Returns an answer for each input, as `Run.predict`."""
+        return self.run.predict(inputs)
+
+    def evaluate(self, data: Any, on_bad_rows: OnBadRows = "error") -> Report:
+        """Returns the report of labelled rows, as `Run.evaluate`."""
+        return self.run.evaluate(data, on_bad_rows)
+
+    def compare(
+        self, data: Any, metric: str | None = None, on_bad_rows: OnBadRows = "error"
+    ) -> EnsembleScores:
+        """Returns the scores of the ensemble and of each member.
+
+        Args:
+            data: Anything that holds rows; of several splits, the test split. Rows
+                that no member was trained on, or the comparison means nothing.
+            metric: Decides which member is best. Defaults to the one that decides
+                which epoch of a training was.
+            on_bad_rows: What to do with rows that cannot be used.
+
+        Raises:
+            ConfigError: For an unknown metric.
+            DataError: For rows that cannot be used.
+        """
+        metric = metric or REPORTS.get(self.run.task.evaluation).monitor[0]
+        found = self.evaluate(data, on_bad_rows).metrics
+        check_metric(metric, found)
+        scores = {
+            name: self.members[index].evaluate(data, on_bad_rows).metrics
+            for index, name in enumerate(self.members.names)
+        }
+        return EnsembleScores(metric, scores, found, self.how)
+
+    def export(self, directory: str | Path) -> Path:
+        """Writes one SavedModel of all members, as `Run.export`.
+
+        The weights of the base model are in it once. A soup costs no more than one
+        run; the others run the layers above the first that differs once a member.
+        """
+        return self.run.export(directory)
+
+
+def ensemble(
+    members: Sequence[str | Path | Run],
+    how: str = "average",
+    *,
+    data: Any = None,
+    metric: str | None = None,
+    output_dir: str | Path | None = None,
+    rank: int | None = None,
+    model: Any = None,
+    on_bad_rows: OnBadRows = "error",
+    verbose: int = 1,
+) -> Ensemble:
+    """Makes one model of several runs of one base model, task and method.
+
+    Args:
+        members: The runs or their folders, two or more.
+        how: `average` of the probabilities (of the numbers or logits for tasks
+            without), `vote` of the labels, or `soup`: the average of the weights,
+            which costs no more than one run. Defaults to `average`.
+        data: Rows to score ensemble and members on. Defaults to none.
+        metric: Decides which member is best there. Defaults to the one that decides
+            which epoch of a training was.
+        output_dir: Where a soup is written, as a run of its own.
+        rank: To compress a soup of LoRA adapters to; see the docs. Defaults to all
+            ranks together, which is exact.
+        model: Where the base model is now, when it has moved.
+        on_bad_rows: What to do with rows that cannot be used.
+        verbose: 0 prints nothing. Defaults to 1.
+
+    Raises:
+        ConfigError: For members that do not belong together, and for options that
+            cannot be meant.
+        MissingInputError: When a run is missing.
+        DataError: For rows or files that cannot be used.
+    """
+    check_environment()
+    _check_options(how, output_dir, rank)
+    runs = MemberRuns([getattr(one, "folder", one) for one in members], model)
+    if how == _SOUP:
+        made = make_soup(runs, Path(output_dir), rank)
+    else:
+        made = _joined(runs, how)
+    found = Ensemble(made, runs, how)
+    if data is not None:
+        scores = found.compare(data, metric, on_bad_rows)
+        console = Console(quiet=not verbose, highlight=False)
+        console.print(scores.table().to_rich())
+        console.print(str(scores), markup=False, soft_wrap=True)
+    return found
+
+
+def _check_options(how: str, output_dir: Any, rank: int | None) -> None:
+    if how not in _WAYS:
+        raise ConfigError(
+            f"how={how!r}",
+            where="ensemble",
+            expected=one_of(_WAYS),
+            fix=nearest(how, _WAYS) or "choose one of them",
+        )
+    if (how == _SOUP) != (output_dir is not None):
+        raise ConfigError(
+            f"how={how!r} {'without' if how == _SOUP else 'with'} output_dir",
+            where="ensemble",
+            expected="output_dir for a soup, which is a run of its own, and only then",
+            fix="give output_dir" if how == _SOUP else "leave it out; export keeps it",
+        )
+    if rank is not None and (how != _SOUP or rank < 1):
+        raise ConfigError(
+            f"rank={rank} with how={how!r}",
+            where="ensemble",
+            expected="1 or more, for a soup",
+            fix="leave rank out",
+        )
+
+
+def _joined(runs: MemberRuns, how: str) -> JoinedRun:
+    """Returns a run whose network answers for all members."""
+    from tfft.tasks.networks.members import joined_network
+
+    first = runs[0]
+    network = joined_network(
+        first.built.network,
+        runs.variables,
+        runs.values,
+        lambda outputs: runs.task.joined(outputs, how),
+    )
+    pretrained = first.built.pretrained
+    # Nothing is to be merged: each member has updates of its own.
+    none = Adapter(
+        METHODS.resolve("head"), pretrained.backbone, pretrained.architecture
+    )
+    return JoinedRun(runs, how, Built(network, none, pretrained))

@@ -1,0 +1,166 @@
+"""Learning curves: the score against the number of training rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tfft.core.errors import ConfigError
+from tfft.core.files import write_atomically, write_json, write_text
+from tfft.data.splits import stratified_part
+from tfft.evaluation.curve_picture import draw_learning_curve
+from tfft.evaluation.evidence import intervals
+from tfft.evaluation.spread import Change, change_between
+from tfft.evaluation.tables import ReportTable
+from tfft.recipes.repeat import rows_to_score
+from tfft.recipes.series import Series, check_metric
+from tfft.recipes.series_config import LearningCurveConfig, split_options
+
+RESULT, TABLE, PICTURE = (
+    "learning_curve.json",
+    "learning_curve.md",
+    "learning_curve.png",
+)
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """Scores of trainings on more and more of the same rows.
+
+    Attributes:
+        folder: Where the runs are, `rows-500` and so on, and picture and table.
+        metric: The score that is drawn and judged by.
+        rows: The numbers of training rows.
+        metrics: All scores for each of them, on the same rows.
+        intervals: The 95 % interval of `metric` for each, by bootstrap.
+        last: What the last step did to `metric`.
+    """
+
+    folder: Path
+    metric: str
+    rows: tuple[int, ...]
+    metrics: tuple[Mapping[str, float], ...]
+    intervals: tuple[tuple[float, float], ...]
+    last: Change
+
+    @property
+    def verdict(self) -> str:
+        """Whether more data is likely to help, in a sentence."""
+        step = f"from {self.rows[-2]:,} to {self.rows[-1]:,} rows {self.metric}"
+        change, low, high = self.last.gain, self.last.low, self.last.high
+        seen = f"(95 % interval {low:+.4f} to {high:+.4f})"
+        if low > 0:
+            better = f"{step} got better by {change:.4f} {seen}"
+            return f"More data is likely to help: {better}."
+        if high < 0:
+            return f"More data did not help: {step} got worse by {-change:.4f} {seen}."
+        return (
+            f"More data of this kind may not help: {step} changed by {change:+.4f} "
+            f"{seen}, which chance explains."
+        )
+
+    def table(self) -> ReportTable:
+        """Returns the scores for each number of rows."""
+        names = tuple(self.metrics[0])
+        rows = tuple(
+            (
+                f"{count:,}",
+                *(f"{one[name]:.4f}" for name in names),
+                f"{a:.4f} to {b:.4f}",
+            )
+            for count, one, (a, b) in zip(
+                self.rows, self.metrics, self.intervals, strict=True
+            )
+        )
+        header = ("training rows", *names, f"95 % of {self.metric}")
+        return ReportTable("Learning curve", header, rows)
+
+
+def learning_curve(**options: Any) -> LearningCurve:
+    """Trains on more and more of the training rows, to tell whether more would help.
+
+    Each smaller part lies in the larger ones, with the classes in proportion. All are
+    validated and scored on the same rows.
+
+    Args:
+        **options: The fields of `LearningCurveConfig`, and those of `FinetuneConfig`.
+
+    Returns:
+        The curve. Its folder holds a run for each size, `learning_curve.png`, `.md`
+        and `.json`.
+
+    Raises:
+        ConfigError: For options that cannot be meant, and without rows to score on.
+        TfftError: Whatever else `finetune` raises.
+    """
+    config, rest = split_options(LearningCurveConfig, options)
+    series = Series(rest, RESULT, "rows")
+    with series.opened():
+        parts = _parts(series, config.sizes)
+        split, scored_on = rows_to_score(series)
+        tables = series.shared.tables
+        metric = config.metric or series.shared.monitor[0]
+        series.make_room()
+        evidence, metrics = [], []
+        for part in parts:
+            held = tables.get("validation")
+            run = series.train(len(part), scored_on, train=part, validation=held)
+            check_metric(metric, run.metrics[split])
+            metrics.append(run.metrics[split])
+            evidence.append(series.scored(run, tables[split]).evidence)
+        found = LearningCurve(
+            series.folder,
+            metric,
+            tuple(map(len, parts)),
+            tuple(metrics),
+            tuple(intervals(one)[metric] for one in evidence),
+            change_between(evidence[-2], evidence[-1], metric),
+        )
+        _write(found, series)
+    series.show(found.table())
+    series.say(found.verdict)
+    return found
+
+
+def _parts(series: Series, sizes: Sequence[float]) -> list[list[int]]:
+    """Returns the rows of each training, each part within the next.
+
+    Raises:
+        ConfigError: For more rows than there are, or too few for a training.
+    """
+    table, task = series.shared.tables["train"], series.task
+    counts = [
+        round(size * len(table)) if sizes[-1] <= 1 else int(size) for size in sizes
+    ]
+    if counts[-1] > len(table) or counts[0] < 2 or len(set(counts)) < len(counts):
+        raise ConfigError(
+            f"sizes are {counts} of {len(table):,} training rows",
+            expected="rising numbers of rows, from 2 to all",
+            fix="change sizes",
+        )
+    strata, keys = task.strata(table), task.keys(table)
+    parts, rows = [], list(range(len(table)))
+    for count in reversed(counts):
+        chosen = [strata[row] for row in rows], [keys[row] for row in rows]
+        first, _ = stratified_part(*chosen, 1 - count / len(rows), series.config.seed)
+        rows = [rows[index] for index in first]
+        task.learn_labels(table.select(rows))
+        parts.append(rows)
+    return parts[::-1]
+
+
+def _write(found: LearningCurve, series: Series) -> None:
+    picture = draw_learning_curve(
+        found.rows,
+        [one[found.metric] for one in found.metrics],
+        found.intervals,
+        found.metric,
+    )
+    write_atomically(series.folder / PICTURE, lambda path: path.write_bytes(picture))
+    text = f"{found.table().to_markdown()}\n\n{found.verdict}\n"
+    write_text(series.folder / TABLE, text)
+    values = {name: value for name, value in asdict(found).items() if name != "folder"}
+    verdict = {"verdict": found.verdict, "config": series.options()}
+    write_json(series.result, {**values, **verdict})

@@ -1,0 +1,109 @@
+"""The same training with several seeds: what chance alone makes of a score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfft.core.errors import ConfigError
+from tfft.core.files import write_json
+from tfft.evaluation.spread import Spread, spread_of
+from tfft.evaluation.tables import ReportTable
+from tfft.recipes.series import Series
+from tfft.recipes.series_config import RepeatConfig, split_options
+
+RESULT = "repeat.json"
+_NOUN = "seed"
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """The scores of the same training with several seeds.
+
+    Attributes:
+        folder: Where the runs are, `seed-42` and so on.
+        metrics: The scores by seed: of the test rows, or of the validation rows when
+            there are no test rows.
+    """
+
+    folder: Path
+    metrics: Mapping[int, Mapping[str, float]]
+
+    @property
+    def runs(self) -> list[Path]:
+        """The run folders, in the order of the seeds."""
+        return [self.folder / f"{_NOUN}-{seed}" for seed in self.metrics]
+
+    @property
+    def spread(self) -> dict[str, Spread]:
+        """Mean, standard deviation and range over the seeds of each metric."""
+        return spread_of(list(self.metrics.values()))
+
+    def table(self) -> ReportTable:
+        """Returns the scores of each seed, and their spread."""
+        spread = self.spread
+        rows = [
+            (f"seed {seed}", *(f"{one[name]:.4f}" for name in spread))
+            for seed, one in self.metrics.items()
+        ]
+        rows.append(("mean ± std", *(str(one) for one in spread.values())))
+        ranges = (f"{one.low:.4f} to {one.high:.4f}" for one in spread.values())
+        rows.append(("range", *ranges))
+        title = f"{len(self.metrics)} seeds on the same rows"
+        return ReportTable(title, ("", *spread), tuple(rows))
+
+
+def repeat(**options: Any) -> Repeats:
+    """Trains several times with other seeds on the same rows.
+
+    The seed decides new weights, the order of the rows and dropout. What is trained
+    on, validated on and tested on stays: it is split once, by `seed`.
+
+    Args:
+        **options: The fields of `RepeatConfig`, and those of `FinetuneConfig`.
+
+    Raises:
+        ConfigError: For options that cannot be meant, and without rows to score on.
+        TfftError: Whatever else `finetune` raises.
+    """
+    config, rest = split_options(RepeatConfig, options)
+    series = Series(rest, RESULT, _NOUN)
+    seeds = config.listed(series.config.seed)
+    with series.opened():
+        split, scored_on = rows_to_score(series)
+        series.say(f"seeds: {', '.join(map(str, seeds))}, scored on {split}")
+        series.make_room()
+        metrics = {}
+        for seed in seeds:
+            run = series.train(seed, scored_on, seed=seed)
+            metrics[seed] = run.metrics[split]
+        write_json(
+            series.result,
+            {
+                "metrics": {str(seed): one for seed, one in metrics.items()},
+                "config": series.options(),
+            },
+        )
+    found = Repeats(series.folder, metrics)
+    series.show(found.table())
+    return found
+
+
+def rows_to_score(series: Series) -> tuple[str, Any]:
+    """Returns the split that trainings are compared on, and its test rows if any.
+
+    Raises:
+        ConfigError: When there is neither test nor validation.
+    """
+    tables = series.shared.tables
+    if "test" in tables:
+        return "test", tables["test"]
+    if "validation" in tables:
+        return "validation", None
+    raise ConfigError(
+        "no rows to score on",
+        expected="test or validation rows",
+        fix="give test=0.1, or validation=0.1",
+    )

@@ -1,0 +1,101 @@
+"""What can be said to the recipes that train several times."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from tfft.core.config import configuration, require
+
+
+@configuration()
+class CrossValidateConfig:
+    """The options of `cross_validate` beside those of `finetune`.
+
+    Args:
+        folds: How many. Defaults to 5.
+        group: A column whose equal values stay in one fold, such as a patient or a
+            thread of mails. Copies of a text do in any case. Defaults to none.
+        against: The folder of a finished cross-validation over the same folds, to
+            test the difference from. Defaults to none.
+    """
+
+    folds: int = 5
+    group: str | None = None
+    against: Any = None
+
+    def __post_init__(self) -> None:
+        """Refuses values that make no sense."""
+        require(self.folds >= 2, self, "folds", "2 or more")
+
+
+@configuration()
+class LearningCurveConfig:
+    """The options of `learning_curve` beside those of `finetune`.
+
+    Args:
+        sizes: Shares of the training rows, or numbers of rows; each smaller part lies
+            in the larger ones. Defaults to an eighth, a quarter, a half and all.
+        metric: The score to draw and to judge by. Defaults to the one that decides
+            which epoch was best.
+    """
+
+    sizes: tuple[float, ...] = (0.125, 0.25, 0.5, 1.0)
+    metric: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses values that make no sense."""
+        rising = all(
+            0 < a < b for a, b in zip(self.sizes, self.sizes[1:], strict=False)
+        )
+        shares = all(size <= 1 for size in self.sizes)
+        counts = all(size > 1 and size == int(size) for size in self.sizes)
+        expected = "two or more, rising: shares up to 1, or numbers of rows above 1"
+        fits = len(self.sizes) > 1 and rising and (shares or counts)
+        require(fits, self, "sizes", expected)
+
+
+@configuration()
+class RepeatConfig:
+    """The options of `repeat` beside those of `finetune`.
+
+    Args:
+        seeds: How many, counted on from `seed`, or the seeds themselves. The rows are
+            split once, by `seed`. Defaults to 5.
+    """
+
+    seeds: int | tuple[int, ...] = 5
+
+    def __post_init__(self) -> None:
+        """Refuses values that make no sense."""
+        several = self.seeds if isinstance(self.seeds, tuple) else range(self.seeds)
+        fits = len(set(several)) == len(several) >= 2
+        require(fits, self, "seeds", "2 or more, all different")
+
+    def listed(self, first: int) -> tuple[int, ...]:
+        """Returns the seeds.
+
+        Args:
+            first: The one to count on from.
+
+        >>> RepeatConfig(seeds="3").listed(42), RepeatConfig(seeds="7,1").listed(42)
+        ((42, 43, 44), (7, 1))
+        """
+        if isinstance(self.seeds, tuple):
+            return self.seeds
+        return tuple(range(first, first + self.seeds))
+
+
+def split_options(
+    config: type, options: Mapping[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """Returns a configuration from its options, and the options it does not know.
+
+    >>> split_options(CrossValidateConfig, {"folds": "3", "epochs": 1})[1]
+    {'epochs': 1}
+    """
+    names = {field.name for field in dataclasses.fields(config)}
+    own = {name: value for name, value in options.items() if name in names}
+    rest = {name: value for name, value in options.items() if name not in names}
+    return config(**own), rest

@@ -1,0 +1,109 @@
+"""A training of many as a run folder of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+from tfft.data.batching import Batches
+from tfft.data.fingerprint import fingerprint
+from tfft.data.table import Table
+from tfft.recipes.cost import estimate
+from tfft.recipes.fitted import Fitted
+from tfft.recipes.record import first_record, plain_config, plain_object
+from tfft.recipes.run import Run
+from tfft.recipes.run_folder import (
+    BASE,
+    NEW_BASE,
+    begin,
+    claimed,
+    save_weights,
+    write_record,
+)
+from tfft.recipes.shared import Shared
+
+
+def save_run(
+    shared: Shared, fitted: Fitted, folder: Path, test: Table | None = None
+) -> Run:
+    """Writes what a training came to as `finetune` would have written it.
+
+    Args:
+        shared: What the training shared with others.
+        fitted: What it came to.
+        folder: A new or empty folder.
+        test: The rows to test it on. Defaults to the shared test rows.
+
+    Returns:
+        The run, right until the next training; `load` reads it at any time.
+
+    Raises:
+        OutputInUseError: When the folder is not free.
+        StorageError: When the disk refuses.
+    """
+    from tfft.training.hardware import choose_precision
+
+    run = shared.run(fitted, folder)
+    policy = choose_precision(fitted.config.precision)
+    inputs, config = (
+        shared.inputs,
+        dataclasses.replace(fitted.config, output_dir=folder),
+    )
+    tables = {
+        split: table
+        for split, table in (
+            ("train", fitted.rows.train),
+            ("validation", fitted.rows.validation),
+            ("test", shared.tables.get("test") if test is None else test),
+        )
+        if table
+    }
+    marks = {split: fingerprint(table) for split, table in tables.items()}
+    prepared = dataclasses.replace(inputs.prepared, tables=tables, fingerprint=marks)
+    with claimed(folder, overwrite=False, resume=False):
+        begin(folder, overwrite=False)
+        kept = shared.folder / NEW_BASE
+        if kept.is_dir():
+            shutil.copytree(kept, folder / BASE)
+        reports = {
+            split: run.full_report(table)
+            for split, table in prepared.tables.items()
+            if split != "train"
+        }
+        pretrained, task = inputs.pretrained, fitted.task
+        record = {
+            **first_record(task, fitted.method, prepared, pretrained),
+            "task": plain_object(task),
+            "config": plain_config(config, task, fitted.method),
+            "cost": _cost(fitted, run, policy),
+            "precision": policy,
+            "best_epoch": fitted.best_epoch,
+            "metrics": {split: one.metrics for split, one in reports.items()},
+            "status": "complete",
+        }
+        save_weights(
+            folder,
+            run.built.network,
+            run.built.adapter,
+            pretrained,
+            task.peft_task_type,
+        )
+        run.write_reports(reports, fitted.best_epoch)
+        write_record(folder, record)
+    return run
+
+
+def _cost(fitted: Fitted, run: Run, policy: str) -> dict[str, Any]:
+    config = fitted.config
+    batches = Batches(fitted.rows.examples, config.rows_per_step, config.seed)
+    cost = estimate(
+        run.built.network,
+        run.built.pretrained.backbone,
+        batches,
+        config.epochs,
+        policy != "float32",
+        accumulation=config.accumulation,
+    )
+    return dataclasses.asdict(cost)

@@ -1,0 +1,267 @@
+"""Searching for options: many trainings over one backbone; read top to bottom."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from tfft.adapters.method import METHODS, Method
+from tfft.core.config import field_types
+from tfft.core.environment import check_environment
+from tfft.core.errors import (
+    ConfigError,
+    InterruptedRunError,
+)
+from tfft.core.signals import (
+    TerminationSignal,
+    termination_as_exception,
+    uninterrupted,
+)
+from tfft.evaluation.report import REPORTS
+from tfft.recipes.config import FinetuneConfig
+from tfft.recipes.fitted import Fitted
+from tfft.recipes.recommend import settled
+from tfft.recipes.record import plain_config, plain_object
+from tfft.recipes.run_folder import LOGS
+from tfft.recipes.search_result import (
+    BEST,
+    Search,
+    write_result,
+)
+from tfft.recipes.shared import INPUT_OPTIONS, Shared
+from tfft.recipes.shared_runs import save_run
+from tfft.recipes.tune_config import TuneConfig
+from tfft.recipes.tune_folder import FREE, TRIALS, begin_search, claimed_search
+from tfft.recipes.tune_space import searched_space
+from tfft.tasks.task import TASKS, Task
+from tfft.tuning.space import Space, changes
+from tfft.tuning.trials import Trial, ranked, read_trials
+from tfft.tuning.workers import Role, role
+
+# Metrics of which less is better; of the others more is.
+_LOWER = (
+    "loss", "mse", "rmse", "mae", "perplexity", "ranking_loss", "coverage",
+)  # fmt: skip
+_ROWS = ("data", "validation", "test")
+
+
+def tune(**options: Any) -> Search:
+    """Searches for the options with the best score on the validation rows.
+
+    Every trial ends as `finetune` with its options would, to the bit, but backbone and
+    encoded rows are loaded once, and networks are traced once for each method and
+    rank. With KerasTuner's environment variables set, processes share a search: one
+    chief, which trains nothing, and its workers.
+
+    Args:
+        **options: The fields of `TuneConfig`, `space` at least, and those of
+            `FinetuneConfig`.
+
+    Returns:
+        The trials and the best of them. Its run and its options stand in
+        `output_dir`, when this process is no worker.
+
+    Raises:
+        ConfigError: For options that cannot be meant; before any work.
+        MissingInputError: For data or a model that is not there.
+        DataError: For data or model files that cannot be used, or when no trial
+            has a score.
+        OutputInUseError: When the folder is not free.
+        InterruptedRunError: When a signal stopped it; `resume` goes on.
+        StorageError: When the disk refuses.
+
+    ```python
+    search = tfft.tune(
+        model="bert_base_en", data="news.csv", output_dir="searches/news",
+        space={"learning_rate": tfft.log_uniform(1e-5, 1e-3), "rank": [4, 8, 16]})
+    search.best.values; search.best_run().predict(["..."])
+    ```
+    """
+    check_environment()
+    own = {
+        name: options.pop(name) for name in field_types(TuneConfig) if name in options
+    }
+    tuning = TuneConfig(**own)
+    options, _ = settled(options)
+    config = FinetuneConfig(**options)
+    task: Task = TASKS.resolve(config.task)
+    method: Method = METHODS.resolve(config.method)
+    space = searched_space(tuning.space, task, method)
+    folder, me = Path(config.output_dir), role()
+    asked = {
+        **plain_config(config, task, method),
+        **{name: repr(getattr(tuning, name)) for name in field_types(TuneConfig)},
+        "space": repr(dict(space.entries)),
+    }
+    with termination_as_exception(), claimed_search(folder, config, me):
+        if me != "worker":
+            begin_search(folder, config, asked)
+        tuned = _Tuning(tuning, config, options, task, method, space)
+        try:
+            return tuned.run(me)
+        except KeyboardInterrupt as signal:
+            raise _stopped(signal, folder) from signal
+
+
+def _stopped(signal: KeyboardInterrupt, folder: Path) -> InterruptedRunError:
+    error = InterruptedRunError(
+        "the search was stopped",
+        where=str(folder),
+        fix="its trials are in the folder; go on with resume",
+    )
+    if isinstance(signal, TerminationSignal):
+        error.exit_code = 143
+    return error
+
+
+class _Tuning:
+    """One search; its steps in the order they happen."""
+
+    def __init__(
+        self,
+        tuning: TuneConfig,
+        config: FinetuneConfig,
+        given: Mapping[str, Any],
+        task: Task,
+        method: Method,
+        space: Space,
+    ) -> None:
+        self.tuning, self.config, self.given, self.space = tuning, config, given, space
+        self.folder = Path(config.output_dir)
+        self.method, self.task = plain_object(method), plain_object(task)
+        metric, higher = REPORTS.get(task.evaluation).monitor
+        self.objective = tuning.objective or metric
+        if self.objective != metric:
+            higher = self.objective not in _LOWER
+        self.higher = higher if tuning.direction is None else tuning.direction == "max"
+        self.console = Console(quiet=not config.verbose, highlight=False)
+        self._shared: tuple[str, Shared] | None = None
+        self._held: tuple[str, Fitted] | None = None
+
+    def run(self, me: Role) -> Search:
+        import keras_tuner
+
+        from tfft.tuning.board import write_space
+        from tfft.tuning.oracles import make_oracle
+        from tfft.tuning.search import run_search
+
+        oracle = make_oracle(
+            self.tuning.search,
+            self.space.declared(keras_tuner),
+            max_trials=self.tuning.max_trials,
+            epochs=self.config.epochs,
+            higher_is_better=self.higher,
+            seed=self.config.seed,
+        )
+        if me != "worker":
+            write_space(self.folder / LOGS, self.space, self.objective)
+        timeout = self.tuning.worker_timeout
+        run_search(oracle, self.space, self._measure, self.folder, timeout)
+        search = Search(
+            self.folder,
+            read_trials(self.folder / TRIALS),
+            list(self.space.entries),
+            self.objective,
+            self.higher,
+        )
+        return search if me == "worker" else self._finish(search)
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, markup=False, soft_wrap=True)
+
+    def _options(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return changes(values, self.method, self.task)
+
+    def _shared_for(self, options: dict[str, Any]) -> tuple[Shared, dict[str, Any]]:
+        """Returns what trials of the same inputs share, and their other options."""
+        inputs = {k: v for k, v in options.items() if k in INPUT_OPTIONS}
+        rest = {k: v for k, v in options.items() if k not in INPUT_OPTIONS}
+        key = repr(sorted(inputs.items()))
+        if self._shared is None or self._shared[0] != key:
+            self._shared = self._held = None
+            gc.collect()  # two backbones at once may be one too many
+            config = dataclasses.replace(self.config, **inputs)
+            self._shared = key, Shared(config, self.folder, self._say)
+        return self._shared[1], rest
+
+    def _measure(self, asked: Trial, epochs: int | None) -> Trial:
+        """Returns a trial with what its training came to."""
+        from tfft.tuning.board import write_trial
+        from tfft.tuning.pruning import Watch
+
+        options = self._options(asked.values)
+        if epochs is not None:
+            options["epochs"] = epochs
+        shared, rest = self._shared_for(options)
+        others = lambda: read_trials(self.folder / TRIALS)  # noqa: E731
+        pruning = others if self.tuning.prune else None
+        watch = Watch(self.objective, self.higher, pruning)
+        fitted = shared.fit(callbacks=[watch], **rest)
+        if not fitted.metrics:
+            raise ConfigError(
+                "there are no validation rows to search by",
+                fix="give validation, a share of the rows or a file",
+            )
+        done = dataclasses.replace(
+            asked,
+            status="pruned" if watch.pruned else "completed",
+            epochs=fitted.config.epochs,
+            score=fitted.metrics[self.objective],
+            best_epoch=fitted.best_epoch,
+            metrics=fitted.metrics,
+            history=watch.history,
+        )
+        if ranked([*others(), done], self.higher)[0].name == done.name:
+            self._held = done.name, fitted
+        write_trial(self.folder / LOGS, done, self.objective)
+        self._tell(done)
+        return done
+
+    def _tell(self, trial: Trial) -> None:
+        values = ", ".join(
+            f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in trial.values.items()
+        )
+        self._say(
+            f"trial {trial.name}: {values}: {self.objective} {trial.score:.4f} "
+            f"(epoch {trial.best_epoch} of {trial.epochs}, {trial.status})"
+        )
+
+    def _finish(self, search: Search) -> Search:
+        """Writes the run of the best trial, its options, the table and the picture."""
+        from tfft.tuning.picture import draw
+
+        best = search.best
+        options = self._options(best.values)
+        if self.config.epochs is not None and best.epochs != self.config.epochs:
+            options["epochs"] = best.epochs
+        with uninterrupted():
+            if not (self.folder / BEST).is_dir():
+                shared, rest = self._shared_for(options)
+                if self._held and self._held[0] == best.name:
+                    fitted = self._held[1]
+                else:  # of another process: trained again, it is the same to the bit
+                    fitted = shared.fit(**rest)
+                save_run(shared, fitted, self.folder / BEST)
+            kept = {
+                name: object() if name in _ROWS and _is_object(value) else value
+                for name, value in self.given.items()
+                if name not in FREE
+            }
+            output = {"output_dir": self.folder / "retrained"}
+            drawn = draw(search.trials, self.space, self.objective)
+            write_result(search, {**kept, **options, **output}, drawn)
+        self.console.print(search.table().to_rich())
+        self._say(f"best: trial {best.name}, run {self.folder / BEST}")
+        self._say(f"its options: tfft finetune --config {search.best_config}")
+        return search
+
+
+def _is_object(rows: Any) -> bool:
+    """Tells rows of Python from a path or a share."""
+    return not isinstance(rows, str | Path | int | float)

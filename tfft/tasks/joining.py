@@ -1,0 +1,88 @@
+"""What several models make of a row together, in the form one of them would say it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, get_args
+
+from tfft.core.errors import ConfigError
+
+Joining = Literal["average", "vote"]
+Joiner = Callable[[Any, Joining], Any]
+JOININGS: tuple[str, ...] = get_args(Joining)
+
+_TINY = 1e-37
+# Of a vote, so that the likelier label wins a tie and shares stay what they are.
+_TIE = 1e-6
+
+
+def join_choices(outputs: Any, how: Joining) -> Any:
+    """Returns logits whose softmax is the members' mean probability, or their votes.
+
+    Args:
+        outputs: Logits, shape (members, ..., classes).
+        how: `vote` gives each label the share of the members that choose it; the
+            likelier of equal ones by mean probability comes first.
+
+    Returns:
+        Shape (..., classes).
+
+    >>> import numpy as np
+    >>> logits = np.log(np.array([[[0.9, 0.1]], [[0.4, 0.6]], [[0.4, 0.6]]]))
+    >>> for how in ("average", "vote"):
+    ...     print(np.exp(join_choices(logits, how)).round(4).tolist())
+    [[0.5667, 0.4333]]
+    [[0.3333, 0.6667]]
+    """
+    from keras import ops
+
+    mean = ops.mean(ops.softmax(outputs, axis=-1), axis=0)
+    if how == "vote":
+        chosen = ops.one_hot(ops.argmax(outputs, axis=-1), outputs.shape[-1])
+        votes = ops.mean(ops.cast(chosen, mean.dtype), axis=0)
+        mean = (votes + _TIE * mean) / (1 + _TIE)
+    return ops.log(ops.maximum(mean, _TINY))
+
+
+def join_yes_or_no(outputs: Any, how: Joining) -> Any:
+    """Returns logits whose sigmoid is the members' mean probability.
+
+    Args:
+        outputs: Logits, shape (members, ..., labels).
+        how: `average`.
+
+    Raises:
+        ConfigError: For votes.
+    """
+    from keras import ops
+
+    _only_average(how)
+    yes = ops.mean(ops.sigmoid(outputs), axis=0)
+    no = ops.mean(ops.sigmoid(-outputs), axis=0)  # 1 - yes would round small ones off
+    return ops.log(ops.maximum(yes, _TINY)) - ops.log(ops.maximum(no, _TINY))
+
+
+def join_numbers(outputs: Any, how: Joining) -> Any:
+    """Returns the mean of the members' outputs.
+
+    Args:
+        outputs: Shape (members, ...).
+        how: `average`.
+
+    Raises:
+        ConfigError: For votes.
+    """
+    from keras import ops
+
+    _only_average(how)
+    return ops.mean(outputs, axis=0)
+
+
+def _only_average(how: Joining) -> None:
+    if how != "average":
+        raise ConfigError(
+            f"how={how!r} for a task without one label a row or a word",
+            where="ensemble",
+            expected="average",
+            fix='use how="average"',
+        )

@@ -1,0 +1,1 @@
+"""Searching for options: spaces, KerasTuner's oracles, pruning, results."""

@@ -1,0 +1,213 @@
+"""A space of options: whose each of them is, and what a point of it says."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tfft.core.errors import ConfigError, nearest, one_of, shorten
+from tfft.tuning.distributions import Choice, Distribution, read_distribution
+
+METHOD, TASK = "method.", "task."
+
+
+@dataclass(frozen=True)
+class Space:
+    """The options of a search by their full names.
+
+    Attributes:
+        entries: Distributions by name: an option of `finetune`, `method.` and one of
+            the method's, or `task.` and one of the task's.
+    """
+
+    entries: Mapping[str, Distribution]
+
+    def declared(self, tuner: Any) -> Any:
+        """Returns the space as KerasTuner's `HyperParameters`.
+
+        Args:
+            tuner: The module `keras_tuner`.
+        """
+        found = tuner.HyperParameters()
+        for name, one in self.entries.items():
+            one.declare(found, name)
+        return found
+
+    def values(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the values of a point, those that apply, by full name."""
+        plain = {
+            name: one.value(stored[name])
+            for name, one in self.entries.items()
+            if name in stored
+        }
+        return {name: v for name, v in plain.items() if self._applies(name, plain)}
+
+    def _applies(self, name: str, values: Mapping[str, Any]) -> bool:
+        return all(
+            parent in values
+            and values[parent] in allowed
+            and self._applies(parent, values)
+            for parent, allowed in self.entries[name].conditions.items()
+        )
+
+    @property
+    def numeric(self) -> list[str]:
+        """The options whose values are numbers."""
+        return [name for name, one in self.entries.items() if _is_numeric(one)]
+
+
+def _is_numeric(one: Distribution) -> bool:
+    if not isinstance(one, Choice):
+        return True
+    return all(type(value) in (int, float) for value in one.values)
+
+
+def read_space(
+    given: Any,
+    options: Sequence[str],
+    methods: Mapping[str, Sequence[str]],
+    task: Sequence[str],
+) -> Space:
+    """Returns the space that a mapping means.
+
+    A name is that of an option of `finetune`, else of a method's; `method.rank` and
+    `task.max_length` say whose it is. An option that only some of the methods have
+    is searched with those.
+
+    Args:
+        given: Names with distributions.
+        options: The options of `finetune`.
+        methods: The options of each method that is named outside the space.
+        task: The options of the task.
+
+    Raises:
+        ConfigError: For an empty space, an unknown name, or a condition on nothing.
+    """
+    if not isinstance(given, Mapping) or not given:
+        raise ConfigError(
+            f"space={shorten(given)}",
+            expected="names of options with the values to search",
+            fix="say for example space={'learning_rate': [1e-4, 1e-3]}",
+        )
+    read = {k: read_distribution(v, f"space.{k}") for k, v in given.items()}
+    names = {key: _full_name(key, options, methods, task) for key in read}
+    entries = {names[key]: one for key, one in read.items()}
+    if len(entries) < len(read):
+        raise ConfigError("an option is in the space twice", where="space")
+    entries = {
+        name: _conditioned(name, one, names, entries, methods)
+        for name, one in entries.items()
+    }
+    return Space(dict(sorted(entries.items(), key=lambda item: _depth(item, entries))))
+
+
+def _depth(item: tuple[str, Distribution], entries: Mapping[str, Distribution]) -> int:
+    """KerasTuner wants an option after those that it depends on."""
+    return 1 + max(
+        (_depth((one, entries[one]), entries) for one in item[1].conditions), default=0
+    )
+
+
+def _full_name(
+    key: str,
+    options: Sequence[str],
+    methods: Mapping[str, Sequence[str]],
+    task: Sequence[str],
+) -> str:
+    of_methods = sorted({name for names in methods.values() for name in names})
+    if key in options or (key.removeprefix(METHOD) in of_methods and METHOD in key):
+        return key
+    if key in of_methods:
+        return METHOD + key
+    if key.startswith(TASK) and key.removeprefix(TASK) in task:
+        return key
+    known = [*options, *of_methods, *(TASK + name for name in task)]
+    raise ConfigError(
+        f"unknown option {shorten(key)}",
+        where="space",
+        expected=f"an option of finetune, of {' or '.join(methods)}, or of the task",
+        fix=nearest(key, known) or f"choose {one_of(of_methods)}",
+    )
+
+
+def _conditioned(
+    name: str,
+    one: Distribution,
+    names: Mapping[str, str],
+    entries: Mapping[str, Distribution],
+    methods: Mapping[str, Sequence[str]],
+) -> Distribution:
+    """Returns the distribution with full names, and the methods that it applies to."""
+    conditions = {}
+    for parent, values in one.conditions.items():
+        full = names.get(parent, parent)
+        if full not in entries or full == name:
+            raise ConfigError(
+                f"{name} depends on {shorten(parent)}, which is not searched",
+                where="space",
+                expected=f"another option of the space ({', '.join(entries)})",
+                fix="put it into the space, or leave the condition out",
+            )
+        _check_condition(name, full, entries[full], values)
+        conditions[full] = values
+    if name.startswith(METHOD) and "method" in entries and "method" not in conditions:
+        having = [m for m, own in methods.items() if name.removeprefix(METHOD) in own]
+        if len(having) < len(methods):
+            conditions["method"] = tuple(having)
+    return dataclasses.replace(one, conditions=conditions)
+
+
+def _check_condition(
+    name: str, parent: str, searched: Distribution, values: Sequence[Any]
+) -> None:
+    """Refuses a condition that can never hold, or on no fixed set of values."""
+    if not isinstance(searched, Choice) or not searched.plain:
+        raise ConfigError(
+            f"{name} depends on {parent}, which is no list of values of one kind",
+            where="space",
+            expected="conditions on a list of values",
+            fix=f"give {parent} as a list",
+        )
+    for value in values:
+        if value not in searched.values:
+            raise ConfigError(
+                f"{parent} never has the value {shorten(value)}",
+                where=f"space.{name}",
+                expected=one_of(map(str, searched.values)),
+                fix="change the condition",
+            )
+
+
+def changes(
+    values: Mapping[str, Any], method: Mapping[str, Any], task: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns the options of `finetune` that a point stands for.
+
+    Args:
+        values: The point.
+        method: Name and options of the method outside the space.
+        task: The same of the task.
+
+    >>> changes({"learning_rate": 0.1, "method.rank": 4}, {"name": "lora"}, {})
+    {'learning_rate': 0.1, 'method': {'name': 'lora', 'rank': 4}}
+    """
+    found = {name: value for name, value in values.items() if "." not in name}
+    own = _under(METHOD, values)
+    if own or "method" in found:
+        chosen = found.get("method", method["name"])
+        base = method if chosen == method["name"] else {"name": chosen}
+        found["method"] = {**base, **own}
+    own = _under(TASK, values)
+    if own:
+        found["task"] = {**task, **own}
+    return found
+
+
+def _under(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name.removeprefix(prefix): value
+        for name, value in values.items()
+        if name.startswith(prefix)
+    }

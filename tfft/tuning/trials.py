@@ -1,0 +1,134 @@
+"""What the trials of a search came to, as files that every worker can read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from tfft.core.errors import DataError
+from tfft.core.files import write_json
+from tfft.evaluation.tables import ReportTable
+
+Status = Literal["completed", "pruned", "failed", "lost"]
+_FILE = "result.json"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training of a search.
+
+    Attributes:
+        name: Its number, as KerasTuner counts.
+        status: `completed`, `pruned` when it was stopped as hopeless, `failed` with
+            a message, or `lost` with its worker.
+        values: What was searched, by full name.
+        epochs: Passes over the rows that it was meant to take.
+        score: The objective of the validation rows; None when there is none.
+        best_epoch: The epoch whose weights gave it.
+        metrics: All scores of the validation rows.
+        history: The objective at the end of each epoch.
+        seconds: How long it took.
+        memory: MiB that the process had in use at its end.
+        worker: Who did it.
+        message: Why it failed.
+    """
+
+    name: str
+    status: Status
+    values: Mapping[str, Any]
+    epochs: int = 0
+    score: float | None = None
+    best_epoch: int = 0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    history: Sequence[float] = ()
+    seconds: float = 0.0
+    memory: float = 0.0
+    worker: str = ""
+    message: str = ""
+
+    def save(self, folder: Path) -> None:
+        """Writes it below the folder of all trials."""
+        write_json(folder / self.name / _FILE, dataclasses.asdict(self))
+
+
+def read_trials(folder: Path) -> list[Trial]:
+    """Returns the trials that are written below a folder, in their order.
+
+    Raises:
+        DataError: For a file that cannot be read.
+    """
+    found = []
+    for path in sorted(folder.glob(f"*/{_FILE}")):
+        try:
+            found.append(Trial(**json.loads(path.read_text(encoding="utf-8"))))
+        except (ValueError, TypeError) as error:
+            raise DataError(
+                f"not a usable trial: {error}",
+                where=str(path),
+                fix="remove the file; its trial is then missing in the table",
+            ) from error
+    return found
+
+
+def ranked(trials: Sequence[Trial], higher_is_better: bool) -> list[Trial]:
+    """Returns the trials with a score, the best first; of equal ones, the first."""
+    sign = -1.0 if higher_is_better else 1.0
+    scored = [one for one in trials if one.score is not None]
+    return sorted(scored, key=lambda one: (sign * one.score, one.name))
+
+
+def table_of(
+    trials: Sequence[Trial], names: Sequence[str], objective: str, higher: bool
+) -> ReportTable:
+    """Returns the table of a search, the best trial first.
+
+    Args:
+        trials: All of them.
+        names: The options that were searched.
+        objective: The name of the score.
+        higher: Whether more of it is better.
+    """
+    order = ranked(trials, higher)
+    rest = [one for one in trials if one.score is None]
+    rows = tuple(
+        (
+            one.name,
+            *(_cell(one.values.get(name)) for name in names),
+            _cell(one.score),
+            f"{one.best_epoch} of {one.epochs}" if one.score is not None else "",
+            f"{one.seconds:.1f}",
+            one.worker,
+            one.status + (f": {one.message}" if one.message else ""),
+        )
+        for one in [*order, *rest]
+    )
+    header = ("trial", *names, objective, "best epoch", "seconds", "worker", "status")
+    return ReportTable("Trials", header, rows)
+
+
+def _cell(value: Any) -> str:
+    """Returns a value in a few characters.
+
+    >>> _cell(0.00123456), _cell("lora"), _cell(None)
+    ('0.001235', 'lora', '')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)
+
+
+def best_so_far(history: Sequence[float], share: float, epochs: int, higher: bool):
+    """Returns the best score within a share of a training; None before any.
+
+    >>> best_so_far([0.5, 0.7, 0.6], share=0.5, epochs=4, higher=True)
+    0.7
+    """
+    known = history[: math.floor(share * epochs + 1e-9)]
+    return (max(known) if higher else min(known)) if known else None
