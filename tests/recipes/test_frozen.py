@@ -65,7 +65,10 @@ def test_training_is_the_same(pair, monkeypatch, method, precision, place):
         assert other == pytest.approx(one, abs=tolerance)
     other = weights_of(short)
     for path, value in weights_of(plain).items():
-        np.testing.assert_allclose(other[path], value, 0, moved, err_msg=path)
+        # A key's bias shifts all scores of a query alike, which softmax takes back:
+        # its gradient is rounding alone, and its steps are as large as any other's.
+        if exact or not path.endswith("key/bias"):
+            np.testing.assert_allclose(other[path], value, 0, moved, err_msg=path)
     assert not (short.folder / "frozen").exists()
 
 
