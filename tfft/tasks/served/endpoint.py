@@ -84,17 +84,17 @@ def on_texts(
     """Returns the endpoints of a network that answers once for a text or a pair.
 
     Args:
-        network: A `TextClassifier`.
+        network: A `TextClassifier`, or several in one, which have no one summary to
+            embed a text as.
         tokenizer: The tokenizer in the graph.
         columns: One column of texts, or two.
         answer: Maps outputs to named tensors.
     """
     import keras
 
-    summary = keras.Model(network.input, network.classifier.input)
     texts = dict.fromkeys(("text", "text_pair")[:columns], TEXTS)
     names = list(ids_of(network))
-    return {
+    endpoints = {
         "serving_default": Endpoint(
             texts, lambda *given: answer(called(network, tokenizer(*given)))
         ),
@@ -102,11 +102,14 @@ def on_texts(
             ids_of(network),
             lambda *given: answer(network(dict(zip(names, given, strict=True)))),
         ),
-        "embed": Endpoint(
+    }
+    if hasattr(network, "classifier"):
+        summary = keras.Model(network.input, network.classifier.input)
+        endpoints["embed"] = Endpoint(
             texts,
             lambda *given: {"embedding": called(summary, tokenizer(*given))},
-        ),
-    }
+        )
+    return endpoints
 
 
 def characters_of(text: Any) -> Any:
