@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit, softmax
 
 from tfft.core.errors import ConfigError
-from tfft.tasks.joining import join_choices, join_numbers, join_yes_or_no
+from tfft.tasks.joining import agreed, join, join_choices, join_numbers, join_yes_or_no
 from tfft.tasks.multi_label import MultiLabel
 from tfft.tasks.task import TASKS
 
@@ -51,16 +51,16 @@ def test_every_task_joins_outputs_or_says_why_not(name):
     task = TASKS.resolve(name)
     if task.generates:
         with pytest.raises(ConfigError, match=f"{name} has no ensembles"):
-            task.joined(LOGITS, "average")
+            join(task, LOGITS, "average")
     else:
-        assert task.joined(LOGITS, "average").shape == LOGITS.shape[1:]
+        assert join(task, LOGITS, "average").shape == LOGITS.shape[1:]
 
 
 def test_thresholds_are_averaged():
     ours, theirs = (MultiLabel(thresholds=given) for given in ((0.2, 0.4), (0.4, 0.8)))
-    assert ours.agreed([theirs]).thresholds == pytest.approx((0.3, 0.6))
+    assert agreed([ours, theirs]).thresholds == pytest.approx((0.3, 0.6))
     with pytest.raises(ConfigError, match="tasks differ: separator"):
-        ours.agreed([MultiLabel(thresholds=(0.1, 0.2), separator=";")])
+        agreed([ours, MultiLabel(thresholds=(0.1, 0.2), separator=";")])
 
 
 def test_what_only_the_loss_reads_may_differ():
@@ -68,6 +68,6 @@ def test_what_only_the_loss_reads_may_differ():
         TASKS.resolve({"name": "text_classification", "class_weights": given})
         for given in ("balanced", None)
     )
-    assert one.agreed([other]) is one
+    assert agreed([one, other]) is one
     with pytest.raises(ConfigError, match="tasks differ"):
-        one.agreed([TASKS.resolve("regression")])
+        agreed([one, TASKS.resolve("regression")])

@@ -23,7 +23,7 @@ from tfft.recipes.run import Run
 from tfft.recipes.run_folder import read_record
 from tfft.recipes.series import check_metric
 from tfft.recipes.soup import make_soup
-from tfft.tasks.joining import JOININGS
+from tfft.tasks.joining import JOININGS, join
 
 _SOUP = "soup"
 _WAYS = (*JOININGS, _SOUP)
@@ -237,7 +237,7 @@ def _joined(runs: MemberRuns, how: str) -> JoinedRun:
         first.built.network,
         runs.variables,
         runs.values,
-        lambda outputs: runs.task.joined(outputs, how),
+        lambda outputs: join(runs.task, outputs, how),
     )
     pretrained = first.built.pretrained
     # Nothing is to be merged: each member has updates of its own.

@@ -13,6 +13,7 @@ from tfft.core.files import sha256
 from tfft.recipes.load import load
 from tfft.recipes.run import Run
 from tfft.recipes.run_folder import BASE, load_weights, own_variables, read_record
+from tfft.tasks.joining import agreed
 from tfft.tasks.task import TASKS, Task
 
 
@@ -90,7 +91,7 @@ def _check_alike(folders: Sequence[Path], records: Sequence[Mapping[str, Any]]) 
                     fix="leave one of them out",
                 )
     tasks = [TASKS.resolve(record["task"]) for record in records]
-    return tasks[0].agreed(tasks[1:])
+    return agreed(tasks)
 
 
 def _base(folder: Path, record: Mapping[str, Any]) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
+import numpy as np
+
+from tfft.core.config import to_dict
 from tfft.core.errors import ConfigError
 
 Joining = Literal["average", "vote"]
@@ -14,6 +18,64 @@ JOININGS: tuple[str, ...] = get_args(Joining)
 _TINY = 1e-37
 # Of a vote, so that the likelier label wins a tie and shares stay what they are.
 _TIE = 1e-6
+
+
+# Options that decide what is learned, and not what is answered.
+_TRAINING_ONLY = ("class_weights", "label_smoothing", "focal_gamma", "dropout")
+
+
+def join(task: Any, outputs: Any, how: Joining) -> Any:
+    """Returns the outputs of an ensemble, in the form of one member's.
+
+    Args:
+        task: The task of the members.
+        outputs: Tensor of what each member's network says, shape (members, ...).
+        how: How to make one of them.
+
+    Raises:
+        ConfigError: For a task whose outputs cannot be joined, or not so.
+    """
+    if task.generates:
+        raise ConfigError(
+            f"{task.name} has no ensembles",
+            expected="a task with an answer for each row",
+            fix='average the weights instead, how="soup"',
+        )
+    return type(task).joiner(outputs, how)
+
+
+def agreed(tasks: Sequence[Any]) -> Any:
+    """Returns the task of an ensemble from those of its members.
+
+    Raises:
+        ConfigError: Naming what differs and decides answers.
+    """
+    first = tasks[0]
+    averaged = [
+        name
+        for name in first.averaged
+        if all(getattr(one, name, None) is not None for one in tasks)
+    ]
+    free = {*_TRAINING_ONLY, *averaged}
+    for other in tasks[1:]:
+        theirs = to_dict(other)
+        differing = [
+            name
+            for name, value in to_dict(first).items()
+            if name not in free and theirs.get(name, value) != value
+        ]
+        if type(other) is not type(first) or differing:
+            raise ConfigError(
+                f"the members' tasks differ: {', '.join(differing) or 'name'}",
+                where="ensemble",
+                expected=f"{first.name} with the same options",
+                fix="train the members for the same task on the same rows",
+            )
+    means = {
+        name: tuple(np.mean([getattr(one, name) for one in tasks], axis=0).tolist())
+        for name in averaged
+    }
+    return replace(first, **means) if means else first
 
 
 def join_choices(outputs: Any, how: Joining) -> Any:

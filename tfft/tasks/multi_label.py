@@ -65,6 +65,7 @@ class MultiLabel(Task):
     evaluation = "multi_label"
     tunes = True
     joiner = staticmethod(join_yes_or_no)
+    averaged = ("thresholds",)
 
     text: tuple[str, ...] = ("text",)
     label: str = "labels"
@@ -258,15 +259,6 @@ class MultiLabel(Task):
             "labels": probabilities >= self._thresholds(labels),
             "probabilities": probabilities,
         }
-
-    def agreed(self, others: Sequence[Task]) -> Task:
-        """Returns the task with the mean of the members' thresholds."""
-        every = [getattr(one, "thresholds", None) for one in (self, *others)]
-        if None in every:
-            return super().agreed(others)
-        mean = tuple(np.mean(every, axis=0).tolist())
-        alike = [replace(one, thresholds=mean) for one in (self, *others)]
-        return Task.agreed(alike[0], alike[1:])
 
     def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
         """Returns endpoints with what `served` returns, and with the summary."""

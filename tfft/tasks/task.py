@@ -7,7 +7,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from tfft.core.config import to_dict
 from tfft.core.errors import ConfigError, DataError, shorten
 from tfft.core.registry import Registry
 from tfft.data.batching import Examples
@@ -16,15 +15,12 @@ from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer
-from tfft.tasks.joining import Joiner, Joining, join_numbers
+from tfft.tasks.joining import Joiner, join_numbers
 from tfft.tasks.served.endpoint import Endpoints, InGraph, Tryout
 
 TASKS = Registry("task", "tfft.tasks")
 
 Labels = tuple[Any, ...]
-
-# Options that decide what is learned, and not what is answered.
-_TRAINING_ONLY = ("class_weights", "label_smoothing", "focal_gamma", "dropout")
 
 
 @dataclass(frozen=True)
@@ -57,6 +53,7 @@ class Task(abc.ABC):
         tunes: Whether `tuned` decides something.
         generates: Whether its answers are written by `generate`, not given by row.
         joiner: Makes one output of those of several models.
+        averaged: Options of which an ensemble takes the mean of its members'.
         warm_up_texts: What a server asks itself before it takes requests.
         text: The columns with text.
         max_length: The most tokens of an example.
@@ -69,6 +66,7 @@ class Task(abc.ABC):
     tunes: ClassVar[bool] = False
     generates: ClassVar[bool] = False
     joiner: ClassVar[Joiner] = staticmethod(join_numbers)
+    averaged: ClassVar[tuple[str, ...]] = ()
     warm_up_texts: ClassVar[tuple[str, ...]] = ("warm up", "warm up " * 1000)
     text: tuple[str, ...]
     max_length: int
@@ -243,49 +241,6 @@ class Task(abc.ABC):
         Raises:
             DataError: For an input of another form.
         """
-
-    def joined(self, outputs: Any, how: Joining) -> Any:
-        """Returns the outputs of an ensemble, in the form of one member's.
-
-        Args:
-            outputs: Tensor of what each member's network says, shape (members, ...).
-            how: How to make one of them.
-
-        Raises:
-            ConfigError: For a task whose outputs cannot be joined, or not so.
-        """
-        if self.generates:
-            raise ConfigError(
-                f"{self.name} has no ensembles",
-                expected="a task with an answer for each row",
-                fix='average the weights instead, how="soup"',
-            )
-        return type(self).joiner(outputs, how)
-
-    def agreed(self, others: Sequence[Task]) -> Task:
-        """Returns the task of an ensemble of models trained for this and for others.
-
-        Args:
-            others: The tasks of the other members.
-
-        Raises:
-            ConfigError: Naming what differs and decides answers.
-        """
-        for other in others:
-            differing = [
-                name
-                for name, value in to_dict(self).items()
-                if name not in _TRAINING_ONLY
-                and to_dict(other).get(name, value) != value
-            ]
-            if type(other) is not type(self) or differing:
-                raise ConfigError(
-                    f"the members' tasks differ: {', '.join(differing) or 'name'}",
-                    where="ensemble",
-                    expected=f"{self.name} with the same options",
-                    fix="train the members for the same task on the same rows",
-                )
-        return self
 
     def prompts(self, inputs: Sequence[Any]) -> list[Conversation]:
         """Returns what a generation goes on from, for tasks that generate.
