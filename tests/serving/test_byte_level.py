@@ -117,7 +117,7 @@ def assert_same_ids(tokenizer, graph, texts):
 def test_texts_are_split_into_the_same_words(make, family):
     tokenizer = make(family)
     codes = [*range(0x3100), *range(0x3100, 0xD800, 97), *range(0xE000, 0x110000, 997)]
-    texts = hard_strings(3000)
+    texts = hard_strings(1500)
     texts += [f"x{chr(c)}1{chr(c)}'s {chr(c)} .{chr(c)}y" for c in codes]
     words = Splitter(json.loads(tokenizer.to_json()))(tf.constant(texts)).words
     found = [[word.decode() for word in one] for one in words.to_list()]
@@ -128,9 +128,8 @@ def test_texts_are_split_into_the_same_words(make, family):
     assert_same(found, expected, texts)
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_hard_strings_have_the_same_ids(both, seed):
-    assert_same_ids(*both, hard_strings(2000, seed))
+def test_hard_strings_have_the_same_ids(both):
+    assert_same_ids(*both, hard_strings(2000))
 
 
 def test_places_in_the_text_are_the_same(both):
