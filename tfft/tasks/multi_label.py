@@ -15,10 +15,9 @@ from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer
 from tfft.tasks.joining import join_yes_or_no
-from tfft.tasks.served.endpoint import Endpoints, InGraph, on_texts
 from tfft.tasks.strata import rarest
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
-from tfft.tasks.texts import bad_texts, encode_texts, rows_of_texts, suited
+from tfft.tasks.texts import TextTask, bad_texts, encode_texts, suited
 from tfft.tasks.thresholds import best_f1_threshold
 
 _PLAIN_THRESHOLD = 0.5
@@ -39,7 +38,7 @@ class LabelSets:
 
 @TASKS.register("multi_label")
 @configuration(aliases={"text_column": "text", "label_column": "label"})
-class MultiLabel(Task):
+class MultiLabel(TextTask):
     """Any number of labels for a text or a pair of texts, each decided by itself.
 
     Args:
@@ -260,28 +259,11 @@ class MultiLabel(Task):
             "probabilities": probabilities,
         }
 
-    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
-        """Returns endpoints with what `served` returns, and with the summary."""
-        return on_texts(
-            network,
-            tokenizer,
-            len(self.text),
-            lambda outputs: self.served(outputs, labels),
-        )
-
     def read_served(
         self, outputs: Mapping[str, Any], labels: Labels
     ) -> list[dict[str, Any]]:
         """Returns the labels given and the probabilities of each row."""
         return _answers(outputs["probabilities"], outputs["labels"], labels)
-
-    def rows(self, inputs: Sequence[Any]) -> Table:
-        """Returns a table from texts, pairs of texts, or rows with the text columns.
-
-        Raises:
-            DataError: For anything else.
-        """
-        return rows_of_texts(inputs, self.text)
 
 
 def _answers(probabilities: Any, given: Any, labels: Labels) -> list[dict[str, Any]]:

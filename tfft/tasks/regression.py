@@ -15,15 +15,14 @@ from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer
-from tfft.tasks.served.endpoint import Endpoints, InGraph, on_texts
 from tfft.tasks.strata import bands
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
-from tfft.tasks.texts import bad_texts, encode_texts, rows_of_texts, suited
+from tfft.tasks.texts import TextTask, bad_texts, encode_texts, suited
 
 
 @TASKS.register("regression")
 @configuration(aliases={"text_column": "text", "label_column": "label"})
-class Regression(Task):
+class Regression(TextTask):
     """A number for a text or a pair of texts, such as their similarity.
 
     The network learns numbers with mean 0 and deviation 1; answers are in the unit
@@ -193,28 +192,11 @@ class Regression(Task):
         """Returns the `value` of each text."""
         return {"value": outputs[:, 0] * self._scale + self._center}
 
-    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
-        """Returns endpoints with what `served` returns, and with the summary."""
-        return on_texts(
-            network,
-            tokenizer,
-            len(self.text),
-            lambda outputs: self.served(outputs, labels),
-        )
-
     def read_served(
         self, outputs: Mapping[str, Any], labels: Labels
     ) -> list[dict[str, Any]]:
         """Returns the `value` of each row."""
         return [{"value": float(value)} for value in outputs["value"]]
-
-    def rows(self, inputs: Sequence[Any]) -> Table:
-        """Returns a table from texts, pairs of texts, or rows with the text columns.
-
-        Raises:
-            DataError: For anything else.
-        """
-        return rows_of_texts(inputs, self.text)
 
 
 def _number(value: Any) -> float | None:

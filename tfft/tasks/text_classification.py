@@ -17,14 +17,13 @@ from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer
 from tfft.tasks.joining import join_choices
 from tfft.tasks.losses import as_vector, check_options, cross_entropy, weights_by_label
-from tfft.tasks.served.endpoint import Endpoints, InGraph, on_texts
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
-from tfft.tasks.texts import bad_texts, encode_texts, rows_of_texts, suited
+from tfft.tasks.texts import TextTask, bad_texts, encode_texts, suited
 
 
 @TASKS.register("text_classification")
 @configuration(aliases={"text_column": "text", "label_column": "label"})
-class TextClassification(Task):
+class TextClassification(TextTask):
     """One label for a text or a pair of texts.
 
     Args:
@@ -223,15 +222,6 @@ class TextClassification(Task):
             "probabilities": probabilities,
         }
 
-    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
-        """Returns endpoints with what `served` returns, and with the summary."""
-        return on_texts(
-            network,
-            tokenizer,
-            len(self.text),
-            lambda outputs: self.served(outputs, labels),
-        )
-
     def read_served(
         self, outputs: Mapping[str, Any], labels: Labels
     ) -> list[dict[str, Any]]:
@@ -251,14 +241,6 @@ class TextClassification(Task):
                 strict=True,
             )
         ]
-
-    def rows(self, inputs: Sequence[Any]) -> Table:
-        """Returns a table from texts, pairs of texts, or rows with the text columns.
-
-        Raises:
-            DataError: For anything else.
-        """
-        return rows_of_texts(inputs, self.text)
 
 
 def _label_problem(value: Any) -> str:

@@ -14,7 +14,29 @@ from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer
-from tfft.tasks.task import Encoded
+from tfft.tasks.served.endpoint import Endpoints, InGraph, on_texts
+from tfft.tasks.task import Encoded, Labels, Task
+
+
+class TextTask(Task):
+    """A task that answers once for a text, or for a pair of texts; abstract."""
+
+    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
+        """Returns endpoints with what `served` returns, and with the summary."""
+        return on_texts(
+            network,
+            tokenizer,
+            len(self.text),
+            lambda outputs: self.served(outputs, labels),
+        )
+
+    def rows(self, inputs: Sequence[Any]) -> Table:
+        """Returns a table from texts, pairs of texts, or rows with the text columns.
+
+        Raises:
+            DataError: For anything else.
+        """
+        return rows_of_texts(inputs, self.text)
 
 
 def suited(task: Any, pretrained: Pretrained) -> tuple[Any, list[str]]:
