@@ -122,6 +122,19 @@ def test_a_text_is_cut_at_the_end(tokenizer, words, truncated):
     assert encoding.truncated is truncated
 
 
+@pytest.mark.parametrize(
+    ("text", "tail", "kept"),
+    # 8 tokens, 2 of them special, leave 6.
+    [("abbbaa", 2, "abbbaa"), ("aaaabbba", 2, "aaaaba"), ("baaaaaab", 1, "baaaab"),
+     ("aaaaaaabbb", 3, "aaabbb"), ("b" + "a" * 99 + "b" * 4, 4, "babbbb")],
+)  # fmt: skip
+def test_a_text_that_is_cut_keeps_its_tail(tokenizer, text, tail, kept):
+    [encoding] = tokenizer.encode([" ".join(text)], None, 8, tail)
+    assert encoding.token_ids == ids("[CLS]", *kept, "[SEP]")
+    assert encoding.segment_ids == [0] * 8
+    assert encoding.truncated is (len(text) > 6)
+
+
 def test_nothing_is_padded_even_if_the_file_says_so(tmp_path, tokenizer):
     content = json.loads(tokenizer.to_json())
     content["padding"] = {

@@ -15,6 +15,7 @@ from tfft.tasks.task import TASKS
 
 __all__ = ["make_decoder", "make_tokenizer", "train"]
 pytestmark = needs_runtime
+OPTIONS = {"text_classification": {"tail_tokens": 9}}
 TEXTS = ["good bad 1", "", "Crème 中文 ไทย 🙂", "don't  stop\n", "good " * 200]
 
 
@@ -37,7 +38,8 @@ def make_run(tune, train):
     def make(name):
         if name == "causal_lm":
             return train(epochs=12, learning_rate=2e-2)
-        return tune(task=name, data=CASES[name][0], learning_rate=1e-2)
+        task = {"name": name, **OPTIONS.get(name, {})}
+        return tune(task=task, data=CASES[name][0], learning_rate=1e-2)
 
     return make
 

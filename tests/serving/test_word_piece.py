@@ -130,6 +130,21 @@ def test_pairs_are_cut_alike(graph_of, max_length):
     assert_same(tokenizer, graph, firsts, None, max_length)
 
 
+@pytest.mark.parametrize(("max_length", "tail_tokens"), [(8, 1), (8, 4), (21, 5)])
+def test_tails_are_kept_alike(graph_of, max_length, tail_tokens):
+    tokenizer = word_piece(VOCABULARY)
+    graph = graph_of(tokenizer, max_length)
+    texts = ["a b good ! " * i + "bad ? " * (i % 3) for i in range(13)]
+    expected = tokenizer.encode(texts, None, max_length, tail_tokens)
+    batch = graph(tf.constant(texts), tail_tokens=tail_tokens)
+    found = [
+        row[: len(one.token_ids)].tolist()
+        for row, one in zip(batch["token_ids"].numpy(), expected, strict=True)
+    ]
+    assert found == [one.token_ids for one in expected]
+    assert batch["padding_mask"].numpy().sum(-1).tolist() == list(map(len, found))
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -8,9 +8,11 @@ import pytest
 import tfft
 from tfft.core.errors import ConfigError, DataError
 from tfft.data.table import Table
+from tfft.models.tokenizer_files import word_piece
 from tfft.tasks.multi_label import MultiLabel
 from tfft.tasks.regression import Regression
 from tfft.tasks.strata import bands, rarest
+from tfft.tasks.text_classification import TextClassification
 
 LABELS = ("bad", "good")
 
@@ -185,12 +187,32 @@ def test_exported_models_answer_as_the_run(name, request, tmp_path):
         (Regression, {"center": float("nan")}),
         (Regression, {"label": "text"}),
         (Regression, {"max_length": 2}),
+        (Regression, {"tail_tokens": -1}),
+        (Regression, {"tail_tokens": 5, "max_length": 8}),
+        (MultiLabel, {"tail_tokens": 1, "text": "one,other"}),
         (MultiLabel, {"dropout": 1}),
     ],
 )
 def test_options_that_make_no_sense_are_refused(kind, options):
     with pytest.raises(ConfigError, match=next(iter(options))):
         kind(**options)
+
+
+@pytest.mark.parametrize(
+    ("kind", "label"),
+    [(MultiLabel, ["a"]), (Regression, 1.0), (TextClassification, "a")],
+)
+def test_the_end_of_a_long_text_is_kept(kind, label):
+    tokenizer = word_piece(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "!"])
+    name = kind().label
+    rows = Table.from_rows([{"text": "good " * 20 + "bad !", name: label}], "x")
+    [ids] = (
+        kind(max_length=8, tail_tokens=2)
+        .encode(rows, tokenizer, None)
+        .examples.sequences["token_ids"]
+    )
+    expected = ["[CLS]", *["good"] * 4, "bad", "!", "[SEP]"]
+    assert ids == [tokenizer.id_of(token) for token in expected]
 
 
 def test_splits_keep_rare_labels_and_the_range_of_numbers():

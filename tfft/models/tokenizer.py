@@ -111,6 +111,7 @@ class Tokenizer:
         texts: Sequence[str],
         pairs: Sequence[str] | None,
         max_length: int,
+        tail_tokens: int = 0,
     ) -> list[Encoding]:
         """Returns the ids of texts, or of pairs of texts.
 
@@ -119,10 +120,13 @@ class Tokenizer:
             pairs: The second texts, as many, or None.
             max_length: The most tokens of an encoding; the longer text of a pair
                 is cut first.
+            tail_tokens: How many a text that is cut keeps of its end. Defaults to 0.
 
         Returns:
             One encoding for each text.
         """
+        if tail_tokens:
+            return self._with_tails(texts, max_length, tail_tokens)
         self.library.enable_truncation(max_length, strategy="longest_first")
         texts = [_without_surrogates(text) for text in texts]
         inputs: list[Any] = list(texts)
@@ -134,6 +138,31 @@ class Tokenizer:
         return [
             Encoding(one.ids, one.type_ids, bool(one.overflowing)) for one in encoded
         ]
+
+    def _with_tails(
+        self, texts: Sequence[str], max_length: int, tail_tokens: int
+    ) -> list[Encoding]:
+        encoded = self.library.encode_batch(
+            [_without_surrogates(text) for text in texts]
+        )
+        found = []
+        for one in encoded:
+            over = max(len(one.ids) - max_length, 0)
+            places = [
+                place for place, text in enumerate(one.sequence_ids) if text is not None
+            ]
+            end = len(places) - tail_tokens
+            lost = set(places[end - over : end]) if over else ()
+            kept = [place for place in range(len(one.ids)) if place not in lost]
+            ids, segments = one.ids, one.type_ids  # each access copies
+            found.append(
+                Encoding(
+                    [ids[place] for place in kept],
+                    [segments[place] for place in kept],
+                    over > 0,
+                )
+            )
+        return found
 
     def windows(
         self,

@@ -58,7 +58,7 @@ def export_model(run: Run, directory: Path, data: Any = None) -> Path:
     from tfft.serving.text_to_ids import TextToIds
 
     built, task = run.built, run.task
-    tokenizer = TextToIds(built.pretrained.tokenizer, task.max_length)
+    tokenizer = TextToIds(built.pretrained.tokenizer, task.max_length, task.tail_tokens)
     endpoints = task.endpoints(built.network, tokenizer, run.labels)
     columns = list(endpoints["serving_default"].inputs)
     trial = make_trial(run, columns, data)

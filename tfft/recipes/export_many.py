@@ -80,7 +80,9 @@ def export_many(runs: Sequence[Any] | Mapping[str, Any], directory: str | Path) 
     # A copy of its own: banks take the places of the adapters.
     base = load(opened[0][1].folder)
     model = _with_banks(base, members)
-    tokenizer = TextToIds(base.built.pretrained.tokenizer, base.task.max_length)
+    tokenizer = TextToIds(
+        base.built.pretrained.tokenizer, base.task.max_length, base.task.tail_tokens
+    )
     answers = [_answer(one) for one in members]
     names = [one.name for one in members]
     served = endpoints(model, tokenizer, columns, names, answers)
@@ -156,6 +158,7 @@ def _shared(run: Run) -> dict[str, Any]:
         "the base model": model["fingerprint"] or str(run.folder),
         "text columns": len(run.task.text),
         "max_length": run.task.max_length,
+        "tail_tokens": run.task.tail_tokens,
         "pooling": run.model.pooling,
     }
 

@@ -73,18 +73,20 @@ class GraphTokenizer(abc.ABC):
             fix="export_huggingface, or fine-tune a model of BERT's kind",
         )
 
-    def __call__(self, *texts: tf.Tensor) -> dict[str, tf.Tensor]:
+    def __call__(self, *texts: tf.Tensor, tail_tokens: int = 0) -> dict[str, tf.Tensor]:
         """Returns the padded batch of one column of texts, or of two.
 
         Args:
             *texts: One or two string tensors of shape (batch,).
+            tail_tokens: How many a single text that is cut keeps of its end.
 
         Returns:
             `token_ids`, `segment_ids` and `padding_mask`, int32 of shape
             (batch, length) with the longest row's length, 1 at least.
         """
         room = self.max_length - self.frame_size(len(texts))
-        return self.framed(_truncate([self.ids(text) for text in texts], room))
+        columns = [self.ids(text) for text in texts]
+        return self.framed(_truncate(columns, room, tail_tokens))
 
     def frame_size(self, texts: int, before: int | None = None) -> int:
         """Returns how many special tokens stand around texts.
@@ -151,10 +153,12 @@ def _dense(ragged: tf.RaggedTensor, padding: int) -> tf.Tensor:
     return tf.pad(dense, [[0, 0], [0, missing]], constant_values=padding)
 
 
-def _truncate(columns: list[tf.RaggedTensor], room: int) -> list[tf.RaggedTensor]:
+def _truncate(
+    columns: list[tf.RaggedTensor], room: int, tail_tokens: int
+) -> list[tf.RaggedTensor]:
     """Cuts a row to its share, of a pair the longer text first."""
     if len(columns) == 1:
-        return [columns[0][:, :room]]
+        return [_without_middle(columns[0], room, tail_tokens)]
     first, second = (tf.cast(one.row_lengths(), tf.int32) for one in columns)
     shorter, longer = tf.minimum(first, second), tf.maximum(first, second)
     kept = tf.maximum(shorter, room - shorter)
@@ -168,6 +172,15 @@ def _truncate(columns: list[tf.RaggedTensor], room: int) -> list[tf.RaggedTensor
         tf.where(is_first_longer, low, high),
     )
     return [_cut(one, most) for one, most in zip(columns, limits, strict=True)]
+
+
+def _without_middle(
+    column: tf.RaggedTensor, room: int, tail_tokens: int
+) -> tf.RaggedTensor:
+    lengths = column.row_lengths()
+    positions = tf.ragged.range(lengths)
+    is_tail = positions >= (lengths - tail_tokens)[:, None]
+    return tf.ragged.boolean_mask(column, (positions < room - tail_tokens) | is_tail)
 
 
 def _cut(column: tf.RaggedTensor, most: tf.Tensor) -> tf.RaggedTensor:

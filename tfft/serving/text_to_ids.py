@@ -43,18 +43,22 @@ class TextToIds:
     Args:
         tokenizer: The tokenizer.
         max_length: The most tokens of a row, special tokens included.
+        tail_tokens: How many a text that is cut keeps of its end. Defaults to 0.
 
     Raises:
         DataError: When it has no form there that gives the same ids.
     """
 
-    def __init__(self, tokenizer: Tokenizer, max_length: int) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, max_length: int, tail_tokens: int = 0
+    ) -> None:
         self.max_length, self.outside = max_length, tokenizer
+        self._tail_tokens = tail_tokens
         self._tokenizer = graph_tokenizer(tokenizer, max_length)
 
     def __call__(self, *texts: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the padded batch of one column of texts, or of two."""
-        return self._tokenizer(*texts)
+        return self._tokenizer(*texts, tail_tokens=self._tail_tokens)
 
     def ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Returns the ids of a column of texts, without special tokens."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer
 from tfft.tasks.strata import bands
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
-from tfft.tasks.texts import TextTask, bad_texts, encode_texts, suited
+from tfft.tasks.texts import TextTask, bad_texts
 
 
 @TASKS.register("regression")
@@ -37,6 +37,8 @@ class Regression(TextTask):
         scale: What they are divided by. Defaults to their standard deviation.
         max_length: The most tokens of a row, special tokens included; longer rows
             are cut and counted. Defaults to 256.
+        tail_tokens: How many of them a text that is cut keeps of its end, instead of
+            its beginning. For one text column. Defaults to 0.
         dropout: Share of the summary dropped before the head in training. Defaults
             to 0.1.
         pooling: How a text is summed up for the head: `pooler`, `mean`, `first`,
@@ -48,33 +50,18 @@ class Regression(TextTask):
 
     evaluation = "regression"
 
-    text: tuple[str, ...] = ("text",)
     label: str = "label"
     center: float | None = None
     scale: float | None = None
-    max_length: int = 256
-    dropout: float = 0.1
-    pooling: Literal["auto", "pooler", "mean", "first", "last"] = "auto"
 
     def __post_init__(self) -> None:
         """Refuses values that make no sense."""
-        require(len(self.text) in (1, 2), self, "text", "one or two columns")
+        super().__post_init__()
         require(self.label not in self.text, self, "label", "another column than text")
         finite = self.center is None or math.isfinite(self.center)
         require(finite, self, "center", "a finite number")
         positive = self.scale is None or 0 < self.scale < math.inf
         require(positive, self, "scale", "a number above 0")
-        require(self.max_length >= 8, self, "max_length", "8 or more tokens")
-        require(0 <= self.dropout < 1, self, "dropout", "from 0 up to but not 1")
-
-    @property
-    def peft_task_type(self) -> str:
-        """SEQ_CLS, whose head takes the pooler's summary; else no head of PEFT's."""
-        return "SEQ_CLS" if self.pooling == "pooler" else "FEATURE_EXTRACTION"
-
-    def suited_to(self, pretrained: Pretrained) -> tuple[Task, list[str]]:
-        """Returns the task with the model's pooling, within the model's length."""
-        return suited(self, pretrained)
 
     def learned_from(self, table: Table, labels: Labels) -> tuple[Task, list[str]]:
         """Returns the task with mean and deviation of the training rows."""
@@ -133,12 +120,11 @@ class Regression(TextTask):
         self, table: Table, tokenizer: Tokenizer, labels: Labels | None
     ) -> Encoded:
         """Returns the rows as ids; `max_length` may cost them tokens."""
-        columns = [table.column(name, "task.text") for name in self.text]
         values = {}
         if labels is not None:
             scaled = (self.gold(table, labels) - self._center) / self._scale
             values["labels"] = scaled.astype("float32")
-        return encode_texts(columns, tokenizer, self.max_length, values)
+        return self.encoded(table, tokenizer, values)
 
     @property
     def _center(self) -> float:
@@ -150,15 +136,7 @@ class Regression(TextTask):
 
     def build(self, pretrained: Pretrained, labels: Labels, seed: int) -> Any:
         """Returns a `TextClassifier` of one output."""
-        from tfft.tasks.networks.text_classifier import TextClassifier
-
-        return TextClassifier(
-            pretrained.backbone,
-            num_classes=1,
-            dropout=self.dropout,
-            pooling=self.pooling,
-            seed=seed,
-        )
+        return self.classifier(pretrained, 1, seed)
 
     def loss(self, outputs: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:
         """Returns the sums of the squared errors and of the weights.

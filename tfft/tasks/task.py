@@ -57,6 +57,7 @@ class Task(abc.ABC):
         warm_up_texts: What a server asks itself before it takes requests.
         text: The columns with text.
         max_length: The most tokens of an example.
+        tail_tokens: How many of them a text that is cut keeps of its end.
     """
 
     name: ClassVar[str]
@@ -70,6 +71,7 @@ class Task(abc.ABC):
     warm_up_texts: ClassVar[tuple[str, ...]] = ("warm up", "warm up " * 1000)
     text: tuple[str, ...]
     max_length: int
+    tail_tokens = 0
 
     @property
     @abc.abstractmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from tfft.models.tokenizer import Tokenizer
 from tfft.tasks.joining import join_choices
 from tfft.tasks.losses import as_vector, check_options, cross_entropy, weights_by_label
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
-from tfft.tasks.texts import TextTask, bad_texts, encode_texts, suited
+from tfft.tasks.texts import TextTask, bad_texts
 
 
 @TASKS.register("text_classification")
@@ -33,6 +33,8 @@ class TextClassification(TextTask):
             `label`.
         max_length: The most tokens of a row, special tokens included; longer rows
             are cut and counted. Defaults to 256.
+        tail_tokens: How many of them a text that is cut keeps of its end, instead of
+            its beginning. For one text column. Defaults to 0.
         dropout: Share of the summary dropped before the head in training.
             Defaults to 0.1.
         pooling: How a text is summed up for the head: `pooler`, `mean`, `first`,
@@ -51,31 +53,16 @@ class TextClassification(TextTask):
     evaluation = "classification"
     joiner = staticmethod(join_choices)
 
-    text: tuple[str, ...] = ("text",)
     label: str = "label"
-    max_length: int = 256
-    dropout: float = 0.1
-    pooling: Literal["auto", "pooler", "mean", "first", "last"] = "auto"
     class_weights: Any = None
     label_smoothing: float = 0.0
     focal_gamma: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuses values that make no sense."""
-        require(len(self.text) in (1, 2), self, "text", "one or two columns")
+        super().__post_init__()
         require(self.label not in self.text, self, "label", "another column than text")
-        require(self.max_length >= 8, self, "max_length", "8 or more tokens")
-        require(0 <= self.dropout < 1, self, "dropout", "from 0 up to but not 1")
         check_options(self)
-
-    @property
-    def peft_task_type(self) -> str:
-        """SEQ_CLS, whose head takes the pooler's summary; else no head of PEFT's."""
-        return "SEQ_CLS" if self.pooling == "pooler" else "FEATURE_EXTRACTION"
-
-    def suited_to(self, pretrained: Pretrained) -> tuple[Task, list[str]]:
-        """Returns the task with the model's pooling, within the model's length."""
-        return suited(self, pretrained)
 
     def learned_from(self, table: Table, labels: Labels) -> tuple[Task, list[str]]:
         """Returns the task with the weights of the labels."""
@@ -147,21 +134,12 @@ class TextClassification(TextTask):
         self, table: Table, tokenizer: Tokenizer, labels: Labels | None
     ) -> Encoded:
         """Returns the rows as ids; `max_length` may cost them tokens."""
-        columns = [table.column(name, "task.text") for name in self.text]
         values = {} if labels is None else {"labels": self.gold(table, labels)}
-        return encode_texts(columns, tokenizer, self.max_length, values)
+        return self.encoded(table, tokenizer, values)
 
     def build(self, pretrained: Pretrained, labels: Labels, seed: int) -> Any:
         """Returns a `TextClassifier` on the backbone."""
-        from tfft.tasks.networks.text_classifier import TextClassifier
-
-        return TextClassifier(
-            pretrained.backbone,
-            num_classes=len(labels),
-            dropout=self.dropout,
-            pooling=self.pooling,
-            seed=seed,
-        )
+        return self.classifier(pretrained, len(labels), seed)
 
     def loss(self, outputs: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:
         """Returns the sums of -log p(label) and of the weights.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from tfft.core.config import configuration, require
 from tfft.core.errors import DataError, shorten
 from tfft.data.batching import Examples
 from tfft.data.rows import BadRow
@@ -18,8 +19,94 @@ from tfft.tasks.served.endpoint import Endpoints, InGraph, on_texts
 from tfft.tasks.task import Encoded, Labels, Task
 
 
+@configuration()
 class TextTask(Task):
-    """A task that answers once for a text, or for a pair of texts; abstract."""
+    """A task that answers once for a text, or for a pair of texts; abstract.
+
+    Args:
+        text: The column with the text, or two of them for pairs. Defaults to
+            `text`.
+        max_length: The most tokens of a row, special tokens included; longer rows
+            are cut and counted. Defaults to 256.
+        tail_tokens: How many of them a text that is cut keeps of its end, instead of
+            its beginning (Sun et al., 2019, arXiv:1905.05583, section 5.3.1). For
+            one text column. Defaults to 0.
+        dropout: Share of the summary dropped before the head in training.
+            Defaults to 0.1.
+        pooling: How a text is summed up for the head: `pooler`, `mean`, `first`,
+            `last`, or `auto` for the way of the model's makers. Defaults to `auto`.
+    """
+
+    text: tuple[str, ...] = ("text",)
+    max_length: int = 256
+    tail_tokens: int = 0
+    dropout: float = 0.1
+    pooling: Literal["auto", "pooler", "mean", "first", "last"] = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuses values that make no sense."""
+        columns = len(self.text)
+        require(columns in (1, 2), self, "text", "one or two columns")
+        require(self.max_length >= 8, self, "max_length", "8 or more tokens")
+        most = self.max_length // 2 if columns == 1 else 0
+        fits = 0 <= self.tail_tokens <= most
+        limit = f"0 to {most}, half of max_length" if most else "0 with two columns"
+        require(fits, self, "tail_tokens", limit)
+        require(0 <= self.dropout < 1, self, "dropout", "from 0 up to but not 1")
+
+    @property
+    def peft_task_type(self) -> str:
+        """SEQ_CLS, whose head takes the pooler's summary; else no head of PEFT's."""
+        return "SEQ_CLS" if self.pooling == "pooler" else "FEATURE_EXTRACTION"
+
+    def suited_to(self, pretrained: Pretrained) -> tuple[Task, list[str]]:
+        """Returns the task with the model's pooling, within the model's length."""
+        task, notes = self, []
+        limit = pretrained.max_length
+        if limit is not None and task.max_length > limit:
+            task = replace(task, max_length=limit)
+            notes.append(f"max_length is the model's limit, {limit}")
+        if task.pooling == "auto":
+            task = replace(task, pooling=pretrained.pooling)
+            notes.append(f"pooling is the model's own, {pretrained.pooling}")
+        return task, notes
+
+    def encoded(
+        self, table: Table, tokenizer: Tokenizer, values: Mapping[str, np.ndarray]
+    ) -> Encoded:
+        """Returns one example a row; `max_length` may cost it tokens.
+
+        Args:
+            table: The rows.
+            tokenizer: The model's.
+            values: What else goes into the batch, such as `labels`.
+        """
+        columns = [table.column(name, "task.text") for name in self.text]
+        pairs = columns[1] if len(columns) == 2 else None
+        encodings = tokenizer.encode(
+            columns[0], pairs, self.max_length, self.tail_tokens
+        )
+        examples = Examples(
+            sequences={
+                "token_ids": [one.token_ids for one in encodings],
+                "segment_ids": [one.segment_ids for one in encodings],
+            },
+            values=values,
+            padding={"token_ids": tokenizer.pad_id, "segment_ids": 0},
+        )
+        return Encoded(examples, sum(one.truncated for one in encodings))
+
+    def classifier(self, pretrained: Pretrained, outputs: int, seed: int) -> Any:
+        """Returns a `TextClassifier` on the backbone, with so many outputs."""
+        from tfft.tasks.networks.text_classifier import TextClassifier
+
+        return TextClassifier(
+            pretrained.backbone,
+            num_classes=outputs,
+            dropout=self.dropout,
+            pooling=self.pooling,
+            seed=seed,
+        )
 
     def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
         """Returns endpoints with what `served` returns, and with the summary."""
@@ -37,19 +124,6 @@ class TextTask(Task):
             DataError: For anything else.
         """
         return rows_of_texts(inputs, self.text)
-
-
-def suited(task: Any, pretrained: Pretrained) -> tuple[Any, list[str]]:
-    """Returns a task with the model's pooling, within the model's length."""
-    notes: list[str] = []
-    limit = pretrained.max_length
-    if limit is not None and task.max_length > limit:
-        task = replace(task, max_length=limit)
-        notes.append(f"max_length is the model's limit, {limit}")
-    if task.pooling == "auto":
-        task = replace(task, pooling=pretrained.pooling)
-        notes.append(f"pooling is the model's own, {pretrained.pooling}")
-    return task, notes
 
 
 def bad_texts(table: Table, names: Sequence[str]) -> list[BadRow]:
@@ -73,33 +147,6 @@ def _problem(value: Any) -> str:
     if not isinstance(value, str):
         return f"{type(value).__name__} instead of text"
     return "" if value.strip() else "empty text"
-
-
-def encode_texts(
-    columns: Sequence[Sequence[str]],
-    tokenizer: Tokenizer,
-    max_length: int,
-    values: Mapping[str, np.ndarray],
-) -> Encoded:
-    """Returns one example a row; `max_length` may cost it tokens.
-
-    Args:
-        columns: One or two columns of texts.
-        tokenizer: The model's.
-        max_length: The most tokens of a row.
-        values: What else goes into the batch, such as `labels`.
-    """
-    pairs = columns[1] if len(columns) == 2 else None
-    encodings = tokenizer.encode(columns[0], pairs, max_length)
-    examples = Examples(
-        sequences={
-            "token_ids": [one.token_ids for one in encodings],
-            "segment_ids": [one.segment_ids for one in encodings],
-        },
-        values=values,
-        padding={"token_ids": tokenizer.pad_id, "segment_ids": 0},
-    )
-    return Encoded(examples, sum(one.truncated for one in encodings))
 
 
 def rows_of_texts(inputs: Sequence[Any], names: Sequence[str]) -> Table:
