@@ -155,14 +155,12 @@ def _keras_hub(keras: Any, hub: Any, backbone: Any, data: Any) -> tuple[Any, Any
 def _tfft(keras: Any, hub: Any, backbone: Any, data: Any) -> tuple[Any, Any]:
     """The adapter, the network and the train step of tfft, every token a label."""
     import tfft
-    from tfft.models.activations import use_own_gelu
-    from tfft.models.attention import use_products
+    from tfft.models.speed import speed_up
     from tfft.tasks.causal_lm import CausalLanguageModelling
     from tfft.tasks.networks.causal_lm import CausalLM
     from tfft.training.step import TrainingModel
 
-    use_products(backbone)
-    use_own_gelu(backbone)
+    speed_up(backbone)
     tfft.apply(backbone, tfft.LoRA(rank=RANK, target="query,value"))
     places = keras.ops.tile(keras.ops.arange(LENGTH)[None], (ROWS, 1))
 

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from tfft.adapters.layers.lora import LoRADense, LoRAEinsumDense
-from tfft.adapters.layers.matrix import contracted_axes
 from tfft.core.errors import ConfigError
+from tfft.models.einsum import contracted_axes
 
 activations = pytest.mark.parametrize("activation", ["linear", "tanh", "gelu"])
 

@@ -1,4 +1,4 @@
-"""Attention by products is Keras' attention, faster."""
+"""Attention by products, and projections by one, are what Keras computes."""
 
 import keras
 import numpy as np
@@ -6,6 +6,8 @@ import pytest
 import tensorflow as tf
 
 from tfft.models.attention import attend, use_products
+from tfft.models.einsum import use_matrices
+from tfft.models.layers import spots
 
 
 def numpy_attention(q, k, v, mask):
@@ -36,18 +38,19 @@ def test_heads_share_keys_in_order():
     np.testing.assert_array_equal(attend(q, k, v), attend(q, *each))
 
 
+@pytest.mark.parametrize("change", [use_products, use_matrices])
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 @pytest.mark.parametrize("training", [False, True])
 def test_a_backbone_computes_and_learns_as_before(
-    dropout, training, make_backbone, make_batch
+    dropout, training, change, make_backbone, make_batch
 ):
     outputs, gradients = [], []
     batch = make_batch()
     inputs = {k: batch[k] for k in ("token_ids", "segment_ids", "padding_mask")}
-    for by_products in (False, True):
+    for changed in (False, True):
         backbone = make_backbone(dropout=dropout)
-        if by_products:
-            use_products(backbone)
+        if changed:
+            change(backbone)
         weights = [v.value for v in backbone.trainable_variables]
         with tf.GradientTape() as tape:
             found = backbone(inputs, training=training)["sequence_output"]
@@ -59,6 +62,23 @@ def test_a_backbone_computes_and_learns_as_before(
     for one, other in zip(*gradients, strict=True):
         pair = (np.array(tf.convert_to_tensor(x)) for x in (one, other))
         np.testing.assert_allclose(*pair, rtol=1e-4, atol=1e-4)
+
+
+def test_another_equation_is_left_to_keras():
+    layers = [keras.layers.EinsumDense(one, (None, 4)) for one in ("abc,bd->acd",
+              "abc,cd->abd")]  # fmt: skip
+    use_matrices(keras.Sequential([keras.Input((3, 4)), *layers]))
+    assert ["call" in vars(layer) for layer in layers] == [False, True]
+
+
+def test_every_projection_of_a_backbone_is_changed(make_backbone):
+    backbone = make_backbone()
+    use_matrices(backbone)
+    kinds = [
+        s.layer for s in spots(backbone) if type(s.layer).__name__ == "EinsumDense"
+    ]
+    assert len(kinds) == 4 * backbone.num_layers
+    assert all("call" in vars(layer) for layer in kinds)
 
 
 def test_scores_that_are_asked_for_are_given():

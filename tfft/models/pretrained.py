@@ -19,13 +19,12 @@ from tfft.core.errors import (
     shorten,
 )
 from tfft.core.files import sha256
-from tfft.models.activations import use_own_gelu
 from tfft.models.architecture import Architecture, architecture_of
-from tfft.models.attention import use_products
 from tfft.models.configuration import Pooling, read_config, read_pooling
 from tfft.models.hub_tokenizers import from_keras_hub
 from tfft.models.huggingface import load_backbone
 from tfft.models.layers import set_dropout, variables_by_path
+from tfft.models.speed import speed_up
 from tfft.models.tokenizer import Tokenizer
 from tfft.models.tokenizer_files import read_tokenizer
 
@@ -105,8 +104,7 @@ def load_pretrained(
         loaded = _from_object(model, tokenizer)
     if dropout is not None:
         set_dropout(loaded.backbone, dropout)
-    use_products(loaded.backbone)
-    use_own_gelu(loaded.backbone)
+    speed_up(loaded.backbone)
     vocabulary = loaded.backbone.vocabulary_size
     if loaded.tokenizer.vocabulary_size > vocabulary:
         raise DataError(

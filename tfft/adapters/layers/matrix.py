@@ -9,29 +9,7 @@ import keras
 from keras import ops
 
 from tfft.core.errors import ConfigError
-
-
-def contracted_axes(equation: str) -> int:
-    """Returns how many axes an einsum equation sums over.
-
-    Raises:
-        ConfigError: Unless it has the form (x, in), (in, out) -> (x, out).
-
-    >>> contracted_axes("abc,cde->abde"), contracted_axes("abcd,cde->abe")
-    (1, 2)
-    """
-    operands, outputs = equation.replace(" ", "").split("->")
-    inputs, kernel = operands.split(",")
-    count = sum(letter not in outputs for letter in kernel)
-    expected = inputs[: len(inputs) - count] + kernel[count:]
-    if count == 0 or inputs[-count:] != kernel[:count] or outputs != expected:
-        raise ConfigError(
-            f"einsum equation {equation!r}",
-            where="EinsumDense",
-            expected="(x, in), (in, out) -> (x, out), as abc,cde->abde",
-            fix="leave this layer out of the targets",
-        )
-    return count
+from tfft.models.einsum import contracted_axes
 
 
 class Matrix:

@@ -1,0 +1,21 @@
+"""What makes a backbone's layers compute the same faster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfft.models.activations import use_own_gelu
+from tfft.models.attention import use_products
+from tfft.models.einsum import use_matrices
+
+
+def speed_up(backbone: Any) -> None:
+    """Replaces how layers of a backbone compute.
+
+    Args:
+        backbone: Changed in place; its weights and its results, but for rounding,
+            stay.
+    """
+    use_products(backbone)
+    use_matrices(backbone)
+    use_own_gelu(backbone)
