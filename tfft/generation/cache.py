@@ -65,6 +65,8 @@ class CachedDecoder:
         """Returns which places each token sees, shape (batch, count, capacity)."""
         keys = tf.range(self.caches[0][0].shape[1])
         before = keys[None, :] <= places[:, None]
+        if self.wiring.window is not None:
+            before &= keys[None, :] > places[:, None] - self.wiring.window
         real = keys[None, :] >= self.blanks[:, None]
         return before[None] & real[:, None]
 

@@ -7,12 +7,13 @@ from typing import Any
 import tensorflow as tf
 
 
-def packed_mask(sequence_ids: Any) -> Any:
+def packed_mask(sequence_ids: Any, window: int | None = None) -> Any:
     """Returns which keys each token sees: its own sequence, up to itself.
 
     Args:
         sequence_ids: The number of the sequence of each token, shape (batch,
             length); padding has a number too, and sees padding.
+        window: How many tokens each sees, itself included. Defaults to all.
 
     Returns:
         Boolean, shape (batch, length, length).
@@ -23,4 +24,8 @@ def packed_mask(sequence_ids: Any) -> Any:
     length = tf.shape(sequence_ids)[1]
     same = sequence_ids[:, :, None] == sequence_ids[:, None, :]
     order = tf.range(length)
-    return same & (order[:, None] >= order[None, :])
+    distance = order[:, None] - order[None, :]
+    seen = distance >= 0
+    if window is not None:
+        seen &= distance < window
+    return same & seen
