@@ -77,7 +77,7 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--output_dir", type=Path, required=True)
     parser.add_argument("--held_out", type=int, default=100)
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--batch_size", type=int, default=8)
+    parser.add_argument("--batch_size", type=int, default=4)
     parser.add_argument("--learning_rate", type=float, default=5e-4)
     parser.add_argument("--max_length", type=int, default=512)
     parser.add_argument("--max_new_tokens", type=int, default=64)
@@ -118,15 +118,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         **skip,
         output_dir=arguments.output_dir,
     )
-    answers = run.generate(asked, **new)
-    show("after", answers)
-    after = run.metrics["test"]
-    change = after["loss"] / before["loss"] - 1
-    print(
-        f"\nheld-out loss {before['loss']:.4f} -> {after['loss']:.4f} ({change:+.1%})"
-    )
+    show("after", run.generate(asked, **new))
+    first, last = before["loss"], run.metrics["test"]["loss"]
+    print(f"\nheld-out loss {first:.4f} -> {last:.4f} ({last / first - 1:+.1%})")
     if arguments.export:
-        export(run, arguments.export, asked, answers)
+        export(run, arguments.export, asked, **new)
 
 
 if __name__ == "__main__":
