@@ -1,8 +1,7 @@
-"""Figures of causal_lm: packing, memory of the head, and speed beside KerasHub.
+"""Figures of causal_lm: packing, and speed beside KerasHub.
 
     python tools/bench_causal_lm.py packing --data alpaca.json --tokenizer smollm2
-    python tools/bench_causal_lm.py memory
-    python tools/bench_causal_lm.py speed --data alpaca.json --tokenizer smollm2
+    python tools/bench_causal_lm.py speed --data alpaca.json --tokenizer gpt2 --rows 192
 
 Each case runs in a process of its own, so that its peak memory is its own.
 """
@@ -15,12 +14,13 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+Case = Callable[[argparse.Namespace], dict[str, Any]]
 GPT2 = {
     "vocabulary_size": 50257,
     "num_layers": 12,
@@ -114,61 +114,9 @@ def loss_and_gradients(backbone: Any, rows: Any) -> tuple[float, list[np.ndarray
     return float(loss) / count, [np.asarray(one) / count for one in gradients]
 
 
-def step_of_ours(options: argparse.Namespace, chunk: int | None = None) -> dict:
-    """Takes a train step of 8x1024 tokens with all labels, loss in chunks."""
-    import tensorflow as tf
-
-    from tfft.tasks.networks.linear_cross_entropy import linear_cross_entropy
-
-    def loss(states: Any, matrix: Any, labels: Any) -> Any:
-        losses, _ = linear_cross_entropy(states, matrix, labels, chunk=chunk)
-        return tf.reduce_mean(losses)
-
-    return head_step(loss)
-
-
-def step_of_plain(options: argparse.Namespace) -> dict:
-    """Takes the same step with the logits of all tokens at once."""
-    import tensorflow as tf
-
-    def loss(states: Any, matrix: Any, labels: Any) -> Any:
-        logits = tf.matmul(states, matrix, transpose_b=True)
-        return tf.reduce_mean(
-            tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-        )
-
-    return head_step(loss)
-
-
-def head_step(loss: Callable[[Any, Any, Any], Any]) -> dict[str, Any]:
-    """Returns loss and CPU seconds of a step of one layer and a head."""
-    import tensorflow as tf
-
-    from tfft.models.wiring.decoder import decoder_states
-    from tfft.models.wiring.wiring import wiring_of
-
-    backbone = gpt2(num_layers=1)
-    wiring = wiring_of(backbone)
-    ids = np.random.default_rng(0).integers(0, 50257, (8, 1024)).astype("int32")
-    places = np.tile(np.arange(1024, dtype="int32"), (8, 1))
-
-    @tf.function
-    def step() -> Any:
-        variables = [variable.value for variable in backbone.trainable_variables]
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(variables)
-            states = decoder_states(wiring, ids, places, np.ones_like(ids))
-            matrix = tf.convert_to_tensor(wiring.matrix.value)
-            value = loss(tf.reshape(states, (-1, 768)), matrix, ids.reshape(-1))
-        for variable, one in zip(
-            variables, tape.gradient(value, variables), strict=True
-        ):
-            variable.assign_sub(1e-3 * tf.convert_to_tensor(one))
-        return value
-
-    start = time.process_time()
-    value = float(step())
-    return {"loss": value, "cpu_seconds": time.process_time() - start}
+def peak_gb() -> float:
+    """Returns the largest resident size of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def epoch_of_ours(options: argparse.Namespace) -> dict[str, Any]:
@@ -176,23 +124,26 @@ def epoch_of_ours(options: argparse.Namespace) -> dict[str, Any]:
     import keras
 
     from tfft.data.batching import Batches
+    from tfft.models.activations import use_own_gelu
     from tfft.models.precision import set_compute_policy
     from tfft.tasks.causal_lm import CausalLanguageModelling
     from tfft.tasks.networks.causal_lm import CausalLM
     from tfft.training.step import TrainingModel
 
     backbone = gpt2()
+    # As `finetune` prepares every model.
+    use_own_gelu(backbone)
     set_compute_policy(backbone, "mixed_bfloat16")
-    model = TrainingModel(CausalLM(backbone), CausalLanguageModelling().loss)
+    objective = CausalLanguageModelling().loss
+    model = TrainingModel(CausalLM(backbone), objective, clip_norm=0)
     optimizer = keras.optimizers.AdamW(2e-5)
     optimizer.build(model.trainable_variables)
     model.compile(optimizer=optimizer, jit_compile=False)
     rows = examples(options, padding_free=True)
     labels = sum(map(len, rows.sequences["labels"]))
-    per_row = labels / len(rows)
-    # As many tokens a step as KerasHub has, on average.
-    size = max(1, round(options.batch_size * options.mean / per_row))
-    batches = Batches(rows, size, 0)
+    # As many labels a step as KerasHub has.
+    share = options.batch_size / sum(map(len, rows.sources))
+    batches = Batches(rows, max(1, round(len(rows) * share)), 0)
     return timed(model, batches.dataset(), len(batches), labels)
 
 
@@ -273,32 +224,35 @@ def timed(model: Any, dataset: Any, steps: int, labels: int) -> dict[str, Any]:
 
 CASES = {
     "packing": [packed_equals_unpacked],
-    "memory": [step_of_ours, step_of_plain],
     "speed": [epoch_of_ours, epoch_of_keras_hub],
 }
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Runs the cases of a measurement, each in a process of its own."""
+    """Runs the cases of a measurement."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=CASES)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--tokenizer", type=Path)
     parser.add_argument("--rows", type=int, default=64)
     parser.add_argument("--max_length", type=int, default=512)
-    parser.add_argument("--batch_size", type=int, default=8)
-    parser.add_argument("--mean", type=float, default=150, help="labels in a row")
+    parser.add_argument("--batch_size", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=1, help="of all cases by turns")
     parser.add_argument("--case", help="runs this one alone, in this process")
     options = parser.parse_args(argv)
-    for case in CASES[options.what]:
+    in_processes(CASES[options.what], options)
+
+
+def in_processes(cases: Sequence[Case], options: argparse.Namespace) -> None:
+    """Runs cases by turns, each in a process of its own, and prints its results."""
+    for case in cases:
         if options.case == case.__name__:
-            result = case(options)
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-            print(json.dumps({"case": options.case, **result, "peak_gb": peak}))
-        elif not options.case:
-            given = sys.argv[1:] if argv is None else argv
-            command = [sys.executable, __file__, *given, "--case", case.__name__]
-            subprocess.run(command, check=True)
+            print(json.dumps({"case": options.case, **case(options), "gb": peak_gb()}))
+    if not options.case:
+        for _ in range(options.rounds):
+            for case in cases:
+                command = [sys.executable, *sys.argv, "--case", case.__name__]
+                subprocess.run(command, check=True)
 
 
 if __name__ == "__main__":

@@ -115,12 +115,13 @@ def test_no_prompts_are_no_work(tokenizer):
     assert Generator(backbone, tokenizer, [], Sampling()).run() == []
 
 
-def test_the_cache_gives_the_logits_of_the_whole(tokenizer):
+@pytest.mark.parametrize("name", ["greedy-llama", "qwen2", "mistral"])
+def test_the_cache_gives_the_logits_of_the_whole(name):
     from tfft.generation.cache import CachedDecoder
     from tfft.models.wiring.decoder import decoder_states
     from tfft.models.wiring.wiring import wiring_of
 
-    backbone, _, _ = given("greedy-llama")
+    backbone = load_backbone(golden(name)[0]).backbone
     ids = np.random.default_rng(0).integers(3, 98, (2, 9)).astype("int32")
     decoder = CachedDecoder(wiring_of(backbone), np.zeros(2, "int32"), 9)
     decoder(ids[:, :6], 0)

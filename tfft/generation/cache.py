@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfft.models.attention import attend
 from tfft.models.wiring.dropout import Dropouts
+from tfft.models.wiring.packed_mask import up_to_itself
 from tfft.models.wiring.wiring import Wiring
 
 
@@ -64,7 +65,7 @@ class CachedDecoder:
     def _mask(self, places: Any) -> Any:
         """Returns which places each token sees, shape (batch, count, capacity)."""
         keys = tf.range(self.caches[0][0].shape[1])
-        before = keys[None, :] <= places[:, None]
+        before = up_to_itself(places, keys, self.wiring.window)
         real = keys[None, :] >= self.blanks[:, None]
         return before[None] & real[:, None]
 

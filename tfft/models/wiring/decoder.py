@@ -36,7 +36,7 @@ def decoder_states(
             pass, and compute the block once more: less memory, a third more time.
         disturb: Changes the embeddings, as a noise of the training.
     """
-    mask = packed_mask(sequence_ids)
+    mask = packed_mask(sequence_ids, wiring.window)
     x = wiring.embed(token_ids, positions)
     if disturb is not None:
         x = disturb(x)

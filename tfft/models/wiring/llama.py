@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
-from tfft.models.wiring.wiring import WIRINGS, Attend, Drop, Wiring, part
-from tfft.models.wiring.wiring import plain_attention as attention_of
+from tfft.models.wiring.wiring import (
+    WIRINGS,
+    Attend,
+    Drop,
+    Wiring,
+    part,
+    plain_attention,
+)
 
 
 @WIRINGS.register("LlamaBackbone")
 class LlamaWiring(Wiring):
-    """Llama: RMS norms before, rotary positions, a gated feed-forward part."""
+    """Llama: RMS norms before, rotary positions, a gated feed-forward part.
+
+    Attributes:
+        attention_kind: The class of the attention layers.
+    """
+
+    attention_kind: ClassVar[str] = "LlamaAttention"
 
     @property
     def key_shape(self) -> tuple[int, int]:
@@ -38,7 +50,7 @@ class LlamaWiring(Wiring):
     def dropouts(self, block: Any) -> list[Any]:
         """Returns that inside the attention and that after it."""
         return [
-            _attention(block)._dropout_layer,
+            self._attention(block)._dropout_layer,
             part(block, "self_attention_dropout"),
         ]
 
@@ -46,7 +58,7 @@ class LlamaWiring(Wiring):
         self, block: Any, x: Any, positions: Any, attend: Attend, drop: Drop
     ) -> Any:
         """Returns x + attention(norm(x)), then x + down(silu(gate(x))·up(x))."""
-        attention = _attention(block)
+        attention = self._attention(block)
         inside, after_attention = self.dropouts(block)
         rotate = attention.rotary_embedding_layer
         normed = part(block, "self_attention_layernorm")(x)
@@ -65,6 +77,5 @@ class LlamaWiring(Wiring):
         inner = part(block, "feedforward_intermediate_dense")(normed)
         return x + part(block, "feedforward_output_dense")(inner * gate)
 
-
-def _attention(block: Any) -> Any:
-    return attention_of(block, "self_attention", "LlamaAttention")
+    def _attention(self, block: Any) -> Any:
+        return plain_attention(block, "self_attention", self.attention_kind)

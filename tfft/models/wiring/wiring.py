@@ -57,6 +57,11 @@ class Wiring(abc.ABC):
     def position_limit(self) -> int | None:
         """The most positions there are, None where none is built in."""
 
+    @property
+    def window(self) -> int | None:
+        """How many tokens each sees, itself included; None for all before it."""
+        return None
+
     @abc.abstractmethod
     def embed(self, token_ids: Any, positions: Any) -> Any:
         """Returns the embeddings, shape (batch, length, hidden), before dropout."""

@@ -3,7 +3,9 @@
 With GPT-2's vocabulary the logits of 8,192 tokens take 1.6 GB, and as much again
 for their gradient. Here the logits of a few hundred tokens exist at a time. The
 gradient for the states is taken in the same pass, as in Liger Kernel
-(arXiv:2410.10989); only a matrix that trains has its logits computed once more.
+(arXiv:2410.10989). A matrix that trains has its logits computed once more, those of
+all tokens for a few of its rows at a time: each row's gradient is then whole at once,
+and nothing of the matrix's size is added up.
 """
 
 from __future__ import annotations
@@ -13,8 +15,9 @@ from typing import Any
 
 import tensorflow as tf
 
-# Values in the logits of a chunk: 64 MB in float32.
-_CHUNK_VALUES = 2**24
+# Values in the logits of a chunk: 42 MB in float32. Up to 32 MB, glibc keeps what is
+# freed, in pieces that no larger array fits into.
+_CHUNK_VALUES = 10 * 2**20
 
 
 def linear_cross_entropy(
@@ -38,7 +41,7 @@ def linear_cross_entropy(
         z_loss: ζ: keeps log Z, the logarithm of the softmax's denominator, small.
         trains: Whether to have gradients.
         matrix_trains: Whether to have one for W.
-        chunk: Tokens at a time. Defaults to as many as make 64 MB of logits.
+        chunk: Tokens at a time. Defaults to as many as make 42 MB of logits.
 
     Returns:
         The losses in float32, with gradients, and whether no id is likelier than
@@ -52,18 +55,18 @@ def linear_cross_entropy(
     loss = _Chunked(labels, label_smoothing, z_loss, chunk, matrix.shape[0])
     states, matrix = tf.convert_to_tensor(states), tf.convert_to_tensor(matrix)
     if not trains:
-        losses, hits, _ = loss.forward(states, matrix, gradient=False)
+        losses, hits = loss.forward(states, matrix, gradient=False)
         return losses, hits
 
     @tf.custom_gradient
     def run(h: Any, W: Any) -> tuple[Any, Any]:
-        losses, hits, dh = loss.forward(h, W, gradient=True)
+        losses, hits, dh, log_z = loss.forward(h, W, gradient=True)
 
         def gradient(upstream: Any, _: Any) -> tuple[Any, Any]:
             grown = tf.cast(upstream, dh.dtype)[:, None] * dh
-            return grown, loss.matrix_gradient(
-                h, W, upstream
-            ) if matrix_trains else None
+            if not matrix_trains:
+                return grown, None
+            return grown, loss.matrix_gradient(h, W, upstream, log_z)
 
         return (losses, hits), gradient
 
@@ -81,11 +84,11 @@ class _Chunked:
         chunk: int | None,
         vocabulary: int,
     ) -> None:
+        self.labels, self.vocabulary = tf.cast(labels, tf.int32), vocabulary
         self.count = tf.shape(labels)[0]
         self.size = chunk or _even_size(self.count, _CHUNK_VALUES // vocabulary)
         self.chunks = -(-self.count // self.size)
         self.smoothing, self.z_loss = smoothing, z_loss
-        self.labels = self._split(tf.cast(labels, tf.int32))
 
     def _split(self, values: Any) -> Any:
         """Returns (chunks, size, …), the last chunk filled up with zeros."""
@@ -96,8 +99,8 @@ class _Chunked:
     def _joined(self, parts: Any) -> Any:
         return tf.reshape(parts, (-1, *parts.shape[2:]))[: self.count]
 
-    def forward(self, h: Any, W: Any, gradient: bool) -> tuple[Any, Any, Any]:
-        """Returns losses, hits and the gradient of each loss for its own state."""
+    def forward(self, h: Any, W: Any, gradient: bool) -> tuple[Any, ...]:
+        """Returns losses and hits; on demand their gradients for the states, log Z."""
         kernel = tf.cast(W, h.dtype)
 
         def chunk(part: tuple[Any, Any]) -> Any:
@@ -111,11 +114,11 @@ class _Chunked:
             if not gradient:
                 return losses, hits
             d = tf.cast(self._for_logits(p, log_z, ids), h.dtype)
-            return losses, hits, tf.matmul(d, kernel)
+            return losses, hits, tf.matmul(d, kernel), log_z
 
-        kinds = (tf.float32, tf.float32, h.dtype)[: 3 if gradient else 2]
-        outputs = _map(chunk, (self._split(h), self.labels), kinds)
-        return (*map(self._joined, outputs), *(() if gradient else (None,)))
+        kinds = (tf.float32, tf.float32, h.dtype, tf.float32)[: 4 if gradient else 2]
+        outputs = _map(chunk, (self._split(h), self._split(self.labels)), kinds)
+        return tuple(map(self._joined, outputs))
 
     def _losses(self, logits: Any, log_z: Any, right: Any) -> Any:
         losses = log_z - (1 - self.smoothing) * right
@@ -123,35 +126,46 @@ class _Chunked:
             losses -= self.smoothing * tf.reduce_mean(logits, axis=-1)
         return losses + self.z_loss * log_z**2 if self.z_loss else losses
 
-    def _for_logits(self, d: Any, log_z: Any, ids: Any) -> Any:
-        """Returns each loss's gradient for its logits, (1+2ζ·log Z)·p - q."""
+    def _for_logits(self, d: Any, log_z: Any, ids: Any, first: Any = 0) -> Any:
+        """Returns each loss's gradient for its logits, (1+2ζ·log Z)·p - q.
+
+        Args:
+            d: p of the ids from `first` on, shape (tokens, ids).
+            log_z: Shape (tokens,).
+            ids: The labels, shape (tokens,).
+            first: Defaults to 0.
+        """
         if self.z_loss:
             d *= (1 + 2 * self.z_loss * log_z)[:, None]
         if self.smoothing:
-            d -= self.smoothing / d.shape[-1]
-        places = tf.stack([tf.range(self.size), ids], axis=1)
-        share = tf.fill((self.size,), tf.constant(1 - self.smoothing, tf.float32))
+            d -= self.smoothing / self.vocabulary
+        columns, width = ids - first, tf.shape(d)[1]
+        is_here = (columns >= 0) & (columns < width)
+        share = tf.cast(is_here, tf.float32) * (1 - self.smoothing)
+        columns = tf.clip_by_value(columns, 0, width - 1)
+        places = tf.stack([tf.range(tf.shape(ids)[0]), columns], axis=1)
         return tf.tensor_scatter_nd_sub(d, places, share)
 
-    def matrix_gradient(self, h: Any, W: Any, upstream: Any) -> Any:
+    def matrix_gradient(self, h: Any, W: Any, upstream: Any, log_z: Any) -> Any:
         """Returns the gradient of Σ upstream·loss for W."""
         kernel = tf.cast(W, h.dtype)
-        states, factors = self._split(h), self._split(upstream)
+        weighted = tf.cast(tf.cast(h, tf.float32) * upstream[:, None], h.dtype)
+        # As many steps as there are chunks, so that logits take as much memory.
+        rows = -(-self.vocabulary // tf.maximum(self.chunks, 1))
 
-        def body(index: Any, total: Any) -> tuple[Any, Any]:
-            x = states[index]
-            logits = tf.cast(tf.matmul(x, kernel, transpose_b=True), tf.float32)
-            p, log_z = _softmax(logits, tf.reduce_max(logits, axis=-1))
-            d = self._for_logits(p, log_z, self.labels[index])
-            d = tf.cast(d * factors[index][:, None], h.dtype)
-            part = tf.matmul(d, x, transpose_a=True)
-            return index + 1, total + tf.cast(part, tf.float32)
+        def part(first: Any) -> Any:
+            # Beyond the end the last row stands in; what comes of it is cut off, for
+            # the first rows of an array are no copy of it.
+            places = tf.minimum(first + tf.range(rows), self.vocabulary - 1)
+            some = tf.gather(kernel, places)
+            logits = tf.cast(tf.matmul(h, some, transpose_b=True), tf.float32)
+            p = tf.exp(logits - log_z[:, None])
+            d = tf.cast(self._for_logits(p, log_z, self.labels, first), h.dtype)
+            return tf.matmul(d, weighted, transpose_a=True)
 
-        start = (tf.constant(0), tf.zeros(W.shape, tf.float32))
-        _, total = tf.while_loop(
-            lambda index, _: index < self.chunks, body, start, parallel_iterations=1
-        )
-        return tf.cast(total, W.dtype)
+        parts = _map(part, tf.range(0, self.vocabulary, rows), h.dtype)
+        whole = tf.reshape(parts, (-1, W.shape[1]))[: self.vocabulary]
+        return tf.ensure_shape(tf.cast(whole, W.dtype), W.shape)
 
 
 def _even_size(count: Any, most: int) -> Any:
@@ -170,8 +184,6 @@ def _softmax(logits: Any, best: Any) -> tuple[Any, Any]:
     return p, best - tf.math.log(tf.reduce_max(p, axis=-1))
 
 
-def _map(
-    function: Callable[[Any], Any], parts: tuple[Any, ...], kinds: tuple[Any, ...]
-) -> Any:
+def _map(function: Callable[[Any], Any], parts: Any, kinds: Any) -> Any:
     """Returns what a function makes of each chunk, one chunk at a time."""
     return tf.map_fn(function, parts, fn_output_signature=kinds, parallel_iterations=1)

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfft.models.attention import attend
 from tfft.models.wiring.dropout import Dropouts
+from tfft.models.wiring.packed_mask import up_to_itself
 from tfft.models.wiring.wiring import Wiring
 
 
@@ -111,7 +112,7 @@ class DecodingLoop:
             # Rows that have ended are computed on beside those that have not.
             positions = tf.minimum(positions, self.wiring.position_limit - 1)
         keys = tf.range(tf.shape(caches[0][0])[0])
-        seen = keys[None, :] <= places[:, None]
+        seen = up_to_itself(places, keys, self.wiring.window)
         mask = seen[None] & (keys[None, :] >= blanks[:, None])[:, None]
         x = self.wiring.embed(token_ids, positions)
         kept = []

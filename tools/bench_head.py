@@ -1,0 +1,152 @@
+"""Memory of a step with GPT-2's vocabulary: the loss in chunks, and from all logits.
+
+    python tools/bench_head.py
+
+The head alone in float32, and all of GPT-2 (124 M) in bfloat16 with checkpointed
+layers, as without that the layers hold more memory than any head. Each case runs in a
+process of its own, so that its peak memory is its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from bench_causal_lm import gpt2, in_processes, peak_gb
+
+# Maps states, the head's matrix and labels to a mean.
+Loss = Callable[[Any, Any, Any], Any]
+
+
+def chunked_loss(states: Any, matrix: Any, labels: Any) -> Any:
+    """Returns the mean loss without ever having all logits."""
+    import tensorflow as tf
+
+    from tfft.tasks.networks.linear_cross_entropy import linear_cross_entropy
+
+    return tf.reduce_mean(linear_cross_entropy(states, matrix, labels)[0])
+
+
+def plain_loss(states: Any, matrix: Any, labels: Any) -> Any:
+    """Returns the mean loss from all logits, in float32 as Keras has it."""
+    import tensorflow as tf
+
+    logits = tf.matmul(states, tf.cast(matrix, states.dtype), transpose_b=True)
+    return tf.reduce_mean(
+        tf.nn.sparse_softmax_cross_entropy_with_logits(
+            labels, tf.cast(logits, tf.float32)
+        )
+    )
+
+
+def head_of_ours(options: argparse.Namespace) -> dict[str, Any]:
+    """Takes a step of the head alone, loss in chunks."""
+    return head_step(chunked_loss)
+
+
+def head_of_plain(options: argparse.Namespace) -> dict[str, Any]:
+    """Takes it with all logits at once."""
+    return head_step(plain_loss)
+
+
+def head_step(loss: Loss) -> dict[str, Any]:
+    """Returns loss, seconds and added memory of a step of a head in float32."""
+    import tensorflow as tf
+
+    generator = np.random.default_rng(0)
+    matrix, states = (
+        tf.Variable(generator.normal(0, 0.02, (rows, 768)).astype("float32"))
+        for rows in (50257, 8192)
+    )
+    labels = generator.integers(0, 50257, 8192).astype("int32")
+
+    @tf.function
+    def step() -> Any:
+        with tf.GradientTape() as tape:
+            value = loss(states, matrix, labels)
+        pairs = zip(
+            (states, matrix), tape.gradient(value, (states, matrix)), strict=True
+        )
+        for variable, one in pairs:
+            variable.assign_sub(1e-3 * one)
+        return value
+
+    return twice(step)
+
+
+def step_of_ours(options: argparse.Namespace) -> dict[str, Any]:
+    """Takes a train step of all of GPT-2 with 8x1024 labels, loss in chunks."""
+    return whole_step(chunked_loss)
+
+
+def step_of_plain(options: argparse.Namespace) -> dict[str, Any]:
+    """Takes it with the logits of all tokens at once."""
+    return whole_step(plain_loss)
+
+
+def whole_step(loss: Loss) -> dict[str, Any]:
+    """Returns loss, seconds and added memory of a step in bfloat16, checkpointed."""
+    import tensorflow as tf
+
+    from tfft.models.precision import set_compute_policy
+    from tfft.models.wiring.decoder import decoder_states
+    from tfft.models.wiring.wiring import wiring_of
+
+    backbone = gpt2()
+    set_compute_policy(backbone, "mixed_bfloat16")
+    wiring = wiring_of(backbone)
+    ids = np.random.default_rng(0).integers(0, 50257, (8, 1024)).astype("int32")
+    places = np.tile(np.arange(1024, dtype="int32"), (8, 1))
+
+    @tf.function
+    def step() -> Any:
+        variables = [variable.value for variable in backbone.trainable_variables]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            states = decoder_states(
+                wiring,
+                ids,
+                places,
+                np.ones_like(ids),
+                training=True,
+                gradient_checkpointing=True,
+            )
+            matrix = tf.convert_to_tensor(wiring.matrix.value)
+            value = loss(tf.reshape(states, (-1, 768)), matrix, ids.reshape(-1))
+        for variable, one in zip(
+            variables, tape.gradient(value, variables), strict=True
+        ):
+            variable.assign_sub(1e-3 * tf.convert_to_tensor(one))
+        return value
+
+    return twice(step)
+
+
+def twice(step: Callable[[], Any]) -> dict[str, Any]:
+    """Returns the first loss, seconds of a second step, and the memory of both."""
+    before = peak_gb()
+    loss = float(step())
+    start, cpu = time.perf_counter(), time.process_time()
+    float(step())
+    return {
+        "loss": loss,
+        "seconds": time.perf_counter() - start,
+        "cpu_seconds": time.process_time() - cpu,
+        "added_gb": peak_gb() - before,
+    }
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs all cases."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--case", help="runs this one alone, in this process")
+    cases = [head_of_ours, head_of_plain, step_of_ours, step_of_plain]
+    in_processes(cases, parser.parse_args(argv))
+
+
+if __name__ == "__main__":
+    main()
