@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.language import make_decoder, make_tokenizer
@@ -29,3 +31,21 @@ def tune(bert_folder, make_rows, tmp_path_factory):
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def search_options(bert_folder, make_rows, tmp_path_factory):
+    """What searches on the tiny BERT have in common; the rows are files."""
+    folder = tmp_path_factory.mktemp("rows")
+    for name, seed in (("train", 0), ("validation", 1)):
+        lines = map(json.dumps, make_rows(24, seed))
+        (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
+    return {
+        "model": bert_folder,
+        "data": folder,
+        "test": 0,
+        "epochs": 2,
+        "batch_size": 8,
+        "precision": "float32",
+        "verbose": 0,
+    }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 
 import numpy as np
 import pytest
@@ -25,27 +24,8 @@ TRIALS = 4
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory, make_rows):
-    folder = tmp_path_factory.mktemp("rows")
-    for name, seed in (("train", 0), ("validation", 1)):
-        lines = map(json.dumps, make_rows(24, seed))
-        (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def options(bert_folder, files):
-    return {
-        "model": bert_folder,
-        "data": files,
-        "test": 0,
-        "epochs": 2,
-        "batch_size": 8,
-        "precision": "float32",
-        "verbose": 0,
-        "space": SPACE,
-        "max_trials": TRIALS,
-    }
+def options(search_options):
+    return {**search_options, "space": SPACE, "max_trials": TRIALS}
 
 
 @pytest.fixture(scope="module")

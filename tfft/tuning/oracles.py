@@ -6,12 +6,14 @@ import contextlib
 import inspect
 import io
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import keras_tuner
 import numpy as np
+from keras_tuner.engine.trial import TrialStatus
 
 from tfft.core.errors import ConfigError, DataError, nearest, one_of, shorten
 from tfft.core.files import write_atomically, write_json
@@ -36,9 +38,14 @@ class Careful:
     """Mixed into an oracle: what it writes is there whole, and signals wait for it."""
 
     def create_trial(self, tuner_id: str) -> Any:
-        """Returns the next trial."""
+        """Returns the next trial; at the end, workers wait for those of the others."""
         with uninterrupted():
-            return super().create_trial(tuner_id)
+            trial = super().create_trial(tuner_id)
+            if trial.status == TrialStatus.STOPPED and self.ongoing_trials:
+                # Should a worker go, another one has to be there for its trial.
+                trial.status = TrialStatus.IDLE
+                self.tuner_ids.add(tuner_id)
+            return trial
 
     def update_trial(self, trial_id: str, metrics: Any, step: int = 0) -> Any:
         """Takes the score of a trial."""
@@ -79,8 +86,13 @@ class CarefulBayesian(Careful):
 
     def populate_space(self, trial_id: str) -> Any:
         """Returns the values of a trial."""
+        from sklearn.exceptions import ConvergenceWarning
+
         self._random_state = np.random.RandomState(derive(self.seed, trial_id))
-        return super().populate_space(trial_id)
+        with warnings.catch_warnings():
+            # A length scale at its bound is what a few trials look like.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return super().populate_space(trial_id)
 
 
 def make_oracle(

@@ -21,6 +21,7 @@ from tfft.tuning.space import Space
 from tfft.tuning.trials import Trial
 
 ORACLE, TRIALS = "oracle", "trials"
+_PAUSE = 0.5
 
 # Takes values by name, and the number of epochs where the oracle decides it.
 Measure = Callable[[Trial, int | None], Trial]
@@ -40,11 +41,22 @@ class _Tuner(BaseTuner):
         self, oracle: Any, space: Space, measure: Measure, folder: Path
     ) -> None:
         self._space, self._measure, self._folder = space, measure, folder
+        self._idle = False
         with contextlib.redirect_stdout(io.StringIO()):
             super().__init__(oracle, directory=str(folder), project_name=ORACLE)
 
+    def pre_create_trial(self) -> None:
+        """Waits when the last answer was that there is no trial yet.
+
+        KerasTuner would ask its chief again at once, thousands of times a second.
+        """
+        if self._idle:
+            time.sleep(_PAUSE)
+        self._idle = True
+
     def run_trial(self, trial: Any) -> dict[str, float]:
         """Returns the score of a trial, once its result is written."""
+        self._idle = False
         stored = trial.hyperparameters.values
         asked = Trial(
             trial.trial_id,
