@@ -2,15 +2,19 @@
 
     python tools/bench_qa.py squaddev_v1.1.json --model MODEL --output_dir OUT
 
+With --choosing, a fifth of the articles is left out and another fifth scores, by which
+settings can be chosen. tools/bench_qa_torch.py does the same with transformers.
 The file is that of SQuAD 1.1 (CC BY-SA 4.0); the PyPI source package bigbench 1.0.0
 holds it in bigbench/benchmark_tasks/squad_shifts.
 """
 
 import argparse
 import json
-import random
-import time
 from pathlib import Path
+
+from bench_peers.articles import split_articles
+from bench_peers.keras_clock import clock
+from bench_peers.peer import Stopwatch
 
 import tfft
 from tfft.data.sources import read
@@ -22,16 +26,13 @@ METHODS = {
 }
 
 
-def split_by_article(table: Table, seed: int = 0) -> dict[str, Table]:
+def split_by_article(table: Table, *, choosing: bool) -> dict[str, Table]:
     """Splits questions so that no article is on both sides."""
-    titles = sorted(set(table.column("title")))
-    random.Random(seed).shuffle(titles)
-    held_out = set(titles[: round(0.2 * len(titles))])
-    rows = range(len(table))
     column = table.column("title")
+    parts = split_articles(column, choosing=choosing)
     return {
-        "train": table.select([row for row in rows if column[row] not in held_out]),
-        "test": table.select([row for row in rows if column[row] in held_out]),
+        name: table.select([row for row, title in enumerate(column) if title in titles])
+        for name, titles in zip(("train", "test"), parts, strict=True)
     }
 
 
@@ -45,13 +46,19 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--batch_size", type=int, default=16)
     parser.add_argument("--learning_rate", type=float)
+    parser.add_argument("--choosing", action="store_true", help="score a training part")
+    parser.add_argument("--rows", type=int, help="questions to learn from, the first")
+    parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--resume", action="store_true", help="go on after a stop")
     arguments = parser.parse_args()
     method, learning_rate = METHODS[arguments.method]
-    begin = time.monotonic()
+    watch = Stopwatch()
+    data = split_by_article(read(arguments.file)["train"], choosing=arguments.choosing)
+    if arguments.rows is not None:
+        data["train"] = data["train"].select(range(arguments.rows))
     run = tfft.finetune(
         model=arguments.model,
-        data=split_by_article(read(arguments.file)["train"]),
+        data=data,
         task=tfft.QuestionAnswering(max_length=256, stride=64),
         method=method,
         output_dir=arguments.output_dir,
@@ -59,15 +66,12 @@ def main() -> None:
         batch_size=arguments.batch_size,
         learning_rate=arguments.learning_rate or learning_rate,
         validation=0,
+        seed=arguments.seed,
+        callbacks=(clock(watch),),
         overwrite=not arguments.resume,
         resume=arguments.resume,
     )
-    lines = (arguments.output_dir / "metrics.jsonl").read_text().splitlines()
-    figures = {
-        "seconds": round(time.monotonic() - begin, 1),
-        "seconds_by_epoch": [json.loads(line)["seconds"] for line in lines],
-    }
-    print(json.dumps({**figures, **run.metrics}, indent=2))
+    print(json.dumps({"seconds_by_epoch": watch.by_epoch(), **run.metrics}, indent=2))
 
 
 if __name__ == "__main__":

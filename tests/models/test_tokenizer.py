@@ -44,7 +44,7 @@ def test_tokenizer_json_gives_the_ids_of_vocab_txt(tmp_path, pairs):
     from_words = read_tokenizer(tmp_path)
     (tmp_path / "tokenizer.json").write_text(from_words.to_json())
     (tmp_path / "vocab.txt").unlink()
-    from_json = read_tokenizer(tmp_path)
+    from_json = read_tokenizer(str(tmp_path))
     assert from_json.encode(TEXTS, pairs, 64) == from_words.encode(TEXTS, pairs, 64)
     assert from_json.vocabulary_size == from_words.vocabulary_size == len(VOCABULARY)
 

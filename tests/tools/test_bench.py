@@ -10,7 +10,15 @@ import types
 from pathlib import Path
 
 import pytest
-from bench_peers import compare, environments, main, process, random_gpt2, tables
+from bench_peers import (
+    articles,
+    compare,
+    environments,
+    main,
+    process,
+    random_gpt2,
+    tables,
+)
 from bench_peers.assets import ASSETS
 from bench_peers.compare import Alike, Figure, UnequalWorkError
 from bench_peers.job import JOBS, Job
@@ -33,7 +41,7 @@ def run(seconds=2.0, speed=10.0, **changes):
     }
 
 
-@pytest.mark.parametrize("module", [compare, tables])
+@pytest.mark.parametrize("module", [articles, compare, tables])
 def test_the_values_in_docstrings(module):
     found = doctest.testmod(module)
     assert found.attempted

@@ -15,7 +15,7 @@ from tfft.models.special_tokens import read_roles
 from tfft.models.tokenizer import Tokenizer
 
 
-def read_tokenizer(folder: Path) -> Tokenizer:
+def read_tokenizer(folder: str | Path) -> Tokenizer:
     """Returns the tokenizer of a Hugging Face folder.
 
     Args:
@@ -26,6 +26,7 @@ def read_tokenizer(folder: Path) -> Tokenizer:
         MissingInputError: When it holds none of them.
         DataError: When a file cannot be read.
     """
+    folder = Path(folder)
     whole, words = file_in(folder, "tokenizer.json"), file_in(folder, "vocab.txt")
     parts = [file_in(folder, name) for name in ("vocab.json", "merges.txt")]
     if whole is not None:

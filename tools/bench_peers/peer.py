@@ -71,6 +71,10 @@ class Stopwatch:
         """Returns what an epoch took, to the end of its last step."""
         return self._ends[epoch][0] - self._begins[epoch][0]
 
+    def by_epoch(self) -> list[float]:
+        """Returns what each epoch took."""
+        return [round(self.seconds(epoch), 1) for epoch in range(len(self._begins))]
+
     def figures(self, **counts: int) -> dict[str, float]:
         """Returns the figures of the last epoch, the first and the whole training.
 

@@ -12,7 +12,7 @@ _TEST = 1000
 def sentences(assets: Path, count: int) -> tuple[list[dict], list[dict]]:
     """Returns sentences to train on and to score: tokens, and tags in IOB2."""
     train, test = (
-        _read(assets / "conll" / f"{split}.txt") for split in ("train", "test")
+        read_conll(assets / "conll" / f"{split}.txt") for split in ("train", "test")
     )
     return train[:count], test[: min(count, _TEST)]
 
@@ -30,7 +30,8 @@ def iob2(tags: list[str]) -> list[str]:
     return found
 
 
-def _read(path: Path) -> list[dict]:
+def read_conll(path: Path) -> list[dict]:
+    """Returns the sentences of a file of columns, the first and the last."""
     rows = []
     for block in path.read_text("utf-8").split("\n\n"):
         words = [line.split() for line in block.splitlines() if line.strip()]

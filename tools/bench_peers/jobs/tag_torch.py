@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from typing import Any
 
-from datasets import Dataset
-from seqeval.metrics import f1_score
 from transformers import (
     AutoModelForTokenClassification,
     AutoTokenizer,
@@ -19,6 +16,7 @@ from transformers import (
 from bench_peers.peer import Stopwatch, finish, parser
 from bench_peers.sentences import TAGS, sentences
 from bench_peers.torch_clock import Clock, trainable
+from bench_peers.torch_tagging import encode, entity_f1
 
 
 def main() -> None:
@@ -53,7 +51,7 @@ def main() -> None:
             disable_tqdm=True,
             seed=options.seed,
         )
-        encoded = _encode(tokenizer, train)
+        encoded = encode(tokenizer, train, 128)
         trainer = Trainer(
             model=model,
             args=settings,
@@ -63,8 +61,8 @@ def main() -> None:
         )
         trainer.train()
         losses = [one["loss"] for one in trainer.state.log_history if "loss" in one]
-        found = trainer.predict(_encode(tokenizer, test))
-    tokens = sum(map(len, encoded["input_ids"]))
+        found = trainer.predict(encode(tokenizer, test, 128))
+    tokens = sum(len(one["input_ids"]) for one in encoded)
     finish(
         work={
             "rows": len(train),
@@ -76,7 +74,7 @@ def main() -> None:
         },
         figures=watch.figures(rows=len(train), tokens=tokens),
         quality={
-            "entity_f1": _f1(found.predictions.argmax(-1), found.label_ids),
+            "entity_f1": entity_f1(found.predictions, found.label_ids),
             "training_loss": losses[-1],
         },
         settings={
@@ -85,41 +83,6 @@ def main() -> None:
             "attention": trainer.model.config._attn_implementation,
             "numbers": f"{options.precision} by autocast",
         },
-    )
-
-
-def _encode(tokenizer: Any, rows: list[dict]) -> Dataset:
-    """Returns ids, and the tag of each word at its first token."""
-    encoded = tokenizer(
-        [row["tokens"] for row in rows],
-        is_split_into_words=True,
-        truncation=True,
-        max_length=128,
-    )
-    labels = []
-    for at, row in enumerate(rows):
-        words = encoded.word_ids(at)
-        labels.append(
-            [
-                -100
-                if word is None or word == before
-                else TAGS.index(row["ner_tags"][word])
-                for before, word in zip([None, *words], words, strict=False)
-            ]
-        )
-    return Dataset.from_dict({**encoded, "labels": labels})
-
-
-def _f1(predicted: Any, gold: Any) -> float:
-    pairs = [
-        [(TAGS[p], TAGS[g]) for p, g in zip(*both, strict=True) if g != -100]
-        for both in zip(predicted, gold, strict=True)
-    ]
-    return float(
-        f1_score(
-            [[g for _, g in row] for row in pairs],
-            [[p for p, _ in row] for row in pairs],
-        )
     )
 
 

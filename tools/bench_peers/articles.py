@@ -1,0 +1,35 @@
+"""Which articles of SQuAD a model learns from, and which score it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+
+_SHARE = 0.2
+
+
+def split_articles(
+    titles: Iterable[str], *, choosing: bool = False, seed: int = 0
+) -> tuple[set[str], set[str]]:
+    """Returns the articles to learn from, and a fifth of all, which score.
+
+    Args:
+        titles: Of the articles, in any order.
+        choosing: The model is trained to choose settings: what scores at the end is
+            left out, and another fifth scores.
+        seed: Of the order.
+
+    >>> learned, scores = split_articles("abcdefghij")
+    >>> sorted(scores)
+    ['h', 'i']
+    >>> chosen_on = split_articles("abcdefghij", choosing=True)[1]
+    >>> sorted(chosen_on), chosen_on <= learned
+    (['b', 'f'], True)
+    """
+    order = sorted(set(titles))
+    random.Random(seed).shuffle(order)
+    count = round(_SHARE * len(order))
+    parts = [order[:count], order[count : 2 * count], order[2 * count :]]
+    if choosing:
+        return set(parts[2]), set(parts[1])
+    return {*parts[1], *parts[2]}, set(parts[0])
