@@ -57,6 +57,10 @@ def add_export(commands: Any, common: argparse.ArgumentParser) -> None:
         default="saved_model",
         help="huggingface: as from_pretrained of transformers loads it",
     )
+    parser.add_argument(
+        "--data",
+        help="rows to prove a SavedModel on; by default those of the training",
+    )
     _add_base_model(parser)
 
 

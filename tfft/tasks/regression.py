@@ -194,13 +194,16 @@ class Regression(Task):
         return {"value": outputs[:, 0] * self._scale + self._center}
 
     def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
-        """Returns endpoints with what `served` returns, and with the summary."""
-        return on_texts(
+        """Returns endpoints with what `served` returns, the summary and `regress`."""
+        from tfft.tasks.served.examples import regress
+
+        endpoints = on_texts(
             network,
             tokenizer,
             len(self.text),
             lambda outputs: self.served(outputs, labels),
         )
+        return endpoints | regress(endpoints["serving_default"])
 
     def read_served(
         self, outputs: Mapping[str, Any], labels: Labels

@@ -224,13 +224,16 @@ class TextClassification(Task):
         }
 
     def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
-        """Returns endpoints with what `served` returns, and with the summary."""
-        return on_texts(
+        """Returns endpoints with what `served` returns, the summary and `classify`."""
+        from tfft.tasks.served.examples import classify
+
+        endpoints = on_texts(
             network,
             tokenizer,
             len(self.text),
             lambda outputs: self.served(outputs, labels),
         )
+        return endpoints | classify(endpoints["serving_default"], labels)
 
     def read_served(
         self, outputs: Mapping[str, Any], labels: Labels
