@@ -118,6 +118,16 @@ def test_the_signature_names_inputs_and_outputs(served):
     assert outputs["probabilities"].shape.as_list() == [None, 2]
 
 
+def test_each_weight_is_written_once(tiny_run, served):
+    [file] = (served[1] / "variables").glob("*.data-*")
+    with tiny_run.built.adapter.folded():
+        weights = tiny_run.model.weights
+        values = sum(np.prod(one.shape) for one in weights if "float" in one.dtype)
+    # And some kilobytes that say what the model consists of.
+    assert 4 * values <= file.stat().st_size <= 4 * values + 2**16
+    assert 4 * values > 2**14
+
+
 def test_the_export_says_where_it_came_from(tiny_run, served):
     text = (served[1] / "assets.extra" / "tfft.json").read_text(encoding="utf-8")
     details = json.loads(text)

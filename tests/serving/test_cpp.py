@@ -107,6 +107,18 @@ def _assert_classifies(version, run):
     assert_same(found["scores"], [list(one.values()) for one in expected])
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
+def test_fewer_bits_are_proved_in_cpp(dtype, make_run, asked, make_rows, tmp_path):
+    run = make_run("text_classification")
+    rows = [{**row, "label": 0} for row in make_rows(40)]
+    run.export(tmp_path / "served", rows, dtype=dtype)  # raises below 95 %
+    question, found = next(pair for pair in asked if "label_id" in pair[1])
+    expected = run.predict(question["inputs"]["text"])
+    right = [list(one["probabilities"].values()) for one in expected]
+    worst = np.abs(np.array(found["probabilities"]) - right).max()
+    assert 1e-6 < worst < 0.02
+
+
 def test_several_adapters_in_one_model(tune, tmp_path):
     runs = {
         name: tune(method="lora", seed=seed, learning_rate=3e-2)

@@ -62,6 +62,7 @@ def export_model(
     from tfft.serving.text_to_ids import TextToIds
 
     built, task, precision = run.built, run.task, precision or Precision()
+    _check_network(run, precision)
     tokenizer = TextToIds(built.pretrained.tokenizer, task.max_length)
     endpoints = task.endpoints(built.network, tokenizer, run.labels)
     columns = list(endpoints["serving_default"].inputs)
@@ -75,28 +76,31 @@ def export_model(
         with storage_errors(folder):
             write_beside(run, folder, proofs[0], endpoints)
 
-    with built.adapter.folded(), _weights(run, endpoints, precision) as (served, kept):
-        version = publish(served, kept, directory, finish=finish)
+    with built.adapter.folded(), _kept(run, endpoints, precision) as served:
+        version = publish(served, directory, finish=finish)
     with storage_errors(directory):
         write_server_files(directory)
     return version, proofs[0]
 
 
-def _weights(run: Run, endpoints: Mapping[str, Any], precision: Precision) -> Any:
-    """Returns a context with the endpoints, and with what holds their weights."""
-    network = run.built.network
-    if precision.exact:
-        return contextlib.nullcontext((endpoints, network))
-    if not hasattr(network, "backbone"):
+def _check_network(run: Run, precision: Precision) -> None:
+    """Raises for several runs that answer as one: they have no backbone of one form."""
+    if not (precision.exact or hasattr(run.built.network, "backbone")):
         raise ConfigError(
             f"dtype={precision.dtype!r} for several runs that answer as one",
             where="export",
             expected="one run, or a soup",
             fix="export them in float32",
         )
+
+
+def _kept(run: Run, endpoints: Mapping[str, Any], precision: Precision) -> Any:
+    """Returns a context with the endpoints as they compute in a precision."""
+    if precision.exact:
+        return contextlib.nullcontext(endpoints)
     from tfft.serving.fewer_bits import in_fewer_bits
 
-    return in_fewer_bits(endpoints, network, network.backbone, precision.dtype)
+    return in_fewer_bits(endpoints, run.built.network.backbone, precision.dtype)
 
 
 def prove(

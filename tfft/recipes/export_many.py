@@ -92,7 +92,7 @@ def export_many(runs: Sequence[Any] | Mapping[str, Any], directory: str | Path) 
         with storage_errors(folder):
             _write_beside(folder, members, served, difference)
 
-    version = publish(served, model, Path(directory), finish=finish)
+    version = publish(served, Path(directory), finish=finish)
     with storage_errors(Path(directory)):
         write_server_files(Path(directory))
     return version

@@ -47,9 +47,7 @@ def export_tensors(
     questions = _questions(run, rows, list(network.input))
     with run.built.adapter.folded():
         expected = [_answer(endpoint, one) for one in questions]
-        content = chosen.convert(
-            endpoint, network, run.built.pretrained.backbone, dtype
-        )
+        content = chosen.convert(endpoint, run.built.pretrained.backbone, dtype)
     with new_directory(directory) as folder:
         path = folder / chosen.file
         path.write_bytes(content)
@@ -115,14 +113,16 @@ def _prove(
     alike = [_same_decision(*pair) for pair in pairs]
     same = [all(alike[i : i + outputs]) for i in range(0, len(alike), outputs)]
     share = sum(same) / len(same)
-    least, most = precision.min_agreement, np.inf
-    if precision.exact:
-        least, most = 1.0, _TOLERANCE
-    if not (np.isfinite(worst) and worst <= most and share >= least):
+    near = worst <= _TOLERANCE if precision.exact else np.isfinite(worst)
+    least = 1.0 if precision.exact else precision.min_agreement
+    if not near or share < least:
+        limit = (
+            f"at most {_TOLERANCE:.0e} and all" if precision.exact else f"{least:.1%}"
+        )
         raise TfftError(
             f"the exported model differs from the run by {worst:.1e}, and decides "
             f"{share:.1%} of {len(same):,} examples alike",
-            expected=f"at most {most:.0e}, and {least:.1%} (min_agreement)",
+            expected=limit,
             fix="nothing was written; export it in float32, or a SavedModel",
         )
     return worst, share
@@ -135,7 +135,7 @@ def _difference(found: np.ndarray, expected: np.ndarray) -> float:
     if expected.dtype.kind != "f":
         return 0.0
     distance = np.abs(found - expected) / np.maximum(1.0, np.abs(expected))
-    return float(distance.max(initial=0.0))
+    return float(distance.max(initial=0.0)) if np.isfinite(distance).all() else np.inf
 
 
 def _same_decision(found: np.ndarray, expected: np.ndarray) -> bool:

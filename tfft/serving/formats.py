@@ -11,6 +11,7 @@ from typing import Any
 
 from tfft.core.errors import MissingInputError, TfftError
 from tfft.models.activations import keras_gelu
+from tfft.serving.saved_model import write
 from tfft.tasks.served.endpoint import Endpoint
 
 _OPSET = 17  # of 2022; runtimes since then have it
@@ -25,13 +26,13 @@ class Format:
         name: What users call it.
         file: The name of the file.
         dtypes: In what its matrices can be kept, the exact one first.
-        convert: Makes the file from an endpoint, the model, its backbone and a dtype.
+        convert: Makes the file from an endpoint, its network's backbone and a dtype.
     """
 
     name: str
     file: str
     dtypes: tuple[str, ...]
-    convert: Callable[[Endpoint, Any, Any, str], bytes]
+    convert: Callable[[Endpoint, Any, str], bytes]
 
 
 def numbers_of(endpoint: Endpoint) -> Endpoint:
@@ -47,13 +48,12 @@ def numbers_of(endpoint: Endpoint) -> Endpoint:
     return Endpoint(endpoint.inputs, compute)
 
 
-def to_litert(endpoint: Endpoint, model: Any, backbone: Any, dtype: str) -> bytes:
+def to_litert(endpoint: Endpoint, backbone: Any, dtype: str) -> bytes:
     """Returns a LiteRT model, which was called TensorFlow Lite.
 
     Args:
         endpoint: From ids to numbers.
-        model: The Keras model that it calls.
-        backbone: Its backbone.
+        backbone: That of its network.
         dtype: `float32`; `float16`, in which matrices are kept; or `int8`, in which
             they are kept with a scale for each output, and multiplied.
 
@@ -63,9 +63,12 @@ def to_litert(endpoint: Endpoint, model: Any, backbone: Any, dtype: str) -> byte
     import tensorflow as tf
     from tensorflow.lite.python.convert import ConverterError
 
-    with keras_gelu(backbone):
-        function = _traced(endpoint).get_concrete_function()
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([function], model)
+    with keras_gelu(backbone), tempfile.TemporaryDirectory() as scratch:
+        # From functions of a Keras model the converter loses the variables' values.
+        write({"serving_default": endpoint}, Path(scratch, "model"))
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            f"{scratch}/model", signature_keys=["serving_default"]
+        )
         if dtype != "float32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if dtype == "float16":
@@ -81,42 +84,38 @@ def to_litert(endpoint: Endpoint, model: Any, backbone: Any, dtype: str) -> byte
             ) from error
 
 
-def to_onnx(endpoint: Endpoint, model: Any, backbone: Any, dtype: str) -> bytes:
+def to_onnx(endpoint: Endpoint, backbone: Any, dtype: str) -> bytes:
     """Returns an ONNX model.
 
     Args:
         endpoint: From ids to numbers.
-        model: The Keras model that it calls.
-        backbone: Its backbone.
+        backbone: That of its network.
         dtype: `float32`.
 
     Raises:
         MissingInputError: Without the extra `onnx`.
     """
-    del model, backbone, dtype
+    del backbone, dtype
     with _onnx_extra(), tempfile.TemporaryDirectory() as scratch:
         import onnxruntime  # noqa: F401 (the file is asked by it afterwards)
+        import tensorflow as tf
         import tf2onnx
 
-        function = _traced(endpoint)
+        signature = [
+            tf.TensorSpec(shape, kind, name)
+            for name, (shape, kind) in endpoint.inputs.items()
+        ]
+        function = tf.function(
+            endpoint.compute, input_signature=signature, autograph=False
+        )
         path = Path(scratch, "model.onnx")
         tf2onnx.convert.from_function(
             function,
-            input_signature=function.input_signature,
+            input_signature=signature,
             opset=_OPSET,
             output_path=str(path),
         )
         return path.read_bytes()
-
-
-def _traced(endpoint: Endpoint) -> Any:
-    import tensorflow as tf
-
-    signature = [
-        tf.TensorSpec(shape, dtype, name)
-        for name, (shape, dtype) in endpoint.inputs.items()
-    ]
-    return tf.function(endpoint.compute, input_signature=signature, autograph=False)
 
 
 @contextlib.contextmanager
