@@ -97,6 +97,25 @@ def test_export_prints_the_version_folder(tiny_run, call, tmp_path):
     assert (tmp_path / "served" / "1" / "saved_model.pb").is_file()
 
 
+def test_export_takes_rows_to_prove_it_on_and_a_dtype(
+    tiny_run, call, tmp_path, make_rows
+):
+    data = tmp_path / "rows.csv"
+    lines = [f"{row['text']},{row['label']}" for row in make_rows(12, seed=1)]
+    data.write_text("\n".join(["text,label", *lines]))
+    words = ["export", tiny_run.folder, tmp_path / "served", "--data", data]
+    shown = call(*words, "--dtype", "int8", "--min_agreement", "0.5")
+    assert "int8: the words of the run on " in shown
+    assert "of 21 rows" in shown  # 12, and the 9 hard ones
+    assert shown.endswith(f"exported: {tmp_path / 'served' / '1'}\n")
+
+
+def test_export_for_transformers_has_no_dtype(tiny_run, tmp_path, capsys):
+    words = ["export", str(tiny_run.folder), str(tmp_path / "x"), "--dtype", "int8"]
+    assert main([*words, "--format", "huggingface"]) == 2
+    assert "--dtype with --format huggingface" in capsys.readouterr().err
+
+
 def test_inspect_data_shows_labels_lengths_and_rows(call, tmp_path, bert_folder):
     path = tmp_path / "a.csv"
     path.write_text("body,label\ngood,pos\ngood,pos\nbad a,neg\nbad b,neg\n")

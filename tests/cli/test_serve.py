@@ -9,8 +9,10 @@ import subprocess
 import sys
 import threading
 
+import grpc
 import pytest
 import urllib3
+from tensorflow_serving.apis import classification_pb2, prediction_service_pb2_grpc
 
 import tfft
 from tfft.cli.main import main
@@ -73,6 +75,29 @@ def test_predict_asks_by_grpc_and_for_the_rows_of_a_file(
     assert "row 3" in shown
     for answer in tiny_run.predict(TEXTS):
         assert f"{answer['score']:.4f}" in shown
+
+
+def test_classify_asks_our_own_export_by_both_protocols(process, url, tiny_run):
+    expected = [list(one["probabilities"].items()) for one in tiny_run.predict(TEXTS)]
+    body = {"signature_name": "classify", "examples": [{"text": x} for x in TEXTS]}
+    answer = urllib3.PoolManager().request("POST", f"{url}:classify", json=body)
+    request = classification_pb2.ClassificationRequest()
+    request.model_spec.name = "reviews"
+    request.model_spec.signature_name = "classify"
+    for text in TEXTS:
+        one = request.input.example_list.examples.add()
+        one.features.feature["text"].bytes_list.value.append(text.encode())
+    address = re.search(r"grpc://(\S+)/", process[1])[1]
+    with grpc.insecure_channel(address) as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        rows = stub.Classify(request, timeout=30).result.classifications
+    by_grpc = [[(one.label, one.score) for one in row.classes] for row in rows]
+    for found in (answer.json()["results"], by_grpc):
+        for row, right in zip(found, expected, strict=True):
+            assert [label for label, _ in row] == [label for label, _ in right]
+            assert [score for _, score in row] == pytest.approx(
+                [score for _, score in right], abs=1e-5
+            )
 
 
 def test_predict_of_a_server_that_is_not_there(capsys):

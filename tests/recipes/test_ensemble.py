@@ -70,6 +70,11 @@ def test_a_tie_goes_to_the_likelier_label(folders, own):
     assert (found.argmax(axis=1)[split] == mean.argmax(axis=1)[split]).all()
 
 
+def test_members_in_fewer_bits_are_refused(average, tmp_path):
+    with pytest.raises(ConfigError, match=r"int8.*several runs that answer as one"):
+        average.run.export(tmp_path / "served", dtype="int8")
+
+
 def test_one_export_holds_them_all(average, own, tmp_path):
     import tensorflow as tf
 

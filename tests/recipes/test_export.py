@@ -47,6 +47,18 @@ def hard_texts(count=200):
     return texts
 
 
+def example(**texts):
+    """Returns a serialized tf.train.Example, as clients of TF Serving send it."""
+    import tensorflow as tf
+
+    features = {
+        name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[text.encode()]))
+        for name, text in texts.items()
+    }
+    features = tf.train.Features(feature=features)
+    return tf.train.Example(features=features).SerializeToString()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _one_character_table():
     """Each export asks the tokenizer about a million characters; once will do."""
@@ -104,6 +116,16 @@ def test_the_signature_names_inputs_and_outputs(served):
         "probabilities": "float32",
     }  # fmt: skip
     assert outputs["probabilities"].shape.as_list() == [None, 2]
+
+
+def test_each_weight_is_written_once(tiny_run, served):
+    [file] = (served[1] / "variables").glob("*.data-*")
+    with tiny_run.built.adapter.folded():
+        weights = tiny_run.model.weights
+        values = sum(np.prod(one.shape) for one in weights if "float" in one.dtype)
+    # And some kilobytes that say what the model consists of.
+    assert 4 * values <= file.stat().st_size <= 4 * values + 2**16
+    assert 4 * values > 2**14
 
 
 def test_the_export_says_where_it_came_from(tiny_run, served):
@@ -196,7 +218,8 @@ def test_a_pair_has_two_inputs(tune, tmp_path):
     ]
     run = tune(data=rows, task={"name": "text_classification", "text": ["a", "b"]})
     folder = run.export(tmp_path / "served")
-    answer = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    signatures = tf.saved_model.load(str(folder)).signatures
+    answer = signatures["serving_default"]
     texts = hard_texts(60)
     pairs = list(zip(texts, reversed(texts), strict=True))
     first, second = map(list, zip(*pairs, strict=True))
@@ -207,6 +230,13 @@ def test_a_pair_has_two_inputs(tune, tmp_path):
     assert [int(label) for label in found["label"].numpy()] == [
         one["label"] for one in answers
     ]
+    classified = signatures["classify"](
+        inputs=tf.constant([example(text=a, text_pair=b) for a, b in pairs])
+    )
+    assert classified["classes"].numpy().tolist() == [[b"0", b"1"]] * 60
+    assert (classified["scores"].numpy() == found["probabilities"].numpy()).all()
+    with pytest.raises(tf.errors.InvalidArgumentError, match="text_pair"):
+        signatures["classify"](inputs=tf.constant([example(text="good")]))
 
 
 def test_what_a_server_needs_stands_beside(tiny_run, served):

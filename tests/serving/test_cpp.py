@@ -72,7 +72,9 @@ _AS_A_CLASSIFIER = ("multi_label", "regression")
 )
 def test_an_export_of_each_task_is_proved_in_cpp(name, make_run, asked, tmp_path):
     run, generates = make_run(name), name == "causal_lm"
-    run.export(tmp_path / "served")  # raises when ids or answers are not the run's
+    version = run.export(
+        tmp_path / "served"
+    )  # raises when ids or answers are not the run's
     main = "generate" if generates else "serving_default"
     assert {question["signature"] for question, _ in asked} == {"tokenize", main}
     question, found = next(pair for pair in asked if pair[0]["signature"] == main)
@@ -87,6 +89,36 @@ def test_an_export_of_each_task_is_proved_in_cpp(name, make_run, asked, tmp_path
         rows = list(zip(*question["inputs"].values(), strict=True))
         expected = run.predict([row if len(row) > 1 else row[0] for row in rows])
         assert_same(answers, expected)
+    if name == "text_classification":
+        _assert_classifies(version, run)
+
+
+def _assert_classifies(version, run):
+    """The signature that parses tf.train.Example needs no Python either."""
+    import tensorflow as tf
+
+    examples = []
+    for text in ("good", "bad 1"):  # short ones: their bytes are ASCII
+        one = tf.train.Example()
+        one.features.feature["text"].bytes_list.value.append(text.encode())
+        examples.append(one.SerializeToString().decode("ascii"))
+    inputs = {"inputs": examples}
+    [found] = ask_cpp(version, [{"signature": "classify", "inputs": inputs}])
+    expected = [one["probabilities"] for one in run.predict(["good", "bad 1"])]
+    assert found["classes"] == [list(one) for one in expected]
+    assert_same(found["scores"], [list(one.values()) for one in expected])
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
+def test_fewer_bits_are_proved_in_cpp(dtype, make_run, asked, make_rows, tmp_path):
+    run = make_run("text_classification")
+    rows = [{**row, "label": 0} for row in make_rows(40)]
+    run.export(tmp_path / "served", rows, dtype=dtype)  # raises below 95 %
+    question, found = next(pair for pair in asked if "label_id" in pair[1])
+    expected = run.predict(question["inputs"]["text"])
+    right = [list(one["probabilities"].values()) for one in expected]
+    worst = np.abs(np.array(found["probabilities"]) - right).max()
+    assert 1e-6 < worst < 0.02
 
 
 def test_several_adapters_in_one_model(tune, tmp_path):

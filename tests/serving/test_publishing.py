@@ -27,7 +27,7 @@ def finish(folder):
     (folder / "assets.extra" / "last").write_text("written after all else")
 print("ready", flush=True)
 for _ in range(count):
-    publish({"serving_default": endpoint}, model, directory, finish=finish)
+    publish({"serving_default": endpoint}, directory, finish=finish)
 """
 NEEDED = (
     "saved_model.pb",

@@ -162,9 +162,9 @@ def test_exported_models_answer_as_the_run(name, request, tmp_path):
 
     run = request.getfixturevalue(name)
     folder = run.export(tmp_path / "served")
-    signature = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    model = tf.saved_model.load(str(folder))
     texts = ["good abc", "bad", "漢字 🙂"]
-    found = signature(text=tf.constant(texts))
+    found = model.signatures["serving_default"](text=tf.constant(texts))
     for row, answer in enumerate(run.predict(texts)):
         if "value" in answer:
             assert float(found["value"][row]) == pytest.approx(
@@ -175,6 +175,25 @@ def test_exported_models_answer_as_the_run(name, request, tmp_path):
             np.testing.assert_allclose(found["probabilities"][row], p, atol=1e-5)
             chosen = [label in answer["labels"] for label in LABELS]
             assert found["labels"].numpy()[row].tolist() == chosen
+    examples = tf.constant([example(text) for text in texts])
+    if name == "numbers_run":
+        again = model.signatures["regress"](inputs=examples)
+        assert again["outputs"].numpy().tolist() == found["value"].numpy().tolist()
+    else:
+        again = model.signatures["classify"](inputs=examples)
+        assert again["classes"].numpy().tolist() == [[x.encode() for x in LABELS]] * 3
+        assert (again["scores"].numpy() == found["probabilities"].numpy()).all()
+
+
+def example(text):
+    """Returns a serialized tf.train.Example as clients of TF Serving send it."""
+    import tensorflow as tf
+
+    value = tf.train.BytesList(value=[text.encode()])
+    features = {"text": tf.train.Feature(bytes_list=value)}
+    return tf.train.Example(
+        features=tf.train.Features(feature=features)
+    ).SerializeToString()
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from tfft.core.signals import TerminationSignal
 
 _INTERRUPTED, _TERMINATED = 130, 143
 _WIDE = 160
+_HUGGINGFACE = "huggingface"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -217,9 +218,22 @@ def _cell(value: Any) -> str:
 def _export(arguments: Namespace) -> int:
     from tfft.recipes.load import load
 
+    names = ("data", "dtype", "min_agreement")
+    given = {name: getattr(arguments, name) for name in names}
+    options = {name: value for name, value in given.items() if value is not None}
+    if arguments.format == _HUGGINGFACE and options:
+        raise ConfigError(
+            f"--{next(iter(options))} with --format {_HUGGINGFACE}",
+            where="tfft export",
+            expected="another format, which is proved before it is written",
+            fix="leave it out",
+        )
     run = load(arguments.run, arguments.model)
-    write = {"saved_model": run.export, "huggingface": run.export_huggingface}
-    print(f"exported: {write[arguments.format](arguments.directory)}")
+    if arguments.format == _HUGGINGFACE:
+        written = run.export_huggingface(arguments.directory)
+    else:
+        written = run.export(arguments.directory, format=arguments.format, **options)
+    print(f"exported: {written}")
     return 0
 
 

@@ -53,9 +53,22 @@ def add_export(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--format",
-        choices=("saved_model", "huggingface"),
+        choices=("saved_model", "litert", "onnx", "huggingface"),
         default="saved_model",
-        help="huggingface: as from_pretrained of transformers loads it",
+        help="litert, onnx: from ids to numbers, for devices and other runtimes; "
+        "huggingface: as from_pretrained of transformers loads it",
+    )
+    parser.add_argument(
+        "--dtype",
+        help="in what matrices are kept: float32, bfloat16, int8; litert: float16",
+    )
+    parser.add_argument(
+        "--min_agreement",
+        type=float,
+        help="least share of rows with the run's words in another dtype (0.95)",
+    )
+    parser.add_argument(
+        "--data", help="rows to prove it on; by default those of the training"
     )
     _add_base_model(parser)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -109,6 +110,35 @@ def use_own_gelu(backbone: Any) -> None:
         if id(act) not in ours:
             ours[id(act)] = _own_form(act)
         spot.layer.activation = ours[id(act)]
+
+
+@contextlib.contextmanager
+def keras_gelu(backbone: Any) -> Iterator[None]:
+    """Has the layers of a backbone call Keras' exact GELU inside a `with` block.
+
+    Converters know it by its form, and have an operation for it where there is none
+    for erf.
+
+    Args:
+        backbone: Changed inside the block.
+    """
+    import keras
+
+    def plain(x: Any) -> Any:
+        return keras.activations.gelu(x, approximate=False)
+
+    layers = [
+        spot.layer
+        for spot in spots(backbone)
+        if getattr(spot.layer, "activation", None) is erf_gelu
+    ]
+    for layer in layers:
+        layer.activation = plain
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.activation = erf_gelu
 
 
 def _own_form(function: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -2,128 +2,114 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich.console import Console
 
-from tfft.core.errors import TfftError
+from tfft.core.errors import ConfigError, nearest, one_of
 from tfft.core.files import storage_errors
-from tfft.data import sources
-from tfft.data.table import Table
 from tfft.recipes.export_files import Proof, write_beside, write_server_files
+from tfft.recipes.export_precision import Precision
+from tfft.recipes.export_tensors import export_tensors
+from tfft.recipes.export_trial import MOST_COMPARED, MOST_ROWS, Trial, make_trial
 from tfft.tasks.served.endpoint import Tryout
 
 if TYPE_CHECKING:
     from tfft.recipes.run import Run
+    from tfft.serving.verification import Agreement
 
+_SAVED_MODEL = "saved_model"
+_FORMATS = (_SAVED_MODEL, "litert", "onnx")
 # Where padding and batches differ, and with them the order of float32 sums.
 _TOLERANCE = 1e-5
-_MOST_TEXTS, _MOST_ROWS = 10_000, 24
 _AT_ONCE = 16
-# Looked at before publishing: what tokenizers stumble over.
-HARD = (
-    "A plain sentence, with a comma.",
-    "",
-    " \t\n",
-    "Crème brûlée ÀÉÎÕÜ ẞ İ ﬁ e\u0301",
-    "中文字符 mixed with words, ไทย and हिन्दी",
-    "🙂👩\u200d👩\u200d👧 \u202ehidden\u202c \x00\x07control\u00ad",
-    "[CLS] [SEP] [MASK] is text " + "x" * 150,
-    "don't we'll I'M 1,000.50 €  two  spaces \n    indented\n",
-    "long " * 2000,
-)
 
 
-@dataclass(frozen=True)
-class Trial:
-    """What an export is asked before it is published.
+def export_as(
+    run: Run, directory: Path, data: Any, form: str, dtype: str, min_agreement: float
+) -> Path:
+    """Writes a run in a format, and prints what that costs; see `Run.export`."""
+    if form not in _FORMATS:
+        raise ConfigError(
+            f"format={form!r}",
+            where="export",
+            expected=one_of(_FORMATS),
+            fix=nearest(form, _FORMATS) or "choose one of them",
+        )
+    if form == _SAVED_MODEL:
+        precision = Precision(dtype, min_agreement)
+        written, proof = export_model(run, directory, data, precision)
+        told = not precision.exact
+    else:
+        written, proof = export_tensors(
+            run, directory, data, form, dtype, min_agreement
+        )
+        told = True
+    if told:
+        Console(highlight=False).print(str(proof), markup=False, soft_wrap=True)
+    return written
 
-    Attributes:
-        texts: For their tokens.
-        tryout: For their answers.
-        data: What the texts are beside the hard ones, in words.
-    """
 
-    texts: list[str]
-    tryout: Tryout
-    data: str
-
-
-def export_model(run: Run, directory: Path, data: Any = None) -> Path:
+def export_model(
+    run: Run, directory: Path, data: Any = None, precision: Precision | None = None
+) -> tuple[Path, Proof]:
     """Writes a SavedModel that answers from raw text; see `Run.export`."""
     from tfft.serving.saved_model import publish
     from tfft.serving.text_to_ids import TextToIds
 
-    built, task = run.built, run.task
+    built, task, precision = run.built, run.task, precision or Precision()
+    _check_network(run, precision)
     tokenizer = TextToIds(built.pretrained.tokenizer, task.max_length, task.tail_tokens)
     endpoints = task.endpoints(built.network, tokenizer, run.labels)
     columns = list(endpoints["serving_default"].inputs)
-    trial = make_trial(run, columns, data)
+    rows = MOST_ROWS if precision.exact else MOST_COMPARED
+    trial = make_trial(run, columns, data, rows)
     endpoints["tokenize"] = tokenizer.endpoint()
+    proofs: list[Proof] = []
 
     def finish(folder: Path) -> None:
-        proof = prove(run, folder, columns, trial)
+        proofs.append(prove(run, folder, columns, trial, precision))
         with storage_errors(folder):
-            write_beside(run, folder, proof, endpoints)
+            write_beside(run, folder, proofs[0], endpoints)
 
-    with built.adapter.folded():
-        version = publish(endpoints, built.network, directory, finish=finish)
+    with built.adapter.folded(), _kept(run, endpoints, precision) as served:
+        version = publish(served, directory, finish=finish)
     with storage_errors(directory):
         write_server_files(directory)
-    return version
+    return version, proofs[0]
 
 
-def make_trial(run: Run, columns: Sequence[str], data: Any = None) -> Trial:
-    """Returns the hard texts, and those of the training where they are at hand.
-
-    Args:
-        run: The run, not merged.
-        columns: The inputs of `serving_default`.
-        data: Anything that holds rows. Defaults to the data of the training.
-
-    Raises:
-        DataError: When data that was given has not the task's columns.
-    """
-    count, rows = len(columns), hard_rows(len(columns))
-    table, said = _training_rows(run, data)
-    if table is None:
-        return Trial(list(HARD), run.task.tryout(run, rows), said)
-    found = list(dict.fromkeys(run.task.texts(table)))
-    every = list(dict.fromkeys(text for row in found for text in row))
-    texts = every[:_MOST_TEXTS]
-    few = [row for row in found if len(row) == count][:_MOST_ROWS]
-    return Trial(
-        [*HARD, *texts],
-        run.task.tryout(run, [*rows, *few]),
-        f"{len(texts):,} of {len(every):,} texts of {said}",
-    )
+def _check_network(run: Run, precision: Precision) -> None:
+    """Raises for several runs that answer as one: they have no backbone of one form."""
+    if not (precision.exact or hasattr(run.built.network, "backbone")):
+        raise ConfigError(
+            f"dtype={precision.dtype!r} for several runs that answer as one",
+            where="export",
+            expected="one run, or a soup",
+            fix="export them in float32",
+        )
 
 
-def hard_rows(columns: int) -> list[tuple[str, ...]]:
-    """Returns each hard text in each of some columns, a plain one in the others."""
-    return [
-        tuple(text if place == column else HARD[0] for place in range(columns))
-        for column in range(columns)
-        for text in HARD
-    ]
+def _kept(run: Run, endpoints: Mapping[str, Any], precision: Precision) -> Any:
+    """Returns a context with the endpoints as they compute in a precision."""
+    if precision.exact:
+        return contextlib.nullcontext(endpoints)
+    from tfft.serving.fewer_bits import in_fewer_bits
+
+    return in_fewer_bits(endpoints, run.built.network.backbone, precision.dtype)
 
 
-def _training_rows(run: Run, data: Any) -> tuple[Table | None, str]:
-    """Returns the training rows and what they are; None when they are not there."""
-    if data is not None:
-        return sources.read(data)["train"], "the given data"
-    try:
-        table = sources.read(run.record["config"]["data"])["train"]
-        run.task.texts(table)
-    except TfftError:
-        return None, "no texts of the training data, which is not at hand"
-    return table, "the training data"
-
-
-def prove(run: Run, folder: Path, columns: Sequence[str], trial: Trial) -> Proof:
+def prove(
+    run: Run,
+    folder: Path,
+    columns: Sequence[str],
+    trial: Trial,
+    precision: Precision | None = None,
+) -> Proof:
     """Returns what a written model showed in a process of its own.
 
     Raises:
@@ -137,9 +123,17 @@ def prove(run: Run, folder: Path, columns: Sequence[str], trial: Trial) -> Proof
     reply = verification.ask_outside(folder, questions)
     tokenizer = run.built.pretrained.tokenizer
     verification.check_tokens(tokenizer, trial.texts, reply.answers[:tokens])
-    worst = check(run, trial.tryout, reply.answers[tokens:])
-    rows = len(trial.tryout.rows)
-    return Proof(len(trial.texts), rows, worst, trial.data, reply.text_operations)
+    precision = precision or Precision()
+    found = check(run, trial.tryout, reply.answers[tokens:], precision)
+    return Proof(
+        len(trial.texts),
+        len(trial.tryout.rows),
+        found.difference,
+        trial.data,
+        reply.text_operations,
+        precision.dtype,
+        found.share,
+    )
 
 
 def asked(tryout: Tryout, columns: Sequence[str]) -> list[dict[str, Any]]:
@@ -154,18 +148,25 @@ def asked(tryout: Tryout, columns: Sequence[str]) -> list[dict[str, Any]]:
     return questions
 
 
-def check(run: Any, tryout: Tryout, replies: Sequence[Mapping[str, Any]]) -> float:
-    """Returns the largest difference between the replies to `asked` and a run.
+def check(
+    run: Any,
+    tryout: Tryout,
+    replies: Sequence[Mapping[str, Any]],
+    precision: Precision | None = None,
+) -> Agreement:
+    """Returns how near the replies to `asked` come to a run.
 
     Args:
         run: Has the task and the labels.
         tryout: What was asked, and what the run says.
         replies: Outputs of each question, lists by name.
+        precision: Of the numbers that were asked. Defaults to float32.
 
     Raises:
-        TfftError: With the row that differs most.
+        TfftError: With the row that differs most; in fewer bits, for too many rows
+            with other words.
     """
-    from tfft.serving.verification import check_answers
+    from tfft.serving.verification import Agreement, check_agreement, check_answers
 
     found = [
         answer
@@ -174,4 +175,6 @@ def check(run: Any, tryout: Tryout, replies: Sequence[Mapping[str, Any]]) -> flo
             {name: np.array(value) for name, value in outputs.items()}, run.labels
         )
     ]
-    return check_answers(tryout.rows, found, tryout.expected, _TOLERANCE)
+    if precision is not None and not precision.exact:
+        return check_agreement(found, tryout.expected, precision.min_agreement)
+    return Agreement(check_answers(tryout.rows, found, tryout.expected, _TOLERANCE))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfft.core.environment import versions
 from tfft.core.files import sha256, write_json, write_text
@@ -28,6 +28,8 @@ class Proof:
         difference: The largest difference of their numbers.
         data: What the texts are beside the hard ones.
         text_operations: The operations it needs of TensorFlow Text.
+        dtype: In what numbers it keeps its matrices.
+        agreement: The share of rows with the run's words.
     """
 
     texts: int
@@ -35,6 +37,29 @@ class Proof:
     difference: float
     data: str
     text_operations: list[str]
+    dtype: str = "float32"
+    agreement: float = 1.0
+
+    def __str__(self) -> str:
+        """Returns what it says of the answers in a sentence.
+
+        >>> print(Proof(9, 8, 0.0123, "the data", [], "int8", 0.875))
+        int8: the words of the run on 7 of 8 rows (87.5 %), numbers there within 1.2e-02
+        """
+        same = round(self.agreement * self.rows)
+        return (
+            f"{self.dtype}: the words of the run on {same:,} of {self.rows:,} rows "
+            f"({self.agreement:.1%}), numbers there within {self.difference:.1e}"
+        ).replace("%)", " %)")
+
+    def numbers(self) -> dict[str, Any]:
+        """Returns what it says as JSON can hold it."""
+        return {
+            "texts": self.texts,
+            "rows": self.rows,
+            "agreement": self.agreement,
+            "difference": self.difference,
+        }
 
 
 def write_beside(
@@ -63,6 +88,8 @@ def write_beside(
             "labels": labels,
             "signatures": {name: dict(one.inputs) for name, one in endpoints.items()},
             "versions": versions(),
+            "dtype": proof.dtype,
+            "proof": proof.numbers(),
             "sha256": {
                 path.relative_to(folder).as_posix(): sha256(path)
                 for path in sorted(folder.rglob("*"))
@@ -89,7 +116,7 @@ def model_card(run: Run, proof: Proof, endpoints: Mapping[str, Endpoint]) -> str
     ]
     operations = [f"- `{name}`" for name in proof.text_operations] or ["- none"]
     lines = [
-        f"# {_plain(run.folder.name)}",
+        f"# {plain(run.folder.name)}",
         "",
         f"A {model['architecture']} model for {run.task.name}, fine-tuned with "
         f"{record['method']['name']}.",
@@ -97,7 +124,7 @@ def model_card(run: Run, proof: Proof, endpoints: Mapping[str, Endpoint]) -> str
         "## Data",
         "",
         f"{rows} rows; fingerprint `{data['fingerprint']}`.",
-        f"Base model: `{_plain(model['source'] or 'given as an object')}`, "
+        f"Base model: `{plain(model['source'] or 'given as an object')}`, "
         f"fingerprint `{model['fingerprint']}`.",
         "",
         "## Scores",
@@ -107,7 +134,7 @@ def model_card(run: Run, proof: Proof, endpoints: Mapping[str, Endpoint]) -> str
         "## Limits",
         "",
         f"- At most {run.task.max_length} tokens are looked at together.",
-        *[f"- {_plain(note)}" for note in record["notes"]],
+        *[f"- {plain(note)}" for note in record["notes"]],
         "- It was made from the data above, and repeats what is wrong there.",
         "",
         "## Signatures",
@@ -117,8 +144,8 @@ def model_card(run: Run, proof: Proof, endpoints: Mapping[str, Endpoint]) -> str
         "## Proved before publishing",
         "",
         "In a process with TensorFlow and TensorFlow Text alone: the tokenizer's ids "
-        f"on {proof.texts:,} texts ({proof.data}, and hard ones), the run's answers on "
-        f"{proof.rows:,} rows, numbers within {proof.difference:.1e}.",
+        f"on {proof.texts:,} texts ({proof.data}, and hard ones). Its answers beside "
+        f"those of the run: {proof}.",
         "",
         "## Operations of TensorFlow Text",
         "",
@@ -128,7 +155,7 @@ def model_card(run: Run, proof: Proof, endpoints: Mapping[str, Endpoint]) -> str
     return "\n".join(lines)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Returns text in which Markdown and HTML find nothing to obey."""
     for mark in "\\`*_[]<>|#":
         text = text.replace(mark, f"&#{ord(mark)};")

@@ -14,8 +14,9 @@ from tfft.core.environment import versions
 from tfft.core.errors import ConfigError, shorten
 from tfft.core.files import storage_errors, write_json, write_text
 from tfft.models.places import Place
-from tfft.recipes.export import asked, check, hard_rows
+from tfft.recipes.export import asked, check
 from tfft.recipes.export_files import write_server_files
+from tfft.recipes.export_trial import hard_rows
 from tfft.recipes.load import load
 from tfft.recipes.run import Run
 from tfft.tasks.served.endpoint import Endpoint, Tryout
@@ -93,7 +94,7 @@ def export_many(runs: Sequence[Any] | Mapping[str, Any], directory: str | Path) 
         with storage_errors(folder):
             _write_beside(folder, members, served, difference)
 
-    version = publish(served, model, Path(directory), finish=finish)
+    version = publish(served, Path(directory), finish=finish)
     with storage_errors(Path(directory)):
         write_server_files(Path(directory))
     return version
@@ -226,7 +227,7 @@ def _prove(folder: Path, members: Sequence[Member], columns: Sequence[str]) -> f
         replies = reply.answers[start : start + len(part)]
         start += len(part)
         own = [_own(outputs, len(one.labels)) for outputs in replies]
-        differences.append(check(one, one.tryout, own))
+        differences.append(check(one, one.tryout, own).difference)
     return max(differences)
 
 

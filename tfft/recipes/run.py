@@ -19,7 +19,7 @@ from tfft.evaluation.pictures import pictures
 from tfft.evaluation.report import REPORTS, Report
 from tfft.generation.sampling import Sampling
 from tfft.recipes.build import Built
-from tfft.recipes.export import export_model
+from tfft.recipes.export import export_as
 from tfft.recipes.generate import generate_with, score_texts
 from tfft.recipes.huggingface import export_run
 from tfft.recipes.report_files import write_report_files
@@ -237,27 +237,42 @@ class Run:
         if reports:
             write_to_board(self.folder / LOGS / "report", reports, drawn, epoch)
 
-    def export(self, directory: str | Path, data: Any = None) -> Path:
-        """Writes a SavedModel that answers from raw text.
+    def export(
+        self,
+        directory: str | Path,
+        data: Any = None,
+        *,
+        format: str = "saved_model",
+        dtype: str = "float32",
+        min_agreement: float = 0.95,
+    ) -> Path:
+        """Writes a SavedModel that answers from raw text, or a model for devices.
 
-        It appears under its number only after a process of its own, with TensorFlow
-        and TensorFlow Text alone, has answered as the run does.
+        It appears only after a process without tfft has answered as the run does.
+        What a format or a dtype costs is printed and written beside it.
 
         Args:
-            directory: The model's folder for TF Serving; a version folder, one
-                above the highest there, is made in it.
-            data: Rows to prove it on, beside a set of hard texts. Defaults to those
-                of the training, where they still are at their path.
+            directory: The model's folder for TF Serving, in which a version folder
+                is made; for another format a new or empty folder.
+            data: Rows to prove it on, beside hard texts. Defaults to the training's.
+            format: `saved_model`; or `litert` or `onnx`, which take ids and give
+                numbers. Defaults to `saved_model`.
+            dtype: In what the backbone's matrices are kept: `float32`; in a
+                SavedModel also `bfloat16` or `int8`, in LiteRT `float16` or `int8`.
+                Defaults to `float32`.
+            min_agreement: The least share of rows with the words of the run, for
+                another dtype. Defaults to 0.95.
 
         Returns:
-            The version folder.
+            The version folder, or the folder.
 
         Raises:
             TfftError: When what was written does not answer as the run does.
+            ConfigError: For another format or dtype, and for a task without one.
             DataError: When the tokenizer has no exact form inside a graph.
             StorageError: When the disk refuses.
         """
-        return export_model(self, Path(directory), data)
+        return export_as(self, Path(directory), data, format, dtype, min_agreement)
 
     def export_huggingface(self, directory: str | Path, head: bool = True) -> Path:
         """Writes the model, its adapter merged, as transformers loads it.

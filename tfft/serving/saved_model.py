@@ -35,7 +35,6 @@ def _entries(directory: Path) -> list[Path]:
 
 def publish(
     endpoints: Mapping[str, Endpoint],
-    model: Any,
     directory: Path,
     *,
     finish: Callable[[Path], None],
@@ -47,7 +46,6 @@ def publish(
 
     Args:
         endpoints: The signatures by name.
-        model: The Keras model, whose variables the SavedModel keeps.
         directory: The model's folder; the version folder is made in it.
         finish: Adds what belongs beside the graph to the folder, and raises when
             that does not answer as it should.
@@ -65,7 +63,7 @@ def publish(
     temporary = directory / f"{_PREFIX}-{owner}-{uuid.uuid4().hex[:8]}"
     try:
         with storage_errors(directory):
-            _write(_archive(endpoints, model), temporary)
+            write(endpoints, temporary)
         finish(temporary)
         with storage_errors(directory):
             _sync(temporary)
@@ -74,12 +72,27 @@ def publish(
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _archive(endpoints: Mapping[str, Endpoint], model: Any) -> Any:
+def write(endpoints: Mapping[str, Endpoint], folder: Path) -> None:
+    """Writes a SavedModel with the variables that its endpoints read, and no more.
+
+    Args:
+        endpoints: The signatures by name.
+        folder: Where to.
+
+    Raises:
+        StorageError: When the disk refuses.
+    """
+    _write(_archive(endpoints), folder)
+
+
+def _archive(endpoints: Mapping[str, Endpoint]) -> Any:
     import keras
     import tensorflow as tf
 
+    # The archive finds the variables of its endpoints itself. A Keras model that is
+    # tracked as well has each weight written twice: as Keras' variable, and as the one
+    # of TensorFlow in it.
     archive = keras.export.ExportArchive()
-    archive.track(model)
     for name, endpoint in endpoints.items():
         signature = [
             tf.TensorSpec(shape, dtype, given)

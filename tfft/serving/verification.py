@@ -44,11 +44,26 @@ def ask_outside(folder: Path, questions: Sequence[Mapping[str, Any]]) -> Reply:
     Raises:
         TfftError: When the process fails, with its last words.
     """
+    found = ask_script("outside.py", folder, questions)
+    return Reply(found["answers"], found["tensorflow_text"])
+
+
+def ask_script(name: str, model: Path, questions: Sequence[Mapping[str, Any]]) -> Any:
+    """Returns what a script of this folder says of a model, in a process of its own.
+
+    Args:
+        name: The script.
+        model: The model's path.
+        questions: What it is asked.
+
+    Raises:
+        TfftError: When the process fails, with its last words.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         given, result = Path(scratch, "questions.json"), Path(scratch, "answers.json")
         given.write_text(json.dumps(list(questions)), encoding="utf-8")
-        script = Path(__file__).with_name("outside.py")
-        command = [sys.executable, "-I", script, folder.absolute(), given, result]
+        script = Path(__file__).with_name(name)
+        command = [sys.executable, "-I", script, model.absolute(), given, result]
         done = subprocess.run(
             [str(word) for word in command],
             capture_output=True,
@@ -61,11 +76,10 @@ def ask_outside(folder: Path, questions: Sequence[Mapping[str, Any]]) -> Reply:
             raise TfftError(
                 "the exported model does not work outside of tfft: "
                 + (done.stderr.strip().splitlines() or ["no message"])[-1],
-                where=str(folder),
+                where=str(model),
                 fix="this is a bug of tfft, please report it; nothing was published",
             )
-        found = json.loads(result.read_text(encoding="utf-8"))
-    return Reply(found["answers"], found["tensorflow_text"])
+        return json.loads(result.read_text(encoding="utf-8"))
 
 
 def token_questions(texts: Sequence[str]) -> list[dict[str, Any]]:
@@ -133,6 +147,65 @@ def check_answers(
             fix="this is a bug of tfft, please report it; nothing was published",
         )
     return worst
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How near answers come to those they should be.
+
+    Attributes:
+        difference: The largest difference of numbers, in rows of the same words.
+        share: The share of rows with the same words: labels, spans, texts.
+    """
+
+    difference: float = 0.0
+    share: float = 1.0
+
+
+def check_agreement(
+    found: Sequence[Any], expected: Sequence[Any], least: float
+) -> Agreement:
+    """Returns how near the answers of a model in fewer bits come to the run's.
+
+    Args:
+        found: Answers of the SavedModel, in the form of `Run.predict`.
+        expected: Those of the run.
+        least: The least share of rows with the same words.
+
+    Raises:
+        TfftError: Below that share, or for a number that is not finite.
+    """
+    pairs = list(zip(found, expected, strict=True))
+    alike = [pair for pair in pairs if _words(pair[0]) == _words(pair[1])]
+    worst = max((difference(*pair) for pair in alike), default=0.0)
+    share = len(alike) / len(pairs) if pairs else 1.0
+    if not math.isfinite(worst):
+        raise TfftError(
+            "the exported model gives numbers that are not finite",
+            fix="export it in float32; nothing was published",
+        )
+    if share < least:
+        raise TfftError(
+            f"the exported model agrees with the run on {share:.1%} of "
+            f"{len(pairs):,} rows",
+            expected=f"{least:.1%} (min_agreement)",
+            fix="export it in float32, or prove it on rows like those to come with "
+            "data=; nothing was published",
+        )
+    return Agreement(worst, share)
+
+
+def _words(answer: Any) -> Any:
+    """Returns an answer without its numbers.
+
+    >>> _words({"label": "a", "score": 0.5})
+    {'label': 'a', 'score': None}
+    """
+    if isinstance(answer, Mapping):
+        return {key: _words(value) for key, value in answer.items()}
+    if isinstance(answer, list | tuple):
+        return [_words(value) for value in answer]
+    return None if isinstance(answer, float) else answer
 
 
 def difference(found: Any, expected: Any) -> float:

@@ -15,6 +15,7 @@ from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer
 from tfft.tasks.joining import join_yes_or_no
+from tfft.tasks.served.endpoint import Endpoints, InGraph
 from tfft.tasks.strata import rarest
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
 from tfft.tasks.texts import TextTask, bad_texts
@@ -236,6 +237,13 @@ class MultiLabel(TextTask):
             "labels": probabilities >= self._thresholds(labels),
             "probabilities": probabilities,
         }
+
+    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
+        """Returns endpoints with what `served` returns, the summary and `classify`."""
+        from tfft.tasks.served.examples import classify
+
+        endpoints = super().endpoints(network, tokenizer, labels)
+        return endpoints | classify(endpoints["serving_default"], labels)
 
     def read_served(
         self, outputs: Mapping[str, Any], labels: Labels

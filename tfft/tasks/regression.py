@@ -15,6 +15,7 @@ from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer
+from tfft.tasks.served.endpoint import Endpoints, InGraph
 from tfft.tasks.strata import bands
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
 from tfft.tasks.texts import TextTask, bad_texts
@@ -169,6 +170,13 @@ class Regression(TextTask):
     def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
         """Returns the `value` of each text."""
         return {"value": outputs[:, 0] * self._scale + self._center}
+
+    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
+        """Returns endpoints with what `served` returns, the summary and `regress`."""
+        from tfft.tasks.served.examples import regress
+
+        endpoints = super().endpoints(network, tokenizer, labels)
+        return endpoints | regress(endpoints["serving_default"])
 
     def read_served(
         self, outputs: Mapping[str, Any], labels: Labels

@@ -17,6 +17,7 @@ from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer
 from tfft.tasks.joining import join_choices
 from tfft.tasks.losses import as_vector, check_options, cross_entropy, weights_by_label
+from tfft.tasks.served.endpoint import Endpoints, InGraph
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
 from tfft.tasks.texts import TextTask, bad_texts
 
@@ -199,6 +200,13 @@ class TextClassification(TextTask):
             "score": tf.reduce_max(probabilities, axis=-1),
             "probabilities": probabilities,
         }
+
+    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
+        """Returns endpoints with what `served` returns, the summary and `classify`."""
+        from tfft.tasks.served.examples import classify
+
+        endpoints = super().endpoints(network, tokenizer, labels)
+        return endpoints | classify(endpoints["serving_default"], labels)
 
     def read_served(
         self, outputs: Mapping[str, Any], labels: Labels

@@ -54,6 +54,11 @@ class Matrix:
             math.prod(shape[self._contracted :]),
         )
 
+    @property
+    def input_axes(self) -> tuple[int, ...]:
+        """The axes of the kernel that the layer sums over."""
+        return tuple(range(self._contracted))
+
     def flatten(self, x: Any) -> Any:
         """Returns inputs with one input axis, shape (..., in)."""
         if self._contracted == 1:

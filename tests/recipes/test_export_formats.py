@@ -1,0 +1,143 @@
+"""LiteRT and ONNX: ids in, numbers out, as the run has them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer
+
+import tfft
+from tests.recipes.test_causal_lm import train
+from tests.recipes.test_tasks import CASES
+from tfft.core.errors import ConfigError, MissingInputError, OutputInUseError, TfftError
+from tfft.serving import outside_tensors, verification
+
+__all__ = ["train"]
+TEXTS = ["good abc", "bad abc 1", "good " * 60]
+needs_onnx = pytest.mark.skipif(
+    importlib.util.find_spec("tf2onnx") is None, reason="the extra onnx is not here"
+)
+
+
+@pytest.fixture(scope="module")
+def exported(tiny_run, make_rows, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("formats")
+
+    def export(dtype):
+        path = folder / dtype
+        if not path.exists():
+            assert (
+                tiny_run.export(path, format="litert", dtype=dtype, data=make_rows(64))
+                == path
+            )
+        return path
+
+    return export
+
+
+def probabilities(folder, texts, file="model.tflite"):
+    """Asks as an app would: the tokenizer's ids, then the runtime."""
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    length = json.loads((folder / "tfft.json").read_text())["max_length"]
+    tokenizer.enable_truncation(length)
+    questions = []
+    for text in texts:
+        one = tokenizer.encode(text)
+        named = {"token_ids": one.ids, "segment_ids": one.type_ids,
+                 "padding_mask": one.attention_mask}  # fmt: skip
+        questions.append({name: [ids] for name, ids in named.items()})
+    answers = outside_tensors.ask(str(folder / file), questions)
+    return np.array([one["probabilities"][0] for one in answers])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "least", "most"),
+    [("float32", 0, 1e-5), ("float16", 1e-7, 5e-3), ("int8", 1e-6, 5e-2)],
+)
+def test_litert_answers_as_the_run(dtype, least, most, tiny_run, exported, capsys):
+    folder = exported(dtype)
+    shown = capsys.readouterr().out
+    found = probabilities(folder, TEXTS)
+    expected = [list(a["probabilities"].values()) for a in tiny_run.predict(TEXTS)]
+    assert least <= np.abs(found - expected).max() <= most
+    details = json.loads((folder / "tfft.json").read_text())
+    assert details["inputs"] == list(tiny_run.model.input)
+    assert details["dtype"] == dtype
+    assert details["proof"]["rows"] == 9 + 64
+    assert f"within {details['proof']['difference']:.1e}" in shown
+    assert (folder / "labels.txt").read_text() == "neg\npos\n"
+    said = f"{dtype}: the words of the run on "
+    assert said in shown
+    assert said in (folder / "README.md").read_text()
+
+
+def test_matrices_in_fewer_bits_take_less_room(exported):
+    sizes = [(exported(one) / "model.tflite").stat().st_size
+             for one in ("float32", "float16", "int8")]  # fmt: skip
+    assert sizes[0] > sizes[1]
+    assert sizes[0] > sizes[2]
+
+
+def test_the_run_is_what_it_was(tiny_run, exported):
+    exported("float32")
+    tiny_run.refresh()
+    assert tiny_run.predict(TEXTS) == tfft.load(tiny_run.folder).predict(TEXTS)
+
+
+@pytest.mark.outside
+def test_a_process_without_tfft_is_asked(tiny_run, tmp_path):
+    folder = tiny_run.export(tmp_path / "lite", format="litert")
+    assert (folder / "model.tflite").is_file()
+
+
+def test_nothing_is_written_when_it_differs(tiny_run, monkeypatch, tmp_path):
+    right = verification.ask_script
+
+    def wrong(*given):
+        answers = right(*given)
+        answers[3]["probabilities"][0][0] += 1e-3
+        return answers
+
+    monkeypatch.setattr(verification, "ask_script", wrong)
+    with pytest.raises(TfftError, match=r"differs from the run by 1\.0e-03"):
+        tiny_run.export(tmp_path / "lite", format="litert")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_exported_so(tiny_run, train, tmp_path):
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "file").touch()
+    with pytest.raises(OutputInUseError):
+        tiny_run.export(tmp_path / "taken", format="litert")
+    with pytest.raises(ConfigError, match=r"dtype='bfloat16'.*float16, int8"):
+        tiny_run.export(tmp_path / "x", format="litert", dtype="bfloat16")
+    with pytest.raises(ConfigError, match="causal_lm as litert"):
+        train().export(tmp_path / "x", format="litert")
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("tf2onnx") is not None, reason="the extra is here"
+)
+def test_onnx_names_its_extra(tiny_run, tmp_path):
+    with pytest.raises(MissingInputError, match=r'pip install "tfft\[onnx\]"'):
+        tiny_run.export(tmp_path / "x", format="onnx")
+
+
+@needs_onnx
+def test_onnx_answers_as_the_run(tiny_run, tmp_path):
+    folder = tiny_run.export(tmp_path / "onnx", format="onnx")
+    found = probabilities(folder, TEXTS, "model.onnx")
+    expected = [list(a["probabilities"].values()) for a in tiny_run.predict(TEXTS)]
+    assert np.abs(found - expected).max() <= 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["litert", pytest.param("onnx", marks=needs_onnx)])
+@pytest.mark.parametrize("name", CASES)
+def test_every_task_on_texts(name, form, tune, tmp_path):
+    run = tune(task=name, data=CASES[name][0], method="lora", learning_rate=1e-2)
+    folder = run.export(tmp_path / "out", format=form)
+    assert json.loads((folder / "tfft.json").read_text())["proof"]["agreement"] == 1

@@ -1,0 +1,140 @@
+"""Formats of other runtimes, for models that take ids and give numbers."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfft.core.errors import MissingInputError, TfftError
+from tfft.models.activations import keras_gelu
+from tfft.serving.saved_model import write
+from tfft.tasks.served.endpoint import Endpoint
+
+_OPSET = 17  # of 2022; runtimes since then have it
+_EXTRA = ("tf2onnx", "onnx", "onnxruntime")
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format, and how a model becomes a file of it.
+
+    Attributes:
+        name: What users call it.
+        file: The name of the file.
+        dtypes: In what its matrices can be kept, the exact one first.
+        convert: Makes the file from an endpoint, its network's backbone and a dtype.
+    """
+
+    name: str
+    file: str
+    dtypes: tuple[str, ...]
+    convert: Callable[[Endpoint, Any, str], bytes]
+
+
+def numbers_of(endpoint: Endpoint) -> Endpoint:
+    """Returns an endpoint without the outputs that are texts."""
+    import tensorflow as tf
+
+    def compute(*given: Any) -> dict[str, Any]:
+        found = endpoint.compute(*given)
+        return {
+            name: value for name, value in found.items() if value.dtype != tf.string
+        }
+
+    return Endpoint(endpoint.inputs, compute)
+
+
+def to_litert(endpoint: Endpoint, backbone: Any, dtype: str) -> bytes:
+    """Returns a LiteRT model, which was called TensorFlow Lite.
+
+    Args:
+        endpoint: From ids to numbers.
+        backbone: That of its network.
+        dtype: `float32`; `float16`, in which matrices are kept; or `int8`, in which
+            they are kept with a scale for each output, and multiplied.
+
+    Raises:
+        TfftError: When the model needs an operation that LiteRT does not have.
+    """
+    import tensorflow as tf
+    from tensorflow.lite.python.convert import ConverterError
+
+    with keras_gelu(backbone), tempfile.TemporaryDirectory() as scratch:
+        # From functions of a Keras model the converter loses the variables' values.
+        write({"serving_default": endpoint}, Path(scratch, "model"))
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            f"{scratch}/model", signature_keys=["serving_default"]
+        )
+        if dtype != "float32":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if dtype == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        try:
+            return converter.convert()
+        except ConverterError as error:
+            lines = [line for line in str(error).splitlines() if "error: '" in line]
+            said = (lines or [str(error)])[0][-200:]
+            raise TfftError(
+                f"LiteRT has no form of this model: {said}",
+                fix="export a SavedModel",
+            ) from error
+
+
+def to_onnx(endpoint: Endpoint, backbone: Any, dtype: str) -> bytes:
+    """Returns an ONNX model.
+
+    Args:
+        endpoint: From ids to numbers.
+        backbone: That of its network.
+        dtype: `float32`.
+
+    Raises:
+        MissingInputError: Without the extra `onnx`.
+    """
+    del backbone, dtype
+    with _onnx_extra(), tempfile.TemporaryDirectory() as scratch:
+        import onnxruntime  # noqa: F401 (the file is asked by it afterwards)
+        import tensorflow as tf
+        import tf2onnx
+
+        signature = [
+            tf.TensorSpec(shape, kind, name)
+            for name, (shape, kind) in endpoint.inputs.items()
+        ]
+        function = tf.function(
+            endpoint.compute, input_signature=signature, autograph=False
+        )
+        path = Path(scratch, "model.onnx")
+        tf2onnx.convert.from_function(
+            function,
+            input_signature=signature,
+            opset=_OPSET,
+            output_path=str(path),
+        )
+        return path.read_bytes()
+
+
+@contextlib.contextmanager
+def _onnx_extra() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRA:
+            raise
+        raise MissingInputError(
+            f"package {error.name} is not installed",
+            fix='install the extra: pip install "tfft[onnx]"',
+        ) from error
+
+
+FORMATS = {
+    one.name: one
+    for one in (
+        Format("litert", "model.tflite", ("float32", "float16", "int8"), to_litert),
+        Format("onnx", "model.onnx", ("float32",), to_onnx),
+    )
+}

@@ -1,0 +1,56 @@
+"""Signatures of TF Serving's Classify and Regress, which read tf.train.Example."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from tfft.tasks.served.endpoint import TEXTS, Endpoint, Endpoints
+from tfft.tasks.task import Labels
+
+
+def classify(answering: Endpoint, labels: Labels) -> Endpoints:
+    """Returns `classify`: each label with its probability.
+
+    Args:
+        answering: From texts to `probabilities`, shape (batch, labels).
+        labels: The labels by id.
+    """
+    names = tf.constant([[str(label) for label in labels]])
+
+    def named(outputs: dict[str, Any]) -> dict[str, Any]:
+        scores = outputs["probabilities"]
+        return {
+            "classes": tf.repeat(names, tf.shape(scores)[0], axis=0),
+            "scores": scores,
+        }
+
+    return {"classify": _of_examples(answering, named)}
+
+
+def regress(answering: Endpoint) -> Endpoints:
+    """Returns `regress`: the number of each text.
+
+    Args:
+        answering: From texts to `value`, shape (batch,).
+    """
+    return {
+        "regress": _of_examples(
+            answering, lambda outputs: {"outputs": outputs["value"]}
+        )
+    }
+
+
+def _of_examples(
+    answering: Endpoint, convert: Callable[[dict[str, Any]], dict[str, Any]]
+) -> Endpoint:
+    """Returns an endpoint whose `inputs` hold an endpoint's texts as features."""
+    features = dict.fromkeys(answering.inputs, tf.io.FixedLenFeature([], tf.string))
+
+    def compute(inputs: Any) -> dict[str, Any]:
+        found = tf.io.parse_example(inputs, features)
+        return convert(answering.compute(*(found[name] for name in answering.inputs)))
+
+    return Endpoint({"inputs": TEXTS}, compute)
