@@ -7,6 +7,7 @@ from typing import Any
 from tfft.models.activations import use_own_gelu
 from tfft.models.attention import use_products
 from tfft.models.einsum import use_matrices
+from tfft.models.norm import use_own_norm
 
 
 def speed_up(backbone: Any) -> None:
@@ -19,3 +20,4 @@ def speed_up(backbone: Any) -> None:
     use_products(backbone)
     use_matrices(backbone)
     use_own_gelu(backbone)
+    use_own_norm(backbone)
