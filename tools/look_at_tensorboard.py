@@ -10,6 +10,7 @@ outside this machine, is printed; the exit code is 1 for an error or an empty pa
 """
 
 import argparse
+import re
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,7 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
 )  # fmt: skip
-WAIT = 60_000  # milliseconds
+WAIT = 30_000  # milliseconds
 Step = Callable[[Any], None]
 
 
@@ -43,8 +44,12 @@ def parallel(page: Any) -> None:
 
 
 def projected(page: Any) -> None:
-    """Waits for points."""
-    page.wait_for_selector("vz-projector canvas", timeout=WAIT)
+    """Waits for points and colours them by label; it is a page of its own within."""
+    inner = page.frame_locator("iframe").frame_locator("iframe")
+    points = inner.locator(".numDataPoints", has_text=re.compile("[1-9]"))
+    points.wait_for(timeout=WAIT)
+    inner.locator("#colorby").click()
+    inner.locator("#colorby paper-item").get_by_text("label").first.click()
 
 
 PAGES: dict[str, tuple[str, Step]] = {
@@ -61,11 +66,12 @@ def main() -> int:
     parser.add_argument("logs", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--browser", default=shutil.which("chromium"))
+    parser.add_argument("--page", choices=PAGES, action="append", help="some of them")
     parser.add_argument("--settle", type=float, default=5.0, help="seconds a page")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "tensorboard.main", "--host", "127.0.0.1"]
-    command += ["--port", "0", "--load_fast", "false"]
+    command += ["--port", "0"]
     server = subprocess.Popen(
         [*command, "--logdir", str(arguments.logs)], stderr=subprocess.PIPE, text=True
     )
@@ -80,6 +86,7 @@ def main() -> int:
 
 def look(address: str, arguments: argparse.Namespace) -> int:
     """Opens each page, and returns 1 if one of them complains."""
+    from playwright.sync_api import TimeoutError as NothingShown
     from playwright.sync_api import sync_playwright
 
     complaints: list[str] = []
@@ -87,12 +94,16 @@ def look(address: str, arguments: argparse.Namespace) -> int:
         browser = driver.chromium.launch(
             executable_path=arguments.browser, args=list(FLAGS)
         )
-        for name, (place, step) in PAGES.items():
-            page = browser.new_page(viewport={"width": 1600, "height": 1000})
+        for name in arguments.page or PAGES:
+            place, step = PAGES[name]
+            page = browser.new_page(viewport={"width": 1400, "height": 1200})
             page.on("pageerror", lambda error: complaints.append(str(error)))
             page.on("request", lambda one: told_outside(one.url, address))
             page.goto(address + place)
-            step(page)
+            try:
+                step(page)
+            except NothingShown as error:
+                complaints.append(f"{name} shows nothing: {error}")
             page.wait_for_timeout(1000 * arguments.settle)
             page.screenshot(path=arguments.output / f"{name}.png")
             page.close()

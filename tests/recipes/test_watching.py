@@ -73,7 +73,7 @@ def test_the_projector_shows_validation_rows_as_the_head_sees_them(tune, make_ro
     rows = make_rows(40)
     data = {"train": rows[:30], "validation": rows[30:]}
     run = tune(data=data, test=0, projector=6, ema=0.5, epochs=2)
-    place = run.folder / "logs" / "projector"
+    place = run.folder / "logs" / "validation" / "projector"
     lines = (place / "examples.tsv").read_text().splitlines()
     assert lines[0] == "label\ttext"
     assert lines[1:] == [f"{row['label']}\t{row['text']}" for row in rows[30:36]]
@@ -88,11 +88,35 @@ def test_the_projector_shows_validation_rows_as_the_head_sees_them(tune, make_ro
     # 1e-5: six digits are written.
     found = odds / odds.sum(1, keepdims=True)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
-    assert (run.folder / "logs" / "projector_config.pbtxt").is_file()
+
+
+def test_tensorboard_finds_the_points_below_a_folder_of_runs(tune, make_rows):
+    """It reads no config but those beside event files, and that of its own folder."""
+    from tensorboard.backend.event_processing.data_provider import (
+        MultiplexerDataProvider,
+    )
+    from tensorboard.backend.event_processing.plugin_event_multiplexer import (
+        EventMultiplexer,
+    )
+    from tensorboard.plugins.base_plugin import TBContext
+    from tensorboard.plugins.projector.projector_plugin import ProjectorPlugin
+
+    data = {"train": make_rows(20), "validation": make_rows(8, 1)}
+    run = tune(data=data, test=0, projector=4)
+    above = str(run.folder.parent)
+    events = EventMultiplexer().AddRunsFromDirectory(above)
+    events.Reload()
+    provider = MultiplexerDataProvider(events, above)
+    context = TBContext(logdir=above, data_provider=provider)
+    plugin = ProjectorPlugin(context)
+    plugin._update_configs()
+    assert plugin._configs.keys() == {"run/logs/validation"}
+    (shown,) = plugin._configs["run/logs/validation"].embeddings
+    assert list(shown.tensor_shape) == [4, 16]
 
 
 def test_without_being_asked_nothing_is_projected(tiny_run):
-    assert not (tiny_run.folder / "logs" / "projector").exists()
+    assert not (tiny_run.folder / "logs" / "validation" / "projector").exists()
 
 
 @pytest.mark.parametrize(

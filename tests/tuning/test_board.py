@@ -41,6 +41,7 @@ def trial(name, rate, rank, score):
 
 
 TRIALS = [trial("0", 1e-3, 4, 0.5), trial("1", 2e-4, 8, 0.25)]
+FAILED = Trial("2", "failed", {"learning_rate": 5e-3}, message="the loss is nan")
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def board(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("logs")
     write_space(folder, SPACE, "loss")
-    for one in TRIALS:
+    for one in (*TRIALS, FAILED):
         write_trial(folder, one, "loss")
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder)]
     server = subprocess.Popen(
@@ -103,7 +104,7 @@ def test_hparams_and_scalars_show_every_trial(board):
     query = {
         "startIndex": 0,
         "sliceSize": 10,
-        "allowedStatuses": ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_RUNNING"],
+        "allowedStatuses": ["STATUS_SUCCESS"],
         "colParams": [{"metric": {"tag": "loss"}}],
     }
     found = ask_until(
@@ -112,6 +113,14 @@ def test_hparams_and_scalars_show_every_trial(board):
         query,
         lambda one: len(one.get("sessionGroups", ())) == len(TRIALS),
     )
+    failed = ask(
+        board,
+        "data/plugin/hparams/session_groups",
+        {**query, "allowedStatuses": ["STATUS_FAILURE"], "colParams": []},
+    )
+    assert [one["hparams"] for one in failed["sessionGroups"]] == [
+        {"learning_rate": 5e-3}
+    ]
     shown = {
         group["hparams"]["learning_rate"]: group["metricValues"][0]["value"]
         for group in found["sessionGroups"]

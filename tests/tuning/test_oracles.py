@@ -41,9 +41,10 @@ def test_bayesian_comes_nearer_to_what_is_best(tmp_path, higher):
         higher_is_better=higher,
         seed=3,
     )
-    run_search(oracle, SPACE, measure, tmp_path, worker_timeout=60)
+    ended = []
+    run_search(oracle, SPACE, measure, ended.append, tmp_path, worker_timeout=60)
     away = [distance(one.values) for one in read_trials(tmp_path / "trials")]
-    assert len(away) == TRIALS
+    assert len(away) == len(ended) == TRIALS
     # Uniform draws from four decades are one away on average.
     assert np.median(away[TRIALS // 2 :]) < 0.3
     assert min(away) < 0.1

@@ -246,10 +246,11 @@ class Shared:
             run = self._in_float32(bench, task)
             predictions = run.predictions(rows.validation)
             gold = task.gold(rows.validation, self.labels)
+            report = REPORTS.get(task.evaluation).make(predictions, gold, self.labels)
             if task.tunes:
                 task, _ = task.tuned(predictions, gold, self.labels)
                 run.task = task
-            report = run.evaluate_table(rows.validation)
+                report = run.evaluate_table(rows.validation)
         return Fitted(
             config,
             bench.method,

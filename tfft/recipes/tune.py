@@ -161,7 +161,7 @@ class _Tuning:
         if me != "worker":
             write_space(self.folder / LOGS, self.space, self.objective)
         timeout = self.tuning.worker_timeout
-        run_search(oracle, self.space, self._measure, self.folder, timeout)
+        run_search(oracle, self.space, self._measure, self._note, self.folder, timeout)
         search = Search(
             self.folder,
             read_trials(self.folder / TRIALS),
@@ -191,7 +191,6 @@ class _Tuning:
 
     def _measure(self, asked: Trial, epochs: int | None) -> Trial:
         """Returns a trial with what its training came to."""
-        from tfft.tuning.board import write_trial
         from tfft.tuning.pruning import Watch
 
         options = self._options(asked.values)
@@ -218,19 +217,24 @@ class _Tuning:
         )
         if ranked([*others(), done], self.higher)[0].name == done.name:
             self._held = done.name, fitted
-        write_trial(self.folder / LOGS, done, self.objective)
-        self._tell(done)
         return done
 
-    def _tell(self, trial: Trial) -> None:
+    def _note(self, trial: Trial) -> None:
+        """Shows a trial that has ended: in TensorBoard, and in a sentence."""
+        from tfft.tuning.board import write_trial
+
+        write_trial(self.folder / LOGS, trial, self.objective)
         values = ", ".join(
             f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
             for name, value in trial.values.items()
         )
-        self._say(
-            f"trial {trial.name}: {values}: {self.objective} {trial.score:.4f} "
-            f"(epoch {trial.best_epoch} of {trial.epochs}, {trial.status})"
-        )
+        result = f"{trial.status}: {trial.message}"
+        if trial.score is not None:
+            result = (
+                f"{self.objective} {trial.score:.4f} "
+                f"(epoch {trial.best_epoch} of {trial.epochs}, {trial.status})"
+            )
+        self._say(f"trial {trial.name}: {values}: {result}")
 
     def _finish(self, search: Search) -> Search:
         """Writes the run of the best trial, its options, the table and the picture."""

@@ -15,6 +15,7 @@ from tfft.recipes.run_folder import LOGS, METRICS, TABLE
 from tfft.tasks.task import Task
 
 _STEPS = "steps"
+_VALIDATION = "validation"  # where Keras writes the scalars of the validation rows
 _ROWS_AT_ONCE = 32
 
 
@@ -86,7 +87,8 @@ def projectors(
         "label": [", ".join(labels) for labels in task.described(table)],
         "text": [" | ".join(texts) for texts in task.texts(table)],
     }
-    return [Projector(folder / LOGS, lambda: forward(batches), columns)]
+    # TensorBoard looks for points where the scalars of a run are, nowhere above.
+    return [Projector(folder / LOGS / _VALIDATION, lambda: forward(batches), columns)]
 
 
 def _summary(built: Built) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from tensorboard.plugins.hparams import api
+from tensorboard.plugins.hparams import api, api_pb2, summary
 
 from tfft.core.files import storage_errors
 from tfft.tuning.distributions import Choice, Distribution, IntRange
@@ -32,11 +32,11 @@ def write_space(folder: Path, space: Space, objective: str) -> None:
 
 
 def write_trial(folder: Path, trial: Trial, objective: str) -> None:
-    """Writes a trial: its values, its curve, and its scores at the best epoch.
+    """Writes a trial: its values, its curve, its scores at the best epoch, its end.
 
     Args:
         folder: The log folder of the search.
-        trial: With its results.
+        trial: With its results; one that failed has no scores.
         objective: The name of the score.
     """
     writer = _writer(folder / trial.name)
@@ -49,6 +49,10 @@ def write_trial(folder: Path, trial: Trial, objective: str) -> None:
         for name, value in scores.items():
             if value is not None:
                 tf.summary.scalar(name, value, step=trial.best_epoch)
+        failed = trial.score is None
+        status = api_pb2.STATUS_FAILURE if failed else api_pb2.STATUS_SUCCESS
+        ended = summary.session_end_pb(status).SerializeToString()
+        tf.summary.experimental.write_raw_pb(ended, step=0)
     writer.close()
 
 

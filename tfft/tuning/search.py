@@ -25,6 +25,7 @@ _PAUSE = 0.5
 
 # Takes values by name, and the number of epochs where the oracle decides it.
 Measure = Callable[[Trial, int | None], Trial]
+Note = Callable[[Trial], None]
 
 
 class _Tuner(BaseTuner):
@@ -34,13 +35,15 @@ class _Tuner(BaseTuner):
         oracle: Decides what is tried.
         space: Tells the values of a trial.
         measure: Trains, and returns the trial with what it came to.
+        note: Sees each trial that has ended, before it is written.
         folder: The folder of the search.
     """
 
     def __init__(
-        self, oracle: Any, space: Space, measure: Measure, folder: Path
+        self, oracle: Any, space: Space, measure: Measure, note: Note, folder: Path
     ) -> None:
         self._space, self._measure, self._folder = space, measure, folder
+        self._note = note
         self._idle = False
         with contextlib.redirect_stdout(io.StringIO()):
             super().__init__(oracle, directory=str(folder), project_name=ORACLE)
@@ -73,6 +76,7 @@ class _Tuner(BaseTuner):
             raise FatalError(str(error)) from error
         seconds, memory = time.monotonic() - started, memory_now()
         done = dataclasses.replace(done, seconds=round(seconds, 3), memory=memory)
+        self._note(done)
         done.save(self._folder / TRIALS)
         if done.score is None:
             raise FailedTrialError(done.message)
@@ -93,6 +97,7 @@ def run_search(
     oracle: Any,
     space: Space,
     measure: Measure,
+    note: Note,
     folder: Path,
     worker_timeout: float,
 ) -> None:
@@ -104,6 +109,7 @@ def run_search(
         oracle: Decides what is tried.
         space: Tells the values of a trial.
         measure: Trains, and returns the trial with what it came to.
+        note: Sees each trial of this process that has ended, also one that failed.
         folder: The folder of the search.
         worker_timeout: Seconds without a sign after which a worker counts as gone.
 
@@ -111,7 +117,7 @@ def run_search(
         TfftError: What stopped `measure`, unless it concerns one trial alone.
     """
     signs = folder / ORACLE
-    tuner = _Tuner(oracle, space, measure, folder)
+    tuner = _Tuner(oracle, space, measure, note, folder)
     me = workers.role()
     with contextlib.ExitStack() as stack:
         if me == "chief":
