@@ -72,7 +72,11 @@ def test_answers_come_near_and_how_near_is_told(
 def merged_matrices(run):
     with run.built.adapter.folded():
         weights = run.built.pretrained.backbone.weights
-        return {one.path: np.array(one) for one in weights if len(one.shape) > 1}
+        return {
+            one.path: np.array(one)
+            for one in weights
+            if len(one.shape) > 1 and not one.path.endswith("bias")
+        }
 
 
 def test_int8_is_a_127th_of_the_largest_of_each_output(tiny_run, exported):
@@ -104,7 +108,8 @@ def test_bfloat16_is_the_nearest_and_nothing_is_kept_twice(tiny_run, exported):
             one.shape == right.shape and (one == right).all() for one in stored
         ), path
     wide = [one for one in weights if one.dtype == np.float32 and one.ndim > 1]
-    assert [one.shape for one in wide] == [(16, 2)]  # the head
+    biases = [(2, 8)] * 6  # of queries, keys and values
+    assert sorted(one.shape for one in wide) == [*biases, (16, 2)]  # and the head
 
 
 def test_the_run_is_what_it_was(tiny_run, exported):
@@ -116,6 +121,7 @@ def test_the_run_is_what_it_was(tiny_run, exported):
     assert tiny_run.predict(TEXTS) == before
 
 
+@pytest.mark.slow
 def test_ids_and_summaries_are_in_fewer_bits_too(exported, tiny_run, tmp_path):
     exact = served(tiny_run.export(tmp_path / "exact"), TEXTS, "embed")["embedding"]
     for dtype in ("bfloat16", "int8"):
@@ -140,8 +146,6 @@ def test_too_few_rows_alike_and_nothing_is_published(
     with pytest.raises(TfftError, match=message.replace("; ", ".*")):
         tiny_run.export(tmp_path / "served", make_rows(64), dtype="int8")
     assert list((tmp_path / "served").iterdir()) == []
-    options = {"dtype": "int8", "min_agreement": 0.4}
-    tiny_run.export(tmp_path / "served", make_rows(64), **options)
 
 
 def test_numbers_that_are_none_are_refused(tiny_run, monkeypatch, tmp_path):

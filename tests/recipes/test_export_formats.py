@@ -10,6 +10,7 @@ import pytest
 from tokenizers import Tokenizer
 
 import tfft
+from tests.conftest import tiny_backbone
 from tests.recipes.test_causal_lm import train
 from tests.recipes.test_tasks import CASES
 from tfft.core.errors import ConfigError, MissingInputError, OutputInUseError, TfftError
@@ -23,16 +24,29 @@ needs_onnx = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def exported(tiny_run, make_rows, tmp_path_factory):
+def wide_run(tiny_run, make_rows, tmp_path_factory):
+    """LiteRT leaves matrices of fewer than 1,024 values as they are."""
+    return tfft.finetune(
+        model=tiny_backbone(hidden_dim=64, intermediate_dim=128),
+        tokenizer=tiny_run.built.pretrained.tokenizer,
+        data=make_rows(40),
+        output_dir=tmp_path_factory.mktemp("wide") / "run",
+        method="head",
+        epochs=1,
+        precision="float32",
+        verbose=0,
+    )
+
+
+@pytest.fixture(scope="module")
+def exported(wide_run, make_rows, tmp_path_factory):
     folder = tmp_path_factory.mktemp("formats")
 
     def export(dtype):
         path = folder / dtype
         if not path.exists():
-            assert (
-                tiny_run.export(path, format="litert", dtype=dtype, data=make_rows(64))
-                == path
-            )
+            options = {"format": "litert", "dtype": dtype}
+            assert wide_run.export(path, make_rows(64), **options) == path
         return path
 
     return export
@@ -55,16 +69,20 @@ def probabilities(folder, texts, file="model.tflite"):
 
 @pytest.mark.parametrize(
     ("dtype", "least", "most"),
-    [("float32", 0, 1e-5), ("float16", 1e-7, 5e-3), ("int8", 1e-6, 5e-2)],
+    [
+        ("float32", 0, 1e-5),
+        pytest.param("float16", 1e-7, 5e-3, marks=pytest.mark.slow),
+        ("int8", 1e-6, 5e-2),
+    ],
 )
-def test_litert_answers_as_the_run(dtype, least, most, tiny_run, exported, capsys):
+def test_litert_answers_as_the_run(dtype, least, most, wide_run, exported, capsys):
     folder = exported(dtype)
     shown = capsys.readouterr().out
     found = probabilities(folder, TEXTS)
-    expected = [list(a["probabilities"].values()) for a in tiny_run.predict(TEXTS)]
+    expected = [list(a["probabilities"].values()) for a in wide_run.predict(TEXTS)]
     assert least <= np.abs(found - expected).max() <= most
     details = json.loads((folder / "tfft.json").read_text())
-    assert details["inputs"] == list(tiny_run.model.input)
+    assert details["inputs"] == list(wide_run.model.input)
     assert details["dtype"] == dtype
     assert details["proof"]["rows"] == 9 + 64
     assert f"within {details['proof']['difference']:.1e}" in shown
@@ -76,15 +94,15 @@ def test_litert_answers_as_the_run(dtype, least, most, tiny_run, exported, capsy
 
 def test_matrices_in_fewer_bits_take_less_room(exported):
     sizes = [(exported(one) / "model.tflite").stat().st_size
-             for one in ("float32", "float16", "int8")]  # fmt: skip
-    assert sizes[0] > sizes[1]
-    assert sizes[0] > sizes[2]
+             for one in ("int8", "float32")]  # fmt: skip
+    assert sizes[0] < 0.6 * sizes[1]
 
 
-def test_the_run_is_what_it_was(tiny_run, exported):
+def test_the_run_is_what_it_was(wide_run, exported):
+    before = wide_run.predict(TEXTS)
     exported("float32")
-    tiny_run.refresh()
-    assert tiny_run.predict(TEXTS) == tfft.load(tiny_run.folder).predict(TEXTS)
+    wide_run.refresh()
+    assert wide_run.predict(TEXTS) == before
 
 
 @pytest.mark.outside

@@ -73,14 +73,13 @@ def _constant(value: Any, dtype: str) -> Any:
 
 def _matrices(backbone: Any) -> list[tuple[Any, tuple[int, ...]]]:
     """Returns the matrices, and the axes of each that share a scale."""
-    linear = (keras.layers.Dense, keras.layers.EinsumDense)
-    axes = {
-        id(spot.layer.kernel): Matrix(spot.layer).input_axes
-        for spot in spots(backbone)
-        if isinstance(spot.layer, linear)
-    }
+    kinds = (keras.layers.Dense, keras.layers.EinsumDense)
+    linear = [one.layer for one in spots(backbone) if isinstance(one.layer, kinds)]
+    axes = {id(one.kernel): Matrix(one).input_axes for one in linear}
+    # Those of attention have two axes, and are vectors all the same.
+    biases = {id(one.bias) for one in linear}
     return [
         (one, axes.get(id(one), (-1,)))
         for one in backbone.weights
-        if "float" in one.dtype and len(one.shape) > 1
+        if "float" in one.dtype and len(one.shape) > 1 and id(one) not in biases
     ]
