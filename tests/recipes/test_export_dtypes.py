@@ -179,7 +179,8 @@ def test_every_task_in_fewer_bits(name, dtype, tune, tmp_path):
     run = tune(task=name, data=CASES[name][0], method="lora", learning_rate=1e-2)
     version = run.export(tmp_path / "served", dtype=dtype, min_agreement=0.7)
     details = json.loads((version / "assets.extra" / "tfft.json").read_text())
-    assert details["proof"]["difference"] < 0.1
+    # Numbers that are learned are scaled back by the spread of the training's.
+    assert details["proof"]["difference"] < 0.05 * (getattr(run.task, "scale", 0) or 1)
 
 
 @pytest.mark.slow
