@@ -17,7 +17,7 @@ from tfft.tasks.served.endpoint import Endpoint
 
 _OPSET = 17  # of 2022; runtimes since then have it
 # In what the converter says, the operations that it cannot do.
-_MISSING = re.compile(r"(?:Select ops: |operation ')([\w., ]+)")
+_MISSING = re.compile(r"(?:Select ops: |Custom ops: |operation '|error: ')([\w., ]+)")
 _EXTRA = ("tf2onnx", "onnx", "onnxruntime")
 
 
