@@ -30,6 +30,7 @@ def wide_run(tiny_run, make_rows, tmp_path_factory):
         model=tiny_backbone(hidden_dim=64, intermediate_dim=128),
         tokenizer=tiny_run.built.pretrained.tokenizer,
         data=make_rows(40),
+        task={"name": "text_classification", "pooling": "mean"},
         output_dir=tmp_path_factory.mktemp("wide") / "run",
         method="head",
         epochs=1,
@@ -123,6 +124,19 @@ def test_nothing_is_written_when_it_differs(tiny_run, monkeypatch, tmp_path):
     with pytest.raises(TfftError, match=r"differs from the run by 1\.0e-03"):
         tiny_run.export(tmp_path / "lite", format="litert")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_operations_that_litert_lacks_are_named(tiny_run):
+    import tensorflow as tf
+
+    from tfft.serving.formats import to_litert
+    from tfft.tasks.served.endpoint import Endpoint
+
+    inputs = {"x": ((None, 3), "float32")}
+    endpoint = Endpoint(inputs, lambda x: {"y": tf.math.erf(x)})
+    backbone = tiny_run.built.pretrained.backbone
+    with pytest.raises(TfftError, match=r"LiteRT has no form of: .*Erf"):
+        to_litert(endpoint, backbone, "float32")
 
 
 def test_what_cannot_be_exported_so(tiny_run, train, tmp_path):

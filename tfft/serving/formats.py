@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from tfft.serving.saved_model import write
 from tfft.tasks.served.endpoint import Endpoint
 
 _OPSET = 17  # of 2022; runtimes since then have it
+# In what the converter says, the operations that it cannot do.
+_MISSING = re.compile(r"(?:Select ops: |Custom ops: |operation '|error: ')([\w., ]+)")
 _EXTRA = ("tf2onnx", "onnx", "onnxruntime")
 
 
@@ -76,10 +79,9 @@ def to_litert(endpoint: Endpoint, backbone: Any, dtype: str) -> bytes:
         try:
             return converter.convert()
         except ConverterError as error:
-            lines = [line for line in str(error).splitlines() if "error: '" in line]
-            said = (lines or [str(error)])[0][-200:]
+            named = dict.fromkeys(_MISSING.findall(str(error)))
             raise TfftError(
-                f"LiteRT has no form of this model: {said}",
+                f"LiteRT has no form of: {', '.join(named) or str(error)[-200:]}",
                 fix="export a SavedModel",
             ) from error
 

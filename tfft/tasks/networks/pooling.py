@@ -33,7 +33,8 @@ class MaskedMean(keras.layers.Layer):
 
     def call(self, states: Any, mask: Any) -> Any:
         """Returns the mean."""
-        weights = ops.cast(mask, states.dtype)[:, :, None]
+        # LiteRT has no form of a slice that adds an axis here.
+        weights = ops.expand_dims(ops.cast(mask, states.dtype), axis=-1)
         return ops.sum(states * weights, axis=1) / ops.sum(weights, axis=1)
 
 
@@ -58,7 +59,8 @@ class LastToken(keras.layers.Layer):
         """Returns the state."""
         positions = ops.arange(ops.shape(mask)[1], dtype="int32")
         last = ops.argmax(positions * ops.cast(mask, "int32"), axis=1)
-        return ops.take_along_axis(states, last[:, None, None], axis=1)[:, 0]
+        places = ops.expand_dims(last, axis=(1, 2))
+        return ops.take_along_axis(states, places, axis=1)[:, 0]
 
 
 def summary(architecture: Architecture, backbone: Any, pooling: Pooling) -> Any:
