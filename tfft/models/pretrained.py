@@ -26,6 +26,7 @@ from tfft.models.configuration import Pooling, read_config, read_pooling
 from tfft.models.hub_tokenizers import from_keras_hub
 from tfft.models.huggingface import load_backbone
 from tfft.models.layers import set_dropout, variables_by_path
+from tfft.models.projections import use_one_product
 from tfft.models.tokenizer import Tokenizer
 from tfft.models.tokenizer_files import read_tokenizer
 
@@ -106,6 +107,7 @@ def load_pretrained(
     if dropout is not None:
         set_dropout(loaded.backbone, dropout)
     use_products(loaded.backbone)
+    use_one_product(loaded.backbone)
     use_own_gelu(loaded.backbone)
     vocabulary = loaded.backbone.vocabulary_size
     if loaded.tokenizer.vocabulary_size > vocabulary:
