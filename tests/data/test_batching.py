@@ -31,9 +31,9 @@ def examples():
 @pytest.mark.parametrize(
     ("longest", "padded"),
     [
-        *((16, 16), (17, 32), (32, 32), (48, 48), (64, 64), (65, 80), (112, 112)),
+        *((8, 8), (17, 24), (32, 32), (41, 48), (64, 64), (65, 80), (112, 112)),
         *((128, 128), (129, 160), (256, 256), (257, 320), (448, 448), (512, 512)),
-        *((1, 16), (513, 640), (1025, 1280)),
+        *((1, 8), (513, 640), (1025, 1280)),
     ],
 )
 def test_padded_lengths(longest, padded):
@@ -43,9 +43,9 @@ def test_padded_lengths(longest, padded):
 def test_padded_lengths_are_few_and_close():
     lengths = np.arange(1, 513)
     padded = np.array([bucket_length(int(length)) for length in lengths])
-    assert len(set(padded.tolist())) == 16
+    assert len(set(padded.tolist())) == 20
     assert (padded >= lengths).all()
-    assert ((padded - lengths) / padded)[64:].max() < 0.2
+    assert ((padded - lengths) / padded)[32:].max() < 0.2
 
 
 @pytest.mark.parametrize("batch_size", [1, 8, 53, 100])
@@ -134,7 +134,7 @@ def test_weights_of_the_rows_are_kept_and_not_written_over(examples):
 def test_tokens_counts_real_and_padded_ones():
     batches = Batches(examples_of([3, 20, 5, 40, 1]), 2)
     # Batches of the lengths 40 and 20, 5 and 3, 1 and a copy of it.
-    assert batches.tokens() == (69, 2 * 48 + 2 * 16 + 2 * 16)
+    assert batches.tokens() == (69, 2 * 40 + 2 * 8 + 2 * 8)
 
 
 @pytest.mark.parametrize("first_epoch", [0, 3])
