@@ -134,7 +134,7 @@ def test_weights_of_the_rows_are_kept_and_not_written_over(examples):
 def test_tokens_counts_real_and_padded_ones():
     batches = Batches(examples_of([3, 20, 5, 40, 1]), 2)
     # Batches of the lengths 40 and 20, 5 and 3, 1 and a copy of it.
-    assert batches.tokens() == (69, 2 * 48 + 2 * 16 + 2 * 16)
+    assert batches.tokens() == (69, 2 * 40 + 2 * 8 + 2 * 8)
 
 
 @pytest.mark.parametrize("first_epoch", [0, 3])
