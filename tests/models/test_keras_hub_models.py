@@ -87,7 +87,8 @@ def test_presets_of_other_families(tmp_path):
     loaded = load_pretrained(tmp_path / "distilbert")
     assert (loaded.max_length, loaded.pooling) == (9, "first")
     batch = {k: v for k, v in random_batch().items() if k != "segment_ids"}
-    np.testing.assert_array_equal(loaded.backbone(batch), backbone(batch))
+    # 1e-6: float32 sums in another order.
+    np.testing.assert_allclose(loaded.backbone(batch), backbone(batch), 0, 1e-6)
     texts = ["Good!", "a b"]
     expected = word_piece(VOCABULARY).encode(texts, None, 9)
     assert loaded.tokenizer.encode(texts, None, 9) == expected

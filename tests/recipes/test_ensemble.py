@@ -12,6 +12,7 @@ import pytest
 import tfft
 from tfft.core.errors import ConfigError, OutputInUseError
 from tfft.recipes.soup import make_soup
+from tfft.tasks.joining import join_choices
 
 TEXTS = ["good abc", "bad cab", "", "a good bad", "!", "zzz good", "bad " * 40]
 # Enough that the members disagree, and each has moved far from the start.
@@ -58,7 +59,7 @@ def test_the_base_weights_are_there_once(average, folders):
 def test_a_vote_is_the_share_of_the_members(folders, own):
     found = probabilities(tfft.ensemble(folders, how="vote"))
     votes = np.eye(2)[own.argmax(axis=2)].mean(axis=0)
-    # Ties are broken by a millionth of the mean probability.
+    # Ties are broken by a millionth.
     assert found == pytest.approx(votes, abs=2e-6)
 
 
@@ -68,6 +69,13 @@ def test_a_tie_goes_to_the_likelier_label(folders, own):
     split = choices[0] != choices[1]
     assert split.any()
     assert (found.argmax(axis=1)[split] == mean.argmax(axis=1)[split]).all()
+
+
+def test_a_close_tie_goes_to_the_likelier_label():
+    members = np.log(np.array([[[0.6, 0.4]], [[0.39998, 0.60002]]], "float32"))
+    [row] = np.exp(join_choices(members, "vote"))
+    assert row.argmax() == 1
+    assert row == pytest.approx([0.5, 0.5], abs=2e-6)
 
 
 def test_members_in_fewer_bits_are_refused(average, tmp_path):

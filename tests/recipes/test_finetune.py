@@ -36,7 +36,7 @@ def test_a_run_without_backbone_dropout_is_loaded_without_it(tune):
 
 def test_a_task_that_can_be_learned_is_learned(tune, make_rows):
     run = tune(
-        data=make_rows(200), method="full", learning_rate=1e-2, epochs=4, batch_size=8
+        data=make_rows(200), method="full", learning_rate=5e-3, epochs=10, batch_size=8
     )
     assert run.metrics["test"]["accuracy"] == 1.0
     answers = run.predict(["good zzz", "bad zzz"])

@@ -39,7 +39,11 @@ def number_rows(count=80, pair=False):
 @pytest.fixture(scope="module")
 def labels_run(tune):
     return tune(
-        data=label_rows(200), task=MultiLabel(pooling="mean"), epochs=8, batch_size=8
+        data=label_rows(200),
+        task=MultiLabel(pooling="mean"),
+        learning_rate=1e-2,
+        epochs=16,
+        batch_size=8,
     )
 
 

@@ -16,7 +16,7 @@ Joiner = Callable[[Any, Joining], Any]
 JOININGS: tuple[str, ...] = get_args(Joining)
 
 _TINY = 1e-37
-# Of a vote, so that the likelier label wins a tie and shares stay what they are.
+# Of a vote, for the label that wins a tie; shares stay what they are.
 _TIE = 1e-6
 
 
@@ -100,9 +100,12 @@ def join_choices(outputs: Any, how: Joining) -> Any:
 
     mean = ops.mean(ops.softmax(outputs, axis=-1), axis=0)
     if how == "vote":
-        chosen = ops.one_hot(ops.argmax(outputs, axis=-1), outputs.shape[-1])
-        votes = ops.mean(ops.cast(chosen, mean.dtype), axis=0)
-        mean = (votes + _TIE * mean) / (1 + _TIE)
+        labels = {"num_classes": outputs.shape[-1], "dtype": mean.dtype}
+        chosen = ops.one_hot(ops.argmax(outputs, axis=-1), **labels)
+        votes = ops.mean(chosen, axis=0)
+        leads = ops.equal(votes, ops.max(votes, axis=-1, keepdims=True))
+        winner = ops.argmax(ops.where(leads, mean, -1.0), axis=-1)
+        mean = (votes + _TIE * ops.one_hot(winner, **labels)) / (1 + _TIE)
     return ops.log(ops.maximum(mean, _TINY))
 
 

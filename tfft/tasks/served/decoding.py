@@ -168,11 +168,11 @@ def choose(logits: tf.Tensor, step: tf.Tensor, choices: Choices) -> tf.Tensor:
 
     def drawn() -> tf.Tensor:
         scaled = logits / tf.where(draws, choices.temperature, 1.0)[:, None]
-        shares, order = tf.math.top_k(tf.nn.softmax(scaled), tf.shape(logits)[1])
-        reached = tf.cumsum(shares, axis=-1)
-        # The token that reaches p is kept, as is the likeliest whatever p is.
-        kept = (reached - shares) < choices.top_p[:, None]
-        ends = tf.cumsum(tf.where(kept, shares, 0.0), axis=-1)
+        shares = tf.nn.softmax(scaled)
+        kept = tf.where(_nucleus(shares, choices.top_p), shares, 0.0)
+        # In the order of the ids: that of the shares changes with their last bits,
+        # which depend on the batch.
+        ends = tf.cumsum(kept, axis=-1)
         step_seed = tf.cast(step, tf.int64) + 0 * choices.seed
         seeds = tf.stack([choices.seed, step_seed], axis=-1)
         luck = tf.map_fn(
@@ -181,8 +181,23 @@ def choose(logits: tf.Tensor, step: tf.Tensor, choices: Choices) -> tf.Tensor:
             fn_output_signature=tf.float32,
         )
         place = tf.searchsorted(ends, luck[:, None] * ends[:, -1:], side="right")[:, 0]
-        last = tf.reduce_sum(tf.cast(kept, tf.int32), axis=-1) - 1
-        place = tf.minimum(place, last)
-        return tf.where(draws, tf.gather(order, place, batch_dims=1), likeliest)
+        ids = tf.range(tf.shape(logits)[1])
+        last = tf.reduce_max(tf.where(kept > 0, ids, 0), axis=-1)
+        return tf.where(draws, tf.minimum(place, last), likeliest)
 
     return tf.cond(tf.reduce_any(draws), drawn, lambda: likeliest)
+
+
+def _nucleus(shares: tf.Tensor, top_p: tf.Tensor) -> tf.Tensor:
+    """Returns which tokens are the likeliest that together reach p.
+
+    The token that reaches it is one, as is the likeliest whatever p is.
+
+    Args:
+        shares: Probabilities, shape (batch, vocabulary).
+        top_p: p of each row, shape (batch,).
+    """
+    falling, order = tf.math.top_k(shares, tf.shape(shares)[1])
+    kept = (tf.cumsum(falling, axis=-1) - falling) < top_p[:, None]
+    rows = tf.broadcast_to(tf.range(tf.shape(order)[0])[:, None], tf.shape(order))
+    return tf.scatter_nd(tf.stack([rows, order], axis=-1), kept, tf.shape(kept))
