@@ -19,6 +19,7 @@ from bench_peers.peer import Stopwatch
 from bench_peers.sentences import TAGS, read_conll
 from bench_peers.torch_clock import Clock
 from bench_peers.torch_tagging import encode, entity_f1, tags_of
+from bench_peers.torch_training import training_arguments
 from peft import LoraConfig, get_peft_model
 from sklearn.metrics import f1_score
 from transformers import (
@@ -104,29 +105,16 @@ def model_of(options: argparse.Namespace) -> Any:
 
 
 def arguments(options: argparse.Namespace, output: str) -> TrainingArguments:
-    """Returns the settings that tfft trains with."""
-    return TrainingArguments(
-        output_dir=output,
-        num_train_epochs=options.epochs,
-        per_device_train_batch_size=options.batch_size,
-        per_device_eval_batch_size=32,
-        learning_rate=options.learning_rate or LEARNING_RATES[options.method],
-        lr_scheduler_type="cosine",
-        warmup_steps=0.1,
-        weight_decay=0.01,
-        max_grad_norm=1.0,
-        train_sampling_strategy="group_by_length",
-        bf16=True,
-        use_cpu=True,
+    """Returns the settings that tfft trains with; the best epoch's weights are kept."""
+    return training_arguments(
+        options,
+        output,
+        options.learning_rate or LEARNING_RATES[options.method],
         eval_strategy="epoch",
         save_strategy="epoch",
         save_total_limit=1,
         load_best_model_at_end=True,
         metric_for_best_model="f1",
-        logging_strategy="epoch",
-        report_to="none",
-        disable_tqdm=True,
-        seed=options.seed,
     )
 
 

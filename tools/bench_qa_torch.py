@@ -18,12 +18,12 @@ import numpy as np
 from bench_peers.articles import split_articles
 from bench_peers.peer import Stopwatch
 from bench_peers.torch_clock import Clock
+from bench_peers.torch_training import training_arguments
 from transformers import (
     AutoModelForQuestionAnswering,
     AutoTokenizer,
     DataCollatorWithPadding,
     Trainer,
-    TrainingArguments,
     set_seed,
 )
 
@@ -57,7 +57,9 @@ def main() -> None:
     )
     learned = learnable(encode(tokenizer, train[: options.rows]), train)
     with tempfile.TemporaryDirectory() as output:
-        settings = arguments(options, output)
+        settings = training_arguments(
+            options, output, options.learning_rate, save_strategy="no"
+        )
         collator = DataCollatorWithPadding(tokenizer)
         Trainer(
             model=model,
@@ -81,29 +83,6 @@ def main() -> None:
         "questions": len(test),
     }
     print(json.dumps(figures, indent=2))
-
-
-def arguments(options: argparse.Namespace, output: str) -> TrainingArguments:
-    """Returns the settings that tfft trains with."""
-    return TrainingArguments(
-        output_dir=output,
-        num_train_epochs=options.epochs,
-        per_device_train_batch_size=options.batch_size,
-        per_device_eval_batch_size=32,
-        learning_rate=options.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=0.1,
-        weight_decay=0.01,
-        max_grad_norm=1.0,
-        train_sampling_strategy="group_by_length",
-        bf16=True,
-        use_cpu=True,
-        save_strategy="no",
-        logging_strategy="epoch",
-        report_to="none",
-        disable_tqdm=True,
-        seed=options.seed,
-    )
 
 
 def questions(file: Path) -> Iterator[dict[str, Any]]:

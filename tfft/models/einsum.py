@@ -65,9 +65,8 @@ def _compute(self: Any, inputs: Any, training: bool | None = None) -> Any:
     from keras import ops
 
     count, kernel = contracted_axes(self.equation), self.kernel
-    inside, outside = kernel.shape[:count], kernel.shape[count:]
-    size = math.prod(inside)
-    matrix = ops.reshape(kernel, (size, math.prod(outside)))
+    size, outside = math.prod(kernel.shape[:count]), kernel.shape[count:]
+    matrix = ops.reshape(kernel, (size, -1))
     rows = ops.matmul(ops.reshape(inputs, (-1, size)), matrix)
     outputs = ops.reshape(rows, (*ops.shape(inputs)[:-count], *outside))
     if self.bias is not None:

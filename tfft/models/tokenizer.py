@@ -152,7 +152,7 @@ class Tokenizer:
                 place for place, text in enumerate(one.sequence_ids) if text is not None
             ]
             end = len(places) - tail_tokens
-            lost = set(places[end - over : end]) if over else ()
+            lost = set(places[end - over : end])
             kept = [place for place in range(len(one.ids)) if place not in lost]
             ids, segments = one.ids, one.type_ids  # each access copies
             found.append(
