@@ -96,6 +96,8 @@ UNDECLARED_BOUNDARY = re.compile(
 BASE64_LINE = re.compile(r"[A-Za-z0-9+/]+={0,2}\s*")
 META_CHARSET = re.compile(rb"<meta[^>]*charset=[\"']?([\w-]+)", re.IGNORECASE)
 HTML_MARKUP = re.compile(r"<(?:!doctype html|html|body|table)\b", re.IGNORECASE)
+# Each sign of a drawn line is a token of its own to BERT.
+DRAWN_LINE = re.compile(r"([^\w\s]|_)\1{3,}")
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 REPLY_OR_LIST_PREFIX = re.compile(
     r"^\s*(?:(?:re|fw|fwd|aw|sv)\s*(?:\[\d+\]|\(\d+\))?\s*:|\[[^\]]*\])\s*",
@@ -121,7 +123,8 @@ class Mail:
     @property
     def text(self) -> str:
         """The text of the row; without a subject, the body alone."""
-        return f"{self.subject}\n{self.body[:BODY_CHARACTERS]}".strip()
+        whole = f"{self.subject}\n{self.body[:BODY_CHARACTERS]}".strip()
+        return DRAWN_LINE.sub(r"\1\1\1", whole)
 
 
 class VisibleText(HTMLParser):

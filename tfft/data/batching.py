@@ -201,10 +201,15 @@ class Batches:
                         cut = slice(part * size, (part + 1) * size)
                         yield {name: value[cut] for name, value in batch.items()}
 
-        sample = self.batch(np.array([0]))
+        per_token = {*self.examples.sequences, "padding_mask"}
         signature = {
-            name: tf.TensorSpec((size, *[None] * (value.ndim - 1)), value.dtype)
-            for name, value in sample.items()
+            name: tf.TensorSpec(
+                (size, None, *value.shape[2:])
+                if name in per_token
+                else (size, *value.shape[1:]),
+                value.dtype,
+            )
+            for name, value in self.batch(np.array([0])).items()
         }
         dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
         return dataset.prefetch(2)

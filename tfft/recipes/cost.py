@@ -10,15 +10,18 @@ from typing import Any
 from tfft.data.batching import Batches, bucket_length
 from tfft.models.layers import spots
 
-# What backpropagation keeps of a layer, in bytes, as TensorFlow's graph of a BERT
-# block has it: by token and unit between the two dense layers (the exact GELU keeps
-# three products and erfc), by token and hidden unit (two norms in float32, query, key,
-# value, context), and by attention score (softmax in float32, mask, its cast). Under
-# bfloat16 norms, GELU and softmax stay in float32.
-_KEPT_FLOAT32 = (16, 40, 5)
-_KEPT_HALF = (14, 28, 7)
-# A mask by hidden unit for two dropouts; masks and dropped scores by score.
-_KEPT_BY_DROPOUT = (2, 4)
+# What backpropagation keeps of a layer, in bytes: by token and unit between the two
+# dense layers (GELU's derivative), by token and hidden unit (two norms in float32,
+# the layer's input, query, key, value), and by attention score (the softmax). Under
+# bfloat16 norms stay in float32.
+_KEPT_FLOAT32 = (4, 24, 4)
+_KEPT_HALF = (2, 16, 2)
+# Numbers kept beside those, of the first two kinds, where more than query, key and
+# value has a matrix that trains: the inputs of the dense layers.
+_KEPT_OF_INPUTS = (1, 2)
+# A mask by hidden unit for two dropouts; by score a mask and, as a number, what is
+# left.
+_KEPT_OF_MASKS = (2, 1)
 # A forward pass alone holds one layer: its GELU's four products, or its scores three
 # times; and two states.
 _PASSING = (16, 8, 9)
@@ -133,8 +136,13 @@ def _added(
 def _activations(backbone: Any, rows: int, length: int, half: bool) -> int:
     """Returns the bytes of activations that a step holds at once."""
     inner, unit, score = _KEPT_HALF if half else _KEPT_FLOAT32
+    number = 2 if half else 4
+    if _trains_beyond_attention(backbone):
+        inner += number * _KEPT_OF_INPUTS[0]
+        unit += number * _KEPT_OF_INPUTS[1]
     if _dropout(backbone):
-        unit, score = unit + _KEPT_BY_DROPOUT[0], score + _KEPT_BY_DROPOUT[1]
+        unit += _KEPT_OF_MASKS[0]
+        score += _KEPT_OF_MASKS[1] + number
     per_token = (
         inner * backbone.intermediate_dim
         + unit * backbone.hidden_dim
@@ -163,6 +171,15 @@ def _layers_with_gradient(backbone: Any) -> int:
         return len(blocks)
     trains = [bool(block.trainable_weights) for block in blocks]
     return len(blocks) - trains.index(True) if any(trains) else 0
+
+
+def _trains_beyond_attention(backbone: Any) -> bool:
+    """Returns whether a matrix trains that is not of queries, keys or values."""
+    inside = {"query", "key", "value"}
+    return any(
+        len(variable.shape) > 1 and not inside & set(variable.path.split("/"))
+        for variable in backbone.trainable_weights
+    )
 
 
 def _heads(backbone: Any) -> int:

@@ -73,6 +73,7 @@ class TrainingModel(DistributedModel):
         self._resume_step = 0
         self._compute: Any = None
         self._apply: Any = None
+        self._traced = False
         self.built = True
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
@@ -191,7 +192,17 @@ class TrainingModel(DistributedModel):
             trace = {"jit_compile": compiled, "reduce_retracing": not compiled}
             self._compute = tf.function(compute, autograph=False, **trace)
             self._apply = tf.function(apply, autograph=False, **trace)
+        self._traced = self.run_eagerly or compiled
         self.train_function = self._next_step
+
+    def _trace_for_all_lengths(self, spec: Any) -> None:
+        """Traces the first half once for every batch of an iterator.
+
+        Left to the batches it is traced twice, for the lengths of the first and then
+        for any, which takes as long as dozens of steps.
+        """
+        self._compute.get_concrete_function(spec, tf.TensorSpec((), tf.float32))
+        self._traced = True
 
     def _update(self, gradients: list[Any]) -> None:
         self.optimizer.apply_gradients(
@@ -203,6 +214,8 @@ class TrainingModel(DistributedModel):
         if self.fast_forwarding:
             self._resume_step -= 1
             return self.position.logs()
+        if not self._traced:
+            self._trace_for_all_lengths(iterator.element_spec)
         return self.train_step(next(iterator))
 
     def fit(self, *args: Any, callbacks: Any = None, **options: Any) -> Any:
