@@ -121,23 +121,24 @@ def peak_gb() -> float:
 
 def epoch_of_ours(options: argparse.Namespace) -> dict[str, Any]:
     """Trains all of a GPT-2 on packed rows, labels on completions."""
-    import keras
-
     from tfft.data.batching import Batches
-    from tfft.models.activations import use_own_gelu
     from tfft.models.precision import set_compute_policy
+    from tfft.models.speed import speed_up
     from tfft.tasks.causal_lm import CausalLanguageModelling
     from tfft.tasks.networks.causal_lm import CausalLM
+    from tfft.training.hardware import choose_precision
+    from tfft.training.optimizer import make_optimizer
     from tfft.training.step import TrainingModel
 
     backbone = gpt2()
     # As `finetune` prepares every model.
-    use_own_gelu(backbone)
-    set_compute_policy(backbone, "mixed_bfloat16")
+    speed_up(backbone)
+    set_compute_policy(backbone, choose_precision("auto"))
     objective = CausalLanguageModelling().loss
     model = TrainingModel(CausalLM(backbone), objective, clip_norm=0)
-    optimizer = keras.optimizers.AdamW(2e-5)
-    optimizer.build(model.trainable_variables)
+    optimizer = make_optimizer(
+        "adamw", model.trainable_variables, learning_rate=2e-5, weight_decay=0.004
+    )
     model.compile(optimizer=optimizer, jit_compile=False)
     rows = examples(options, padding_free=True)
     labels = sum(map(len, rows.sequences["labels"]))
@@ -152,7 +153,9 @@ def epoch_of_keras_hub(options: argparse.Namespace) -> dict[str, Any]:
     import keras
     import tensorflow as tf
 
-    keras.config.set_dtype_policy("mixed_bfloat16")
+    from tfft.training.hardware import choose_precision
+
+    keras.config.set_dtype_policy(choose_precision("auto"))
     backbone = gpt2()
     logits = backbone.token_embedding(backbone.output, reverse=True)
     model = keras.Model(backbone.input, logits)

@@ -26,6 +26,12 @@ def describe() -> dict[str, object]:
     }
 
 
+def multiplies_bfloat16() -> bool:
+    """Returns whether the processor does, which has tfft train in it."""
+    flags = _fields(Path("/proc/cpuinfo")).get("flags", "").split()
+    return not {"amx_bf16", "avx512_bf16"}.isdisjoint(flags)
+
+
 def _fields(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}

@@ -7,6 +7,8 @@ from typing import Any
 
 from transformers import TrainingArguments
 
+from bench_peers.machine import multiplies_bfloat16
+
 
 def training_arguments(
     options: argparse.Namespace, output: str, learning_rate: float, **more: Any
@@ -30,7 +32,7 @@ def training_arguments(
         weight_decay=0.01,
         max_grad_norm=1.0,
         train_sampling_strategy="group_by_length",
-        bf16=True,
+        bf16=multiplies_bfloat16(),
         use_cpu=True,
         logging_strategy="epoch",
         report_to="none",
