@@ -73,6 +73,7 @@ class TrainingModel(DistributedModel):
         self._resume_step = 0
         self._compute: Any = None
         self._apply: Any = None
+        self._spec: Any = None
         self._traced = False
         self.built = True
 
@@ -151,12 +152,12 @@ class TrainingModel(DistributedModel):
 
     def _computed(self, batch: Batch, scale: float) -> Any:
         if not self.adapt:
-            return self._compute(batch, tf.constant(scale))
+            return self._first_half(batch, scale)
         states = [v for v in self.variables if "seed_generator" in v.path]
         before = [keras.ops.convert_to_numpy(state) for state in states]
         while True:
             try:
-                return self._compute(batch, tf.constant(scale))
+                return self._first_half(batch, scale)
             except tf.errors.ResourceExhaustedError:
                 rows = next(iter(self._local(batch)[0].values())).shape[0]
                 more = [
@@ -168,6 +169,14 @@ class TrainingModel(DistributedModel):
                 for state, value in zip(states, before, strict=True):
                     state.assign(value)
                 self.make_train_function(force=True)
+
+    def _first_half(self, batch: Batch, scale: float) -> Any:
+        if self._spec is not None and not self._traced:
+            # Left to the batches it would be traced twice, for the lengths of the
+            # first and then for any, which takes as long as dozens of steps.
+            self._compute.get_concrete_function(self._spec, tf.TensorSpec(()))
+            self._traced = True
+        return self._compute(batch, tf.constant(scale))
 
     def _local(self, value: Any) -> tuple[Any, ...]:
         """Returns the values of this process' replicas."""
@@ -195,15 +204,6 @@ class TrainingModel(DistributedModel):
         self._traced = self.run_eagerly or compiled
         self.train_function = self._next_step
 
-    def _trace_for_all_lengths(self, spec: Any) -> None:
-        """Traces the first half once for every batch of an iterator.
-
-        Left to the batches it is traced twice, for the lengths of the first and then
-        for any, which takes as long as dozens of steps.
-        """
-        self._compute.get_concrete_function(spec, tf.TensorSpec((), tf.float32))
-        self._traced = True
-
     def _update(self, gradients: list[Any]) -> None:
         self.optimizer.apply_gradients(
             zip(only_on_first_replica(gradients), self.trainable_variables, strict=True)
@@ -214,8 +214,7 @@ class TrainingModel(DistributedModel):
         if self.fast_forwarding:
             self._resume_step -= 1
             return self.position.logs()
-        if not self._traced:
-            self._trace_for_all_lengths(iterator.element_spec)
+        self._spec = iterator.element_spec
         return self.train_step(next(iterator))
 
     def fit(self, *args: Any, callbacks: Any = None, **options: Any) -> Any:
