@@ -75,6 +75,11 @@ def test_values_become_the_annotated_type(value, annotation, expected):
         (3, str, "text"),
         (3, tuple[int, ...], "a list"),
         ("x", int | None, "a whole number or nothing"),
+        (
+            "[3,4]",
+            tuple[int, ...] | None,
+            "a whole number or several, with commas between, or nothing",
+        ),
     ],
 )
 def test_values_of_another_type_are_refused(value, annotation, expected):

@@ -184,8 +184,15 @@ def _convert_union(value: Any, annotation: Any, where: str) -> Any:
             return convert(value, member, where)
         except ConfigError:
             continue
-    names = [_TYPE_NAMES.get(member, str(member)) for member in members]
+    names = [_type_name(member) for member in members]
     raise _wrong_type(value, " or ".join(names), where)
+
+
+def _type_name(annotation: Any) -> str:
+    if typing.get_origin(annotation) is tuple:
+        inner = typing.get_args(annotation)[0]
+        return f"{_type_name(inner)} or several, with commas between,"
+    return _TYPE_NAMES.get(annotation, str(annotation))
 
 
 def _convert_literal(value: Any, allowed: tuple, where: str) -> Any:
