@@ -6,6 +6,7 @@ Importing tfft imports no TensorFlow; the first use of a name does.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tfft.core.processor import choose_processor_code
 from tfft.version import __version__
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
     from tfft.tasks.text_classification import TextClassification
     from tfft.tasks.token_classification import TokenClassification
     from tfft.tuning.distributions import choice, int_range, log_uniform, uniform
+
+choose_processor_code()
 
 _MODULES = ("client", "layers")
 _HOMES = {

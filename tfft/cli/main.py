@@ -17,7 +17,7 @@ from tfft.cli.parser import parse
 from tfft.cli.quiet import import_tensorflow
 from tfft.cli.series import SERIES, run_ensemble, run_series
 from tfft.cli.serve import ask_server, run_serve
-from tfft.core.environment import prepare_environment
+from tfft.core.environment import check_environment
 from tfft.core.errors import ConfigError, TfftError
 from tfft.core.signals import TerminationSignal
 
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         arguments = parse(argv)
-        prepare_environment()
+        check_environment()
         if not arguments.debug and _needs_tensorflow(arguments):
             import_tensorflow()
         return _COMMANDS[arguments.command](arguments)

@@ -27,13 +27,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def prepare_environment() -> None:
-    """Refuses settings that Keras would not run under, and chooses the allocator.
-
-    On a CPU, TensorFlow asks the system for every array and gives it back. Where the
-    system's clean pages are dear, as in many virtual machines, that takes longer than
-    the arithmetic. Its pooling allocator keeps what it has; what
-    `TF_CPU_ALLOCATOR_USE_BFC` says already stands.
+def check_environment() -> None:
+    """Refuses settings under which Keras would not run on TensorFlow.
 
     Raises:
         ConfigError: Naming the variable, before Keras fails with less to say.
@@ -53,6 +48,3 @@ def prepare_environment() -> None:
             expected="Keras 3",
             fix="unset TF_USE_LEGACY_KERAS",
         )
-    os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    os.environ.setdefault("TF_CPU_BFC_MEM_LIMIT_IN_MB", str(memory // 2**20))

@@ -10,7 +10,7 @@ from tfft.adapters.adapter import Adapter
 from tfft.adapters.method import METHODS
 from tfft.adapters.named import NamedAdapters
 from tfft.checkpoints.adapters import read_adapter, save_adapter
-from tfft.core.environment import prepare_environment
+from tfft.core.environment import check_environment
 from tfft.models.architecture import architecture_of
 
 
@@ -84,7 +84,7 @@ def apply(backbone: Any, method: Any, seed: int = 0) -> AppliedAdapter:
     >>> len(adapter.variables)  # A and B of query and value in two layers
     8
     """
-    prepare_environment()
+    check_environment()
     resolved = METHODS.resolve(method)
     adapter = resolved.apply(backbone, architecture_of(backbone), seed)
     return AppliedAdapter(adapter, seed)
@@ -105,7 +105,7 @@ def load_adapter(backbone: Any, directory: str | Path) -> AppliedAdapter:
         MissingInputError: When a file is not there.
         DataError: For a folder that cannot be used; the backbone is unchanged then.
     """
-    prepare_environment()
+    check_environment()
     adapter, modules = read_adapter(
         backbone, architecture_of(backbone), Path(directory)
     )

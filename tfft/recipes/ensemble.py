@@ -11,7 +11,7 @@ from rich.console import Console
 
 from tfft.adapters.adapter import Adapter
 from tfft.adapters.method import METHODS
-from tfft.core.environment import prepare_environment
+from tfft.core.environment import check_environment
 from tfft.core.errors import ConfigError, nearest, one_of
 from tfft.data.rows import OnBadRows
 from tfft.evaluation.report import REPORTS, Report
@@ -188,7 +188,7 @@ def ensemble(
         MissingInputError: When a run is missing.
         DataError: For rows or files that cannot be used.
     """
-    prepare_environment()
+    check_environment()
     _check_options(how, output_dir, rank)
     runs = MemberRuns([getattr(one, "folder", one) for one in members], model)
     if how == _SOUP:

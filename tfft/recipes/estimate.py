@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tfft.adapters.method import METHODS, Method
-from tfft.core.environment import prepare_environment
+from tfft.core.environment import check_environment
 from tfft.core.errors import OutOfMemoryError
 from tfft.data.batching import Batches
 from tfft.models.precision import compute_policy, set_compute_policy
@@ -76,7 +76,7 @@ def estimate(**options: Any) -> Estimate:
     """
     import tensorflow as tf
 
-    prepare_environment()
+    check_environment()
     options, _ = settled({"output_dir": None, **options})
     config = FinetuneConfig(**options)
     try:

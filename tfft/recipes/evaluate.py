@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tfft.adapters.method import METHODS
-from tfft.core.environment import prepare_environment
+from tfft.core.environment import check_environment
 from tfft.core.errors import ConfigError
 from tfft.data.rows import OnBadRows
 from tfft.evaluation.report import Report
@@ -38,7 +38,7 @@ def evaluate(
         ConfigError: For a task whose head only training makes.
         DataError: For rows that cannot be used.
     """
-    prepare_environment()
+    check_environment()
     resolved: Task = TASKS.resolve(task)
     pretrained = load_pretrained(model, tokenizer)
     resolved, _ = resolved.suited_to(pretrained)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from tfft.adapters.method import METHODS, Method
 from tfft.checkpoints.progress import Checkpoints
-from tfft.core.environment import prepare_environment
+from tfft.core.environment import check_environment
 from tfft.core.errors import DivergedError
 from tfft.core.signals import termination_as_exception, uninterrupted
 from tfft.data.batching import Batches
@@ -68,7 +68,7 @@ def finetune(**options: Any) -> Run:
         OutOfMemoryError: When a step does not fit into memory.
         StorageError: When the disk refuses.
     """
-    prepare_environment()
+    check_environment()
     options, reason = settled(options)
     config = FinetuneConfig(**options)
     task: Task = TASKS.resolve(config.task)

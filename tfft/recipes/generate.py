@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tfft.core.config import configuration, require
-from tfft.core.environment import prepare_environment
+from tfft.core.environment import check_environment
 from tfft.core.errors import DataError
 from tfft.data import sources
 from tfft.data.conversations import rows_of
@@ -44,7 +44,7 @@ def generate(
         ConfigError: For options that cannot be meant, or a model that is no decoder.
         DataError: For a prompt that cannot be used.
     """
-    prepare_environment()
+    check_environment()
     sampling = Sampling(**options)
     resolved: Task = TASKS.resolve(task)
     pretrained = load_pretrained(model, tokenizer)

@@ -7,7 +7,7 @@ from typing import Any
 
 from tfft.adapters.method import expect_plain
 from tfft.checkpoints.huggingface import NO_HEAD, save_huggingface
-from tfft.core.environment import prepare_environment
+from tfft.core.environment import check_environment
 from tfft.models.architecture import architecture_of
 from tfft.models.hub_tokenizers import from_keras_hub
 from tfft.recipes.build import Built
@@ -42,7 +42,7 @@ def export_huggingface(
     >>> sorted(file.name for file in folder.iterdir())
     ['config.json', 'model.safetensors']
     """
-    prepare_environment()
+    check_environment()
     expect_plain(backbone)
     architecture = architecture_of(backbone)
     return save_huggingface(

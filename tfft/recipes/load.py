@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tfft.adapters.method import METHODS
-from tfft.core.environment import prepare_environment
+from tfft.core.environment import check_environment
 from tfft.core.errors import DataError, MissingInputError
 from tfft.models.pretrained import load_pretrained
 from tfft.recipes.build import build
@@ -26,7 +26,7 @@ def load(folder: str | Path, model: Any = None) -> Run:
         MissingInputError: When the run, its weights or its base model are missing.
         DataError: When they do not belong together.
     """
-    prepare_environment()
+    check_environment()
     folder = Path(folder)
     record = read_record(folder)
     base = record["model"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tfft.core.environment import prepare_environment
+from tfft.core.environment import check_environment
 from tfft.models.pretrained import load_pretrained
 from tfft.recipes.config import FinetuneConfig
 from tfft.recipes.cost import count
@@ -35,7 +35,7 @@ def recommend(**options: Any) -> Recommendation:
         DataError: For data or model files that cannot be used.
         OutOfMemoryError: When the model does not fit into memory.
     """
-    prepare_environment()
+    check_environment()
     given = {"output_dir": None, **options}
     return choose(facts_of(FinetuneConfig(**{**given, "method": "lora"})))
 

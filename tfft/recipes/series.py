@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from tfft.adapters.method import METHODS
-from tfft.core.environment import prepare_environment
+from tfft.core.environment import check_environment
 from tfft.core.errors import ConfigError, OutputInUseError, nearest, one_of
 from tfft.core.files import is_occupied, locked
 from tfft.data.rows import without_bad_rows
@@ -63,7 +63,7 @@ class Series:
     shared: Shared
 
     def __init__(self, options: Mapping[str, Any], result: str, noun: str) -> None:
-        prepare_environment()
+        check_environment()
         options, reason = settled(options)
         self.config = FinetuneConfig(**options)
         if self.config.resume:

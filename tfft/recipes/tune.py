@@ -12,7 +12,7 @@ from rich.console import Console
 
 from tfft.adapters.method import METHODS, Method
 from tfft.core.config import field_types
-from tfft.core.environment import prepare_environment
+from tfft.core.environment import check_environment
 from tfft.core.errors import (
     ConfigError,
     InterruptedRunError,
@@ -82,7 +82,7 @@ def tune(**options: Any) -> Search:
     search.best.values; search.best_run().predict(["..."])
     ```
     """
-    prepare_environment()
+    check_environment()
     own = {
         name: options.pop(name) for name in field_types(TuneConfig) if name in options
     }
