@@ -14,7 +14,7 @@ from tfft.adapters.method import METHODS, Method
 from tfft.core.errors import ConfigError
 from tfft.data.batching import Batches
 from tfft.data.table import Table
-from tfft.evaluation.report import REPORTS
+from tfft.evaluation.report import REPORTS, Report
 from tfft.models.precision import compute_policy, set_compute_policy
 from tfft.recipes.bench import Bench
 from tfft.recipes.config import FinetuneConfig
@@ -157,10 +157,8 @@ class Shared:
         config, _ = with_defaults(config, len(batches), held)
         multipliers = multipliers_of(bench.built, config.layer_decay)
         check_rates(config, bench.built, multipliers)
-        best_epoch, history = self._train(
-            bench, rows, config, batches, multipliers, callbacks
-        )
-        return self._scored(bench, rows, config, best_epoch, history)
+        trained = self._train(bench, rows, config, batches, multipliers, callbacks)
+        return self._scored(bench, rows, config, *trained)
 
     def _config(self, changes: Mapping[str, Any]) -> FinetuneConfig:
         config = dataclasses.replace(self.config, **changes)
@@ -208,7 +206,7 @@ class Shared:
         batches: Batches,
         multipliers: Mapping[str, float],
         callbacks: Sequence[Any],
-    ) -> tuple[int, list[dict[str, float]]]:
+    ) -> tuple[int, list[dict[str, float]], Report | None]:
         from tfft.recipes.short_loop import train
         from tfft.training.hardware import choose_precision
 
@@ -239,10 +237,12 @@ class Shared:
         config: FinetuneConfig,
         best_epoch: int,
         history: Sequence[Mapping[str, float]],
+        report: Report | None,
     ) -> Fitted:
         """Returns what a training came to, computed as `finetune` does at its end."""
-        task, report = rows.task, None
-        if rows.validation:
+        task = rows.task
+        trained_in = compute_policy(self.inputs.pretrained.backbone)
+        if rows.validation and (trained_in != "float32" or task.tunes):
             run = self._in_float32(bench, task)
             predictions = run.predictions(rows.validation)
             gold = task.gold(rows.validation, self.labels)

@@ -17,7 +17,7 @@ def train(
     monitor: tuple[str, bool],
     validate: Callable[[], Report] | None,
     callbacks: Sequence[Any],
-) -> tuple[int, list[dict[str, float]]]:
+) -> tuple[int, list[dict[str, float]], Report | None]:
     """Trains a model; its variables end as the best ones.
 
     Args:
@@ -31,16 +31,23 @@ def train(
         callbacks: Further Keras callbacks.
 
     Returns:
-        The epoch whose weights were kept, counted from 1, and the logs of each epoch.
+        The epoch whose weights were kept, counted from 1, the logs of each epoch, and
+        the report of the epoch that was kept.
     """
     from tfft.training.averages import OnAverage
     from tfft.training.callbacks import KeepBest, Validate
 
     metric, higher = monitor
     validation, keep = [], None
+    reports: list[Report] = []
     if validate:
+
+        def scores() -> dict[str, float]:
+            reports.append(validate())
+            return reports[-1].metrics
+
         keep = KeepBest(f"val_{metric}", higher, config.early_stopping)
-        validation = [Validate(lambda: validate().metrics), keep]
+        validation = [Validate(scores), keep]
     history: list[dict[str, float]] = []
     model.fit(
         batches.dataset(),
@@ -50,7 +57,8 @@ def train(
         verbose=0,
         callbacks=[OnAverage(validation), _remembering(history), *callbacks],
     )
-    return keep.best_epoch if keep else config.epochs, history
+    best_epoch = keep.best_epoch if keep else config.epochs
+    return best_epoch, history, reports[best_epoch - 1] if keep else None
 
 
 def _remembering(history: list[dict[str, float]]) -> Any:
