@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+# Before any test imports TensorFlow, so that all of them compute with the same code.
+import tfft  # noqa: F401
+
 HIDDEN, LAYERS, INNER, HEADS, POSITIONS = 16, 2, 32, 2, 64
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 VOCABULARY = (

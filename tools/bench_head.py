@@ -1,10 +1,10 @@
 """Memory of a step with GPT-2's vocabulary: the loss in chunks, and from all logits.
 
-    python tools/bench_head.py
+    python tools/bench_head.py [--precision mixed_bfloat16] [--layers 12]
 
-The head alone in float32, and all of GPT-2 (124 M) in bfloat16 with checkpointed
-layers, as without that the layers hold more memory than any head. Each case runs in a
-process of its own, so that its peak memory is its own.
+The head alone in float32, and all of GPT-2 in the precision that is given, once with
+what its layers compute kept for the backward pass and once with checkpointed layers.
+Each case runs in a process of its own, so that its peak memory is its own.
 """
 
 from __future__ import annotations
@@ -79,24 +79,36 @@ def head_step(loss: Loss) -> dict[str, Any]:
 
 def step_of_ours(options: argparse.Namespace) -> dict[str, Any]:
     """Takes a train step of all of GPT-2 with 8x1024 labels, loss in chunks."""
-    return whole_step(chunked_loss)
+    return whole_step(options, chunked_loss, checkpointed=False)
 
 
 def step_of_plain(options: argparse.Namespace) -> dict[str, Any]:
     """Takes it with the logits of all tokens at once."""
-    return whole_step(plain_loss)
+    return whole_step(options, plain_loss, checkpointed=False)
 
 
-def whole_step(loss: Loss) -> dict[str, Any]:
-    """Returns loss, seconds and added memory of a step in bfloat16, checkpointed."""
+def checkpointed_of_ours(options: argparse.Namespace) -> dict[str, Any]:
+    """Takes the step with checkpointed layers, loss in chunks."""
+    return whole_step(options, chunked_loss, checkpointed=True)
+
+
+def checkpointed_of_plain(options: argparse.Namespace) -> dict[str, Any]:
+    """Takes that with the logits of all tokens at once."""
+    return whole_step(options, plain_loss, checkpointed=True)
+
+
+def whole_step(
+    options: argparse.Namespace, loss: Loss, *, checkpointed: bool
+) -> dict[str, Any]:
+    """Returns loss, seconds and added memory of a step of all weights."""
     import tensorflow as tf
 
     from tfft.models.precision import set_compute_policy
     from tfft.models.wiring.decoder import decoder_states
     from tfft.models.wiring.wiring import wiring_of
 
-    backbone = gpt2()
-    set_compute_policy(backbone, "mixed_bfloat16")
+    backbone = gpt2(num_layers=options.layers)
+    set_compute_policy(backbone, options.precision)
     wiring = wiring_of(backbone)
     ids = np.random.default_rng(0).integers(0, 50257, (8, 1024)).astype("int32")
     places = np.tile(np.arange(1024, dtype="int32"), (8, 1))
@@ -112,7 +124,7 @@ def whole_step(loss: Loss) -> dict[str, Any]:
                 places,
                 np.ones_like(ids),
                 training=True,
-                gradient_checkpointing=True,
+                gradient_checkpointing=checkpointed,
             )
             matrix = tf.convert_to_tensor(wiring.matrix.value)
             value = loss(tf.reshape(states, (-1, 768)), matrix, ids.reshape(-1))
@@ -143,8 +155,14 @@ def main(argv: list[str] | None = None) -> None:
     """Runs all cases."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--precision", default="mixed_bfloat16")
+    parser.add_argument("--layers", type=int, default=12)
     parser.add_argument("--case", help="runs this one alone, in this process")
-    cases = [head_of_ours, head_of_plain, step_of_ours, step_of_plain]
+    cases = [
+        *(head_of_ours, head_of_plain),
+        *(step_of_ours, step_of_plain),
+        *(checkpointed_of_ours, checkpointed_of_plain),
+    ]
     in_processes(cases, parser.parse_args(argv))
 
 
