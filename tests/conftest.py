@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 
 # Before any test imports TensorFlow, so that all of them compute with the same code.
-import tfft  # noqa: F401
+import tfft
 
 HIDDEN, LAYERS, INNER, HEADS, POSITIONS = 16, 2, 32, 2, 64
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -117,8 +117,6 @@ def bert_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_run(bert_folder, tmp_path_factory):
     """A run of two epochs of LoRA on the tiny BERT; read only."""
-    import tfft
-
     return tfft.finetune(
         model=bert_folder,
         data=review_rows(),
