@@ -214,7 +214,8 @@ class TrainingModel(DistributedModel):
         if self.fast_forwarding:
             self._resume_step -= 1
             return self.position.logs()
-        self._spec = iterator.element_spec
+        if not self._traced:
+            self._spec = iterator.element_spec
         return self.train_step(next(iterator))
 
     def fit(self, *args: Any, callbacks: Any = None, **options: Any) -> Any:
