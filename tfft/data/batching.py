@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import itertools
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tfft.core.seeds import stream
+from tfft.data.numbered import numbered_dataset
 
 _SMALLEST = 8
 _CHUNK = 32
@@ -190,16 +191,18 @@ class Batches:
         """
         import tensorflow as tf
 
-        size = self.padded_size // shares
+        size, parts = self.padded_size // shares, len(mine)
+        order = functools.lru_cache(maxsize=2)(self.rows)
 
-        def generate() -> Iterator[dict[str, np.ndarray]]:
-            for epoch in itertools.count(first_epoch):
-                skipped = first_step if epoch == first_epoch else 0
-                for rows in self.rows(epoch)[skipped:]:
-                    batch = self.batch(rows)
-                    for part in mine:
-                        cut = slice(part * size, (part + 1) * size)
-                        yield {name: value[cut] for name, value in batch.items()}
+        @functools.lru_cache(maxsize=1)
+        def whole(number: int) -> dict[str, np.ndarray]:
+            epoch, step = divmod(number, len(self))
+            return self.batch(order(epoch)[step])
+
+        def part(number: int) -> dict[str, np.ndarray]:
+            batch = whole(number // parts)
+            begin = mine[number % parts] * size
+            return {name: value[begin : begin + size] for name, value in batch.items()}
 
         per_token = {*self.examples.sequences, "padding_mask"}
         signature = {
@@ -211,5 +214,5 @@ class Batches:
             )
             for name, value in self.batch(np.array([0])).items()
         }
-        dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
-        return dataset.prefetch(2)
+        first = (first_epoch * len(self) + first_step) * parts
+        return numbered_dataset(part, signature, first).prefetch(2)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tfft.data.batching import Batches, Examples, bucket_length
+from tfft.data.numbered import numbered_dataset
 from tfft.evaluation.prefix import Prefix
 from tfft.recipes.config import FinetuneConfig
 from tfft.recipes.frozen import choose_split
@@ -105,13 +106,12 @@ def _steps(
 ) -> list[float]:
     """Returns the seconds of a step on each batch, the first one's tracing aside."""
     import keras
-    import tensorflow as tf
 
     model = _model(network, objective, config, policy)
     each = 1 + _STEPS
     steps = list(itertools.chain(*([part] * each for part in parts)))
-    data = tf.data.Dataset.from_generator(
-        lambda: steps, output_signature=batches.dataset().element_spec
+    data = numbered_dataset(
+        lambda number: steps[number % len(steps)], batches.dataset().element_spec
     )
     marks: list[float] = []
     mark = keras.callbacks.LambdaCallback(
