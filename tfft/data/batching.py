@@ -192,7 +192,7 @@ class Batches:
         import tensorflow as tf
 
         size, parts = self.padded_size // shares, len(mine)
-        order = functools.lru_cache(maxsize=2)(self.rows)
+        order = functools.lru_cache(maxsize=1)(self.rows)
 
         @functools.lru_cache(maxsize=1)
         def whole(number: int) -> dict[str, np.ndarray]:
