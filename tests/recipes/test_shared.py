@@ -109,6 +109,78 @@ def test_a_second_training_of_the_same_method_traces_nothing(shared, monkeypatch
     assert traced
 
 
+@pytest.fixture(scope="module")
+def roomy(options, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("roomy")
+    config = FinetuneConfig(output_dir=folder, **options)
+    return Shared(config, folder, lambda text: None, largest={"rank": 6, "alpha": 32})
+
+
+GUESTS = [
+    {"method": {"name": "lora", "rank": 3, "alpha": 32.0}, "weight_decay": 0.1},
+    {"method": {"name": "lora", "rank": 6, "alpha": 4.0, "use_rslora": True}},
+    {"method": {"name": "lora", "rank": 2, "use_dora": True, "dropout": 0.1}},
+    {"method": {"name": "lora", "rank": 2, "initialization": "pissa"}},
+    {"method": {"name": "lora", "rank": 4}, "optimizer": "muon"},
+    {"method": "bitfit"},
+]
+
+
+@pytest.mark.parametrize("changes", GUESTS, ids=str)
+def test_a_guest_trains_in_a_larger_network_as_in_its_own(
+    roomy, options, tmp_path, changes
+):
+    changes = {"learning_rate": 1e-2, "epochs": 2, "seed": 5, **changes}
+    fitted = roomy.fit(**changes)
+    alone = tfft.finetune(output_dir=tmp_path / "run", **{**options, **changes})
+    ours = weights(roomy.run(fitted))
+    for one, other in zip(ours, weights(alone), strict=True):
+        # Sums over other shapes are rounded otherwise, and Adam divides by them.
+        assert np.allclose(one, other, rtol=0, atol=2e-5)
+    reported = alone.metrics["validation"]
+    assert fitted.metrics == pytest.approx(reported, abs=1e-5)
+    saved = save_run(roomy, fitted, tmp_path / "saved")
+    assert saved.metrics["validation"] == pytest.approx(reported, abs=1e-5)
+    assert saved.record["cost"]["trainable"] == alone.record["cost"]["trainable"]
+
+
+def test_other_ranks_and_alphas_trace_nothing(roomy, monkeypatch):
+    from tfft.training.step import TrainingModel
+
+    method = {"name": "lora", "target": "query"}
+    roomy.fit(method={**method, "rank": 2}, seed=3)
+    traced = []
+    real = TrainingModel.gradient
+
+    def gradient(self, *args):
+        traced.append(self)
+        return real(self, *args)
+
+    monkeypatch.setattr(TrainingModel, "gradient", gradient)
+    one = roomy.fit(method={**method, "rank": 6, "alpha": 1}, seed=3)
+    other = roomy.fit(method={**method, "rank": 6, "alpha": 32}, seed=3)
+    assert traced == []
+    assert one.metrics["loss"] != other.metrics["loss"]
+    roomy.fit(method={**method, "rank": 6, "use_rslora": True}, seed=3)
+    assert traced
+
+
+def test_an_only_epoch_is_scored_once(shared, monkeypatch):
+    from tfft.recipes.run import Run
+
+    scored = []
+    real = Run.evaluate_table
+
+    def evaluate(self, table):
+        scored.append(self)
+        return real(self, table)
+
+    monkeypatch.setattr(Run, "evaluate_table", evaluate)
+    fitted = shared.fit(learning_rate=1e-2, precision="mixed_bfloat16")
+    assert len(scored) == 1
+    assert fitted.history[0]["val_loss"] == fitted.metrics["loss"]
+
+
 def test_a_saved_training_is_a_run_as_any_other(shared, options, tmp_path, make_rows):
     from tfft.recipes.inspect import inspect_run
 

@@ -21,6 +21,10 @@ from tfft.models.architecture import Architecture, Place
 
 LARGEST_RANK = 65536
 
+# How many times its own rank a network may have: beyond, its products cost more than
+# a trace of its own.
+_MOST_ROOM = 8
+
 
 @METHODS.register("lora")
 @configuration(
@@ -169,6 +173,24 @@ class LoRA(Method):
             base_variables={id(v): v for v in chosen}.values(),
             learning_rate_multipliers=self._multipliers(injected),
         )
+
+    def with_room(self, largest: Mapping[str, float]) -> LoRA | None:
+        """Returns a LoRA of a higher rank where ranks or alphas are searched."""
+        searched = {"rank", "alpha"} & largest.keys()
+        if not searched or self.rank_pattern or self.alpha_pattern:
+            return None
+        room = max(self.rank, int(largest.get("rank", self.rank)))
+        while room >= _MOST_ROOM * self.rank:
+            room //= _MOST_ROOM
+        return dataclasses.replace(self, rank=room, alpha=1.0)
+
+    def become(self, adapter: Adapter, guest: LoRA) -> None:
+        """Gives each layer the scale that it has in the guest's network."""
+        from tfft.adapters.layers.lora import scale_of
+
+        scale = scale_of(guest.rank, guest.alpha, guest.use_rslora)
+        for one in adapter.injected:
+            one.layer.set_scale(scale)
 
     def updates(self, adapter: Adapter) -> dict[str, Factors]:
         """Returns A, B and s of each place.

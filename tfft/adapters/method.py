@@ -77,6 +77,27 @@ class Method(abc.ABC):
             ConfigError: When the configuration does not suit the backbone.
         """
 
+    def with_room(self, largest: Mapping[str, float]) -> Method | None:
+        """Returns a method whose network can be trained as if it were of this one.
+
+        This one's variables are corners of that network's, which are zero elsewhere
+        and stay it; `become` sets the rest. So a search traces one network for many
+        trials. None for a method that wants a network of its own, as most do.
+
+        Args:
+            largest: The largest value that each option of the method may have.
+        """
+        return None
+
+    def become(self, adapter: Adapter, guest: Method) -> None:
+        """Makes a network of this method compute as one of a method it has room for.
+
+        Args:
+            adapter: The network's; it was called before, or nothing is traced yet.
+            guest: A method whose `with_room` returned this one.
+        """
+        raise NotImplementedError(f"{self.name} has no room for others")
+
     def updates(self, adapter: Adapter) -> dict[str, Factors]:
         """Returns the low-rank update of each place, for `combine`.
 

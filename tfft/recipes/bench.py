@@ -43,6 +43,7 @@ class Bench:
         seed: For the first values.
         pristine: Values of the checkpoint by the id of their variable; those of
             variables that train here are added.
+        hosts: Whether it trains what its method has room for, and not the method.
     """
 
     def __init__(
@@ -53,25 +54,30 @@ class Bench:
         labels: Labels,
         seed: int,
         pristine: dict[int, np.ndarray],
+        *,
+        hosts: bool = False,
     ) -> None:
         backbone = pretrained.backbone
         plain = {id(variable) for variable in backbone.weights}
         fresh = {id(variable) for variable in pretrained.fresh_variables}
-        self._arguments = (task, method, pretrained, labels)
-        self.task, self.method, self.built = task, method, self._build(seed)
+        self._arguments = (task, pretrained, labels)
+        self.task, self.method = task, method
+        self.built = self._build(seed, method)
         self._flags = [(v, v.trainable) for v in self.built.network.weights]
         self._base = [v for v in backbone.trainable_variables if id(v) in plain]
         for variable in self._base:
             if id(variable) not in pristine:
                 pristine[id(variable)] = np.array(variable)
         self._pristine, self._spared = pristine, plain - fresh
-        self._first = {seed: self._read(self._own(self.built.network))}
+        self._hosts, self._now = hosts, repr((seed, method))
+        self._first = {self._now: self._read(self._own(self.built.network))}
         self._trainers: dict[str, tuple[Any, Any, Values]] = {}
         self._forwards: dict[str, Any] = {}
         self._put_back: Callable[[], None] | None = None
 
-    def _build(self, seed: int) -> Built:
-        return build(*self._arguments, seed)
+    def _build(self, seed: int, method: Method) -> Built:
+        task, pretrained, labels = self._arguments
+        return build(task, method, pretrained, labels, seed)
 
     def _own(self, network: Any) -> list[Any]:
         """Returns what is not the checkpoint's: adapter, head, random states."""
@@ -87,27 +93,41 @@ class Bench:
         return [*self._own(self.built.network), *self._base]
 
     def values(self) -> Values:
-        """Returns copies of what a training decides."""
-        return self._read(self.kept)
+        """Returns copies of what a training decides, in the shapes of its method."""
+        shapes = [one.shape for one in self._first[self._now]]
+        own = self._read(self._own(self.built.network))
+        corners = [
+            value[tuple(map(slice, shape))]
+            for value, shape in zip(own, shapes, strict=True)
+        ]
+        return [*corners, *self._read(self._base)]
 
     def assign(self, values: Values) -> None:
         """Takes what `values` returned."""
         for variable, value in zip(self.kept, values, strict=True):
-            variable.assign(value)
+            _assign_corner(variable, value)
 
-    def reset(self, seed: int) -> None:
-        """Gives every variable the value that a new network of a seed has."""
-        if seed not in self._first:
-            self._first[seed] = self._values_of(seed)
+    def reset(self, seed: int, method: Method) -> None:
+        """Gives every variable the value that a new network of a seed has.
+
+        Args:
+            seed: The seed.
+            method: What is to be trained, the bench's own or a guest.
+        """
+        self._now = repr((seed, method))
+        if self._now not in self._first:
+            self._first[self._now] = self._values_of(seed, method)
+        if self._hosts:
+            self.method.become(self.built.adapter, method)
         self._restore_base()
         own = self._own(self.built.network)
-        for variable, value in zip(own, self._first[seed], strict=True):
-            variable.assign(value)
+        for variable, value in zip(own, self._first[self._now], strict=True):
+            _assign_corner(variable, value)
 
-    def _values_of(self, seed: int) -> Values:
-        """Returns the first values of a network of another seed, made for them."""
+    def _values_of(self, seed: int, method: Method) -> Values:
+        """Returns the first values of another network, made for them."""
         self.leave()
-        other = self._build(seed)
+        other = self._build(seed, method)
         values = self._read(self._own(other.network))
         other.adapter.take_out()
         self.enter()
@@ -208,3 +228,26 @@ class Bench:
         compiled = choose_compilation(config.compile_step)
         model.compile(optimizer=optimizer, jit_compile=compiled)
         return model, movable, self._read(optimizer.variables)
+
+
+def room_for(
+    method: Method, largest: Mapping[str, float], optimizer: Any
+) -> Method | None:
+    """Returns a method in whose network to train another, or None for its own.
+
+    Args:
+        method: What is to be trained.
+        largest: The largest value that each of its options will have.
+        optimizer: The option `optimizer`.
+    """
+    from tfft.training.optimizer import keeps_zeros
+
+    return method.with_room(largest) if largest and keeps_zeros(optimizer) else None
+
+
+def _assign_corner(variable: Any, value: np.ndarray) -> None:
+    """Gives a variable a value in its first places, and zeros elsewhere."""
+    missing = [
+        (0, size - own) for size, own in zip(variable.shape, value.shape, strict=True)
+    ]
+    variable.assign(np.pad(value, missing) if any(map(any, missing)) else value)

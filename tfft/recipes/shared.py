@@ -16,7 +16,7 @@ from tfft.data.batching import Batches
 from tfft.data.table import Table
 from tfft.evaluation.report import REPORTS, Report
 from tfft.models.precision import compute_policy, set_compute_policy
-from tfft.recipes.bench import Bench
+from tfft.recipes.bench import Bench, room_for
 from tfft.recipes.config import FinetuneConfig
 from tfft.recipes.few_rows import with_defaults
 from tfft.recipes.fitted import Fitted, Rows
@@ -57,6 +57,8 @@ class Shared:
         config: The options of the trainings; `fit` may say others.
         folder: Where a model that came as an object is kept for saved runs.
         say: Shows the user a sentence.
+        largest: The largest values of the method's options that trainings will have;
+            they share a network where the method has one for all of them.
 
     Raises:
         ConfigError: For options that do not suit each other, the data or the model.
@@ -65,9 +67,13 @@ class Shared:
     """
 
     def __init__(
-        self, config: FinetuneConfig, folder: Path, say: Callable[[str], None]
+        self,
+        config: FinetuneConfig,
+        folder: Path,
+        say: Callable[[str], None],
+        largest: Mapping[str, float] | None = None,
     ) -> None:
-        self.config, self.folder = config, folder
+        self.config, self.folder, self._largest = config, folder, largest or {}
         self._asked: Task = TASKS.resolve(config.task)
         self.inputs: Inputs = read_inputs(config, self._asked, folder, say)
         self._benches: dict[str, Bench] = {}
@@ -150,15 +156,16 @@ class Shared:
             config.seed,
             divisible_by=config.accumulation,
         )
-        bench = self._bench(method, rows.task, config.seed)
-        bench.reset(config.seed)
+        room = room_for(method, self._largest, config.optimizer)
+        bench = self._bench(room or method, rows.task, config.seed, hosts=bool(room))
+        bench.reset(config.seed, method)
         look(method, bench.built, rows.task.loss, batches)
         held = len(rows.validation) if rows.validation else 0
         config, _ = with_defaults(config, len(batches), held)
         multipliers = multipliers_of(bench.built, config.layer_decay)
         check_rates(config, bench.built, multipliers)
         trained = self._train(bench, rows, config, batches, multipliers, callbacks)
-        return self._scored(bench, rows, config, *trained)
+        return self._scored(bench, method, rows, config, *trained)
 
     def _config(self, changes: Mapping[str, Any]) -> FinetuneConfig:
         config = dataclasses.replace(self.config, **changes)
@@ -178,9 +185,11 @@ class Shared:
             )
         return config
 
-    def _bench(self, method: Method, task: Task, seed: int) -> Bench:
+    def _bench(
+        self, method: Method, task: Task, seed: int, *, hosts: bool = False
+    ) -> Bench:
         """Returns the network of a method and a task, its layers in their places."""
-        key = repr((method, task))
+        key = repr((method, task, hosts))
         bench = self._benches.pop(key, None)
         if self._at_work not in (bench, None):
             self._at_work.leave()
@@ -189,7 +198,7 @@ class Shared:
         set_compute_policy(pretrained.backbone, "float32")
         if bench is None:
             made = (task, method, pretrained, self.labels, seed, self._pristine)
-            bench = Bench(*made)
+            bench = Bench(*made, hosts=hosts)
         elif self._at_work is not bench:
             bench.enter()
         self._at_work = self._benches[key] = bench
@@ -212,7 +221,7 @@ class Shared:
 
         policy = choose_precision(config.precision)
         self._compute_in(policy)
-        run = self._run(bench, rows.task)
+        run = Run(self.folder, rows.task, self.labels, bench.built)
         bench.compute(run, policy)
         model = bench.trainer(
             config,
@@ -224,15 +233,21 @@ class Shared:
                 rows.train.where(row) for row in rows.examples.rows_of(examples)[:5]
             ),
         )
-        validate = (
-            (lambda: run.evaluate_table(rows.validation)) if rows.validation else None
-        )
+        # An only epoch is not chosen among others: its score is the final one.
+        final = config.epochs == 1 and not rows.task.tunes
+
+        def validate() -> Report:
+            scored = self._in_float32(bench, rows.task) if final else run
+            return scored.evaluate_table(rows.validation)
+
         with told_failures(config.rows_per_step, rows.task.max_length, self.folder):
-            return train(model, batches, config, self.monitor, validate, callbacks)
+            scores = validate if rows.validation else None
+            return train(model, batches, config, self.monitor, scores, callbacks)
 
     def _scored(
         self,
         bench: Bench,
+        method: Method,
         rows: Rows,
         config: FinetuneConfig,
         best_epoch: int,
@@ -253,7 +268,7 @@ class Shared:
                 report = run.evaluate_table(rows.validation)
         return Fitted(
             config,
-            bench.method,
+            method,
             rows,
             task,
             best_epoch,
@@ -275,12 +290,9 @@ class Shared:
 
     def _in_float32(self, bench: Bench, task: Task, folder: Path | None = None) -> Run:
         self._compute_in("float32")
-        run = self._run(bench, task, folder)
+        run = Run(folder or self.folder, task, self.labels, bench.built)
         bench.compute(run, "float32")
         return run
-
-    def _run(self, bench: Bench, task: Task, folder: Path | None = None) -> Run:
-        return Run(folder or self.folder, task, self.labels, bench.built)
 
     def _compute_in(self, policy: str) -> None:
         backbone = self.inputs.pretrained.backbone

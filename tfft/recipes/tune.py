@@ -186,7 +186,8 @@ class _Tuning:
             self._shared = self._held = None
             gc.collect()  # two backbones at once may be one too many
             config = dataclasses.replace(self.config, **inputs)
-            self._shared = key, Shared(config, self.folder, self._say)
+            largest = self.space.largest
+            self._shared = key, Shared(config, self.folder, self._say, largest)
         return self._shared[1], rest
 
     def _measure(self, asked: Trial, epochs: int | None) -> Trial:

@@ -28,6 +28,8 @@ _TABLE: dict[str, tuple[type, dict[str, Any]]] = {
     "muon": (keras.optimizers.Muon, {}),
 }
 
+_BY_ELEMENT = (keras.optimizers.Adam, keras.optimizers.SGD, keras.optimizers.Lion)
+
 # What other options of a training say, or what the train step does itself.
 _NOT_ITS_OWN = (
     "learning_rate",
@@ -177,6 +179,21 @@ def _make(cls: type, config: dict[str, Any]) -> keras.optimizers.Optimizer:
             where="optimizer",
             fix="see the class in Keras' documentation",
         ) from error
+
+
+def keeps_zeros(kind: Any) -> bool:
+    """Tells whether an optimizer never moves a weight whose gradient is always 0.
+
+    It then trains a corner of an array as it would train that corner alone. Others,
+    such as Muon and Adafactor, take an array as a whole.
+
+    Args:
+        kind: As `make_optimizer` takes it.
+
+    >>> keeps_zeros("adamw"), keeps_zeros("muon")
+    (True, False)
+    """
+    return issubclass(_resolve(kind, 0.0)[0], _BY_ELEMENT)
 
 
 def own_rate(kind: Any) -> Any:

@@ -53,6 +53,15 @@ class Space:
         )
 
     @property
+    def largest(self) -> dict[str, float]:
+        """The largest value of each option of the method that is a number."""
+        return {
+            name.removeprefix(METHOD): _largest(self.entries[name])
+            for name in self.numeric
+            if name.startswith(METHOD)
+        }
+
+    @property
     def numeric(self) -> list[str]:
         """The options whose values are numbers."""
         return [name for name, one in self.entries.items() if _is_numeric(one)]
@@ -62,6 +71,10 @@ def _is_numeric(one: Distribution) -> bool:
     if not isinstance(one, Choice):
         return True
     return all(type(value) in (int, float) for value in one.values)
+
+
+def _largest(one: Any) -> float:
+    return max(one.values) if isinstance(one, Choice) else one.high
 
 
 def read_space(

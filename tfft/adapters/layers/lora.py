@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from tfft.adapters.layers.lora_starts import STARTS
@@ -13,14 +14,14 @@ from tfft.adapters.layers.lora_variants import VARIANTS
 from tfft.adapters.layers.wrapper import Wrapper
 
 
-def low_rank(x: Any, a: Any, b: Any, scale: float) -> Any:
+def low_rank(x: Any, a: Any, b: Any, scale: Any) -> Any:
     """Returns s·(x·A)·B, never the product A·B.
 
     Args:
         x: Inputs, shape (..., in).
         a: Down projection A, shape (in, rank).
         b: Up projection B, shape (rank, out).
-        scale: The factor s.
+        scale: The factor s, a number or a scalar variable.
 
     Returns:
         The update of the outputs, shape (..., out).
@@ -31,8 +32,13 @@ def low_rank(x: Any, a: Any, b: Any, scale: float) -> Any:
     # As one matrix: for the gradient of A, TensorFlow would form a product for each
     # row of the batch and add them up. The scale goes where the numbers are fewest.
     rows = ops.reshape(x, (-1, x.shape[-1]))
-    update = ops.matmul(ops.matmul(rows, a) * scale, b)
+    update = ops.matmul(ops.matmul(rows, a) * ops.cast(scale, x.dtype), b)
     return ops.reshape(update, (*ops.shape(x)[:-1], b.shape[-1]))
+
+
+def scale_of(rank: int, alpha: float, use_rslora: bool) -> float:
+    """Returns the factor s of the update."""
+    return alpha / (math.sqrt(rank) if use_rslora else rank)
 
 
 class LoRALayer(Wrapper):
@@ -54,13 +60,24 @@ class LoRALayer(Wrapper):
         self.rank, self.alpha, self.dropout = rank, alpha, dropout
         self.use_rslora, self.use_dora = use_rslora, use_dora
         self.initialization = initialization
-        self.scale = alpha / (math.sqrt(rank) if use_rslora else rank)
+        self.scale: Any = scale_of(rank, alpha, use_rslora)
         self.input_dropout = keras.layers.Dropout(
             dropout, seed=self.seed, dtype=self.dtype_policy
         )
         self._variant, self._start = VARIANTS[use_dora], STARTS[initialization]
         # Behind a function, or it would count as a child of this layer.
         self._shared = lambda: shared
+
+    def set_scale(self, scale: float) -> None:
+        """Has the layer compute with another scale from now on, without a new trace.
+
+        The first call must come before the layer is traced: it is what makes the
+        scale a variable.
+        """
+        if isinstance(self.scale, tf.Variable):
+            self.scale.assign(scale)
+        else:
+            self.scale = tf.Variable(scale, trainable=False, name="lora_scale")
 
     def make_weights(self) -> None:
         """Makes A and B on the flattened (in, out) matrix of the kernel."""

@@ -1,0 +1,64 @@
+"""Where the time of profiled training steps goes, by kind of operation and by place.
+
+    tfft finetune … --profile 10,15
+    python tools/read_profile.py OUT [--top 20]
+
+OUT is the output folder of the run. The figures are seconds of the processor's
+threads, so two cores have two in each second; what is left of the steps' wall time
+is Python, waiting and whatever runs between operations.
+"""
+
+import argparse
+import collections
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+# Operations that do nothing but wait for the ones they contain.
+_OUTER = ("While", "StatefulPartitionedCall", "PartitionedCall", "If", "StatelessWhile")
+
+
+def main() -> int:
+    """Prints a table by kind and one by operation."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="the output folder of a run")
+    parser.add_argument("--top", type=int, default=20, help="lines of each table")
+    options = parser.parse_args()
+    found = sorted(options.folder.rglob("*.xplane.pb"))
+    if not found:
+        print(f"no profile below {options.folder}: train with --profile 10,15")
+        return 1
+    space = xplane_pb2.XSpace.FromString(found[-1].read_bytes())
+    kinds: collections.Counter[str] = collections.Counter()
+    names: collections.Counter[str] = collections.Counter()
+    counts: collections.Counter[str] = collections.Counter()
+    for name, kind, seconds in operations(space):
+        kinds[kind] += seconds
+        names[f"{kind} {name}"] += seconds
+        counts[kind] += 1
+    total = sum(kinds.values())
+    print(f"{total:.2f} s of operations")
+    for kind, seconds in kinds.most_common(options.top):
+        print(f"{seconds:9.3f} s {seconds / total:6.1%} {counts[kind]:7,} x {kind}")
+    print()
+    for name, seconds in names.most_common(options.top):
+        print(f"{seconds:9.3f} s {seconds / total:6.1%} {name}")
+    return 0
+
+
+def operations(space: xplane_pb2.XSpace) -> Iterator[tuple[str, str, float]]:
+    """Yields the name, the kind and the seconds of each operation that ran."""
+    for plane in space.planes:
+        for line in plane.lines:
+            for event in line.events:
+                name, _, kind = plane.event_metadata[event.metadata_id].name.partition(
+                    ":"
+                )
+                if kind.lstrip("_")[:1].isupper() and kind not in _OUTER:
+                    yield name, kind, event.duration_ps * 1e-12
+
+
+if __name__ == "__main__":
+    sys.exit(main())
