@@ -6,7 +6,13 @@ import pytest
 
 import tfft
 from tfft.core.errors import ConfigError
-from tfft.tuning.distributions import Choice, IntRange, LogUniform, read_distribution
+from tfft.tuning.distributions import (
+    Choice,
+    IntRange,
+    LogUniform,
+    Uniform,
+    read_distribution,
+)
 from tfft.tuning.space import changes, read_space
 
 OPTIONS = ("learning_rate", "epochs", "method", "task")
@@ -153,3 +159,19 @@ def test_a_point_as_options_of_finetune():
     }
     assert changes({"method": "bitfit"}, method, task) == {"method": {"name": "bitfit"}}
     assert changes({"epochs": 2}, method, task) == {"epochs": 2}
+
+
+def test_the_largest_values_are_those_of_the_numbers_of_the_method():
+    space = read_space(
+        {
+            "rank": [4, 16, 8],
+            "alpha": IntRange(2, 32),
+            "dropout": Uniform(0.0, 0.3),
+            "target": ["query", "value"],
+            "learning_rate": LogUniform(1e-4, 1e-2),
+        },
+        OPTIONS,
+        {"lora": ["rank", "alpha", "dropout", "target"]},
+        [],
+    )
+    assert space.largest == {"rank": 16, "alpha": 32, "dropout": 0.3}
