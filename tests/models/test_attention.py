@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfft.models.attention import attend, use_products
+from tfft.models.attention import attend, attend_causally, use_products
 from tfft.models.einsum import use_matrices
 from tfft.models.layers import spots
 
@@ -36,6 +36,36 @@ def test_heads_share_keys_in_order():
     k, v = (random.normal(size=(2, 3, 2, 5)).astype("float32") for _ in range(2))
     each = (np.repeat(one, 2, axis=2) for one in (k, v))
     np.testing.assert_array_equal(attend(q, k, v), attend(q, *each))
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("length", [1, 2, 7, 8])
+def test_halves_are_the_whole_with_its_gradients(length, compiled):
+    random = np.random.default_rng(2)
+    q, k, v = (
+        tf.constant(random.normal(size=(2, length, heads, 5)), "float32")
+        for heads in (4, 2, 2)
+    )
+    # Two sequences in a row; a token sees its own, up to itself.
+    ids = np.arange(length) > length // 3
+    mask = tf.constant((ids[:, None] == ids) & np.tri(length, dtype=bool))
+    mask = tf.repeat(mask[None], 2, axis=0)
+    given = [tf.TensorSpec((None, None, heads, 5)) for heads in (4, 2, 2)]
+    upstream = random.normal(size=(2, length, 4, 5)).astype("float32")
+    found = []
+    for attention in (attend_causally, attend):
+        function = tf.function(
+            lambda q, k, v, attention=attention: attention(q, k, v, mask),
+            input_signature=given,
+            jit_compile=compiled,
+        )
+        with tf.GradientTape() as tape:
+            tape.watch([q, k, v])
+            mixed = function(q, k, v)
+        found.append([mixed, *tape.gradient(mixed, [q, k, v], upstream)])
+    for one, other in zip(*found, strict=True):
+        # 1e-6: sums over fewer masked keys, which add exact zeros, in another order.
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("change", [use_products, use_matrices])

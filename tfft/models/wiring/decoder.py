@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfft.models.attention import attend
+from tfft.models.attention import attend, attend_causally
 from tfft.models.wiring.dropout import Dropouts, draw
 from tfft.models.wiring.packed_mask import packed_mask
 from tfft.models.wiring.wiring import Wiring
@@ -54,7 +54,9 @@ def _kept(
     wiring: Wiring, block: Any, x: Any, positions: Any, mask: Any, seeds: list
 ) -> Any:
     def packed(query: Any, key: Any, value: Any, drop: Any) -> Any:
-        return attend(query, key, value, mask, drop if seeds else None)
+        if seeds:
+            return attend(query, key, value, mask, drop)
+        return attend_causally(query, key, value, mask)
 
     return wiring.block(block, x, positions, packed, Dropouts(dict(seeds)))
 
