@@ -1,5 +1,7 @@
 """Where the time of profiled training steps goes, by kind of operation and by place.
 
+Places that differ in their numbers alone, as those of like layers, are one.
+
     tfft finetune … --profile 10,15
     python tools/read_profile.py OUT [--top 20]
 
@@ -10,6 +12,7 @@ is Python, waiting and whatever runs between operations.
 
 import argparse
 import collections
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,8 +23,11 @@ from tensorflow.tsl.profiler.protobuf import xplane_pb2
 _OUTER = ("While", "StatefulPartitionedCall", "PartitionedCall", "If", "StatelessWhile")
 
 
+_NUMBER = re.compile(r"_?\d+\b")
+
+
 def main() -> int:
-    """Prints a table by kind and one by operation."""
+    """Prints a table by kind and one by place."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="the output folder of a run")
     parser.add_argument("--top", type=int, default=20, help="lines of each table")
@@ -36,7 +42,7 @@ def main() -> int:
     counts: collections.Counter[str] = collections.Counter()
     for name, kind, seconds in operations(space):
         kinds[kind] += seconds
-        names[f"{kind} {name}"] += seconds
+        names[f"{kind} {_NUMBER.sub('', name)}"] += seconds
         counts[kind] += 1
     total = sum(kinds.values())
     print(f"{total:.2f} s of operations")

@@ -87,22 +87,26 @@ def test_rows_of_similar_length_share_a_batch():
 
 
 @pytest.mark.parametrize("seed", [None, 3])
-def test_the_content_of_batches(examples, seed):
-    batches = Batches(examples, 8, seed)
+@pytest.mark.parametrize(
+    ("options", "last"), [({}, 5), ({"equal": True}, 8), ({"divisible_by": 2}, 6)]
+)
+def test_the_content_of_batches(examples, seed, options, last):
+    batches = Batches(examples, 8, seed, **options)
     fill = 0
     for rows, batch in zip(batches.rows(2), batches.epoch(2), strict=True):
         length = bucket_length(int(examples.lengths[rows].max()))
-        fill += 8 - len(rows)
+        size = 8 if len(rows) == 8 else last
+        fill += size - len(rows)
         expected = {
-            "token_ids": np.full((8, length), PAD, "int32"),
-            "segment_ids": np.zeros((8, length), "int32"),
-            "padding_mask": np.zeros((8, length), "int32"),
-            "labels": np.zeros(8, "int32"),
-            "weights": np.zeros(8, "float32"),
-            "row_ids": np.full(8, -1, "int32"),
+            "token_ids": np.full((size, length), PAD, "int32"),
+            "segment_ids": np.zeros((size, length), "int32"),
+            "padding_mask": np.zeros((size, length), "int32"),
+            "labels": np.zeros(size, "int32"),
+            "weights": np.zeros(size, "float32"),
+            "row_ids": np.full(size, -1, "int32"),
         }
         expected["row_ids"][: len(rows)] = rows
-        for index in range(8):
+        for index in range(size):
             row = rows[index] if index < len(rows) else rows[0]
             real = examples.lengths[row]
             expected["token_ids"][index, :real] = row + 100
@@ -113,7 +117,7 @@ def test_the_content_of_batches(examples, seed):
         assert batch.keys() == expected.keys()
         for name, array in expected.items():
             np.testing.assert_array_equal(batch[name], array, name, strict=True)
-    assert fill == 3
+    assert fill == last - 5
 
 
 def test_weights_of_the_rows_are_kept_and_not_written_over(examples):
@@ -133,8 +137,10 @@ def test_weights_of_the_rows_are_kept_and_not_written_over(examples):
 
 def test_tokens_counts_real_and_padded_ones():
     batches = Batches(examples_of([3, 20, 5, 40, 1]), 2)
-    # Batches of the lengths 40 and 20, 5 and 3, 1 and a copy of it.
-    assert batches.tokens() == (69, 2 * 40 + 2 * 8 + 2 * 8)
+    # Batches of the lengths 40 and 20, 5 and 3, 1.
+    assert batches.tokens() == (69, 2 * 40 + 2 * 8 + 8)
+    equal = Batches(batches.examples, 2, equal=True)
+    assert equal.tokens() == (69, 2 * 40 + 2 * 8 + 2 * 8)
 
 
 @pytest.mark.parametrize("first_epoch", [0, 3])
@@ -142,7 +148,7 @@ def test_the_dataset_gives_the_epochs_one_after_another(examples, first_epoch):
     batches = Batches(examples, 8, seed=5)
     dataset = batches.dataset(first_epoch)
     for name, spec in dataset.element_spec.items():
-        assert spec.shape[0] == 8, name
+        assert spec.shape[0] is None, name
     expected = [b for i in range(2) for b in batches.epoch(first_epoch + i)]
     found = list(dataset.take(2 * len(batches)).as_numpy_iterator())
     assert len(found) == len(expected)
@@ -150,6 +156,18 @@ def test_the_dataset_gives_the_epochs_one_after_another(examples, first_epoch):
         assert ours.keys() == theirs.keys()
         for name, array in theirs.items():
             np.testing.assert_array_equal(ours[name], array, name, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "size"),
+    [(53, {"equal": True}, 8), (48, {}, 8), (5, {}, 5), (5, {"equal": True}, 8)],
+)
+def test_the_dataset_knows_the_rows_where_they_are_always_as_many(
+    examples, rows, options, size
+):
+    batches = Batches(examples.select(np.arange(rows)), 8, seed=5, **options)
+    for name, spec in batches.dataset().element_spec.items():
+        assert spec.shape[0] == size, name
 
 
 @pytest.mark.parametrize(("epoch", "step"), [(0, 0), (0, 3), (2, 6)])
@@ -164,7 +182,7 @@ def test_a_data_set_begins_anywhere(examples, epoch, step):
 
 @pytest.mark.parametrize("shares", [2, 3])
 def test_the_parts_of_all_processes_are_the_rows_once(examples, shares):
-    batches = Batches(examples, 8, 3, divisible_by=shares)
+    batches = Batches(examples, 8, 3, divisible_by=shares, equal=True)
     assert batches.padded_size % shares == 0
     count = len(batches)
     parts = [

@@ -42,13 +42,13 @@ def test_the_content_of_batches(array, kind):
     ids = Examples(
         {"token_ids": [[1] * n for n in LENGTHS]}, {"labels": labels}, {"token_ids": 0}
     )
-    ours, theirs = Batches(examples, 2, seed=3), Batches(ids, 2, seed=3)
+    ours, theirs = (Batches(one, 2, seed=3) for one in (examples, ids))
     assert ours.tokens() == theirs.tokens()
     for order, batch, other in zip(
         theirs.rows(1), ours.epoch(1), theirs.epoch(1), strict=True
     ):
         expected = np.zeros((*other["token_ids"].shape, 2), kind)
-        for index, row in enumerate(np.resize(order, 2) if len(order) < 2 else order):
+        for index, row in enumerate(order):
             own = np.asarray(values)[starts[row] : starts[row + 1]]
             expected[index, : LENGTHS[row]] = own
             assert batch["summary"][index] == row

@@ -11,7 +11,7 @@ from tensorflow.tsl.profiler.protobuf import xplane_pb2
 TOOL = Path(__file__).parents[2] / "tools" / "read_profile.py"
 EVENTS = [
     ("model/dense/MatMul:_MklMatMul", 3e12),
-    ("model/dense/MatMul:_MklMatMul", 1e12),
+    ("model/dense_12/MatMul:_MklMatMul", 1e12),
     ("gelu/mul:Mul", 1e12),
     ("while:While", 9e12),  # what it waits for is counted by itself
     ("ThreadpoolListener::StartRegion", 9e12),

@@ -83,8 +83,8 @@ class Batches:
     """The batches of some examples, the same shapes for the same lengths.
 
     Each epoch shuffles the rows, sorts stretches of 32 batches by length, cuts them
-    and shuffles the batches. Batches are filled up with rows of weight 0 and of
-    `row_ids` -1, so that all have the same number of rows.
+    and shuffles the batches. What fills a batch up are rows of weight 0 and of
+    `row_ids` -1.
 
     Args:
         examples: The encoded rows.
@@ -93,6 +93,8 @@ class Batches:
             does not fit into memory then fails at once.
         divisible_by: Batches are filled up to a multiple of it, for replicas and
             for accumulation. Defaults to 1.
+        equal: Whether the last batch is filled up to the rows of the others, for
+            what needs equal shapes. Defaults to False.
     """
 
     def __init__(
@@ -101,12 +103,23 @@ class Batches:
         batch_size: int,
         seed: int | None = None,
         divisible_by: int = 1,
+        *,
+        equal: bool = False,
     ) -> None:
         self.examples, self.batch_size, self.seed = examples, batch_size, seed
-        self.padded_size = -(-batch_size // divisible_by) * divisible_by
+        self._divisor, self._equal = divisible_by, equal
 
     def __len__(self) -> int:
         return -(-len(self.examples) // self.batch_size)
+
+    @property
+    def padded_size(self) -> int:
+        """The number of rows of a whole batch, filled up."""
+        return self._padded(self.batch_size)
+
+    def _padded(self, rows: int) -> int:
+        most = self.batch_size if self._equal else rows
+        return -(-most // self._divisor) * self._divisor
 
     def of(self, examples: Examples) -> Batches:
         """Returns the same batches of other features, or of other rows."""
@@ -138,8 +151,9 @@ class Batches:
             yield self.batch(rows)
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Returns the batch dict of some rows, filled up to `padded_size`."""
-        missing = self.padded_size - len(rows)
+        """Returns the batch dict of some rows, filled up."""
+        size = self._padded(len(rows))
+        missing = size - len(rows)
         filled = np.concatenate([rows, np.repeat(rows[:1], missing)])
         length = bucket_length(int(self.examples.lengths[filled].max()))
         batch: dict[str, np.ndarray] = {}
@@ -147,7 +161,7 @@ class Batches:
             shape, dtype = self.examples.form(name)
             longest = max(len(sequences[row]) for row in filled)
             padded = np.full(
-                (self.padded_size, bucket_length(longest), *shape),
+                (size, bucket_length(longest), *shape),
                 self.examples.padding[name],
                 dtype,
             )
@@ -158,7 +172,7 @@ class Batches:
         batch["padding_mask"] = (np.arange(length) < real[:, None]).astype("int32")
         for name, values in self.examples.values.items():
             batch[name] = values[filled]
-        weights = batch.get("weights", np.ones(self.padded_size, "float32")).copy()
+        weights = batch.get("weights", np.ones(size, "float32")).copy()
         weights[len(rows) :] = 0
         batch["weights"] = weights
         batch["row_ids"] = np.concatenate([rows, np.full(missing, -1)]).astype("int32")
@@ -168,7 +182,7 @@ class Batches:
         """Returns the real and the padded number of tokens of an epoch."""
         lengths = self.examples.lengths
         padded = sum(
-            bucket_length(int(lengths[rows].max())) * self.padded_size
+            bucket_length(int(lengths[rows].max())) * self._padded(len(rows))
             for rows in self.rows(epoch)
         )
         return int(lengths.sum()), padded
@@ -185,13 +199,13 @@ class Batches:
         Args:
             first_epoch: Where it begins.
             first_step: Batches of that epoch to leave out.
-            shares: Equal parts that each batch is cut into, one after another;
-                `padded_size` is a multiple of it.
+            shares: Parts of equal size that each batch is cut into, one after another;
+                `divisible_by` is a multiple of it.
             mine: The parts wanted, for a process that has some of the replicas.
         """
         import tensorflow as tf
 
-        size, parts = self.padded_size // shares, len(mine)
+        parts = len(mine)
         order = functools.lru_cache(maxsize=1)(self.rows)
 
         @functools.lru_cache(maxsize=1)
@@ -201,10 +215,15 @@ class Batches:
 
         def part(number: int) -> dict[str, np.ndarray]:
             batch = whole(number // parts)
+            size = len(batch["weights"]) // shares
             begin = mine[number % parts] * size
             return {name: value[begin : begin + size] for name, value in batch.items()}
 
         per_token = {*self.examples.sequences, "padding_mask"}
+        whole_ones, rest = divmod(len(self.examples), self.batch_size)
+        sizes = {self._padded(self.batch_size)} if whole_ones else set()
+        sizes |= {self._padded(rest)} if rest else set()
+        size = sizes.pop() // shares if len(sizes) == 1 else None
         signature = {
             name: tf.TensorSpec(
                 (size, None, *value.shape[2:])

@@ -9,9 +9,9 @@ from typing import Any
 from tfft.adapters.method import METHODS, Method
 from tfft.core.environment import check_environment
 from tfft.core.errors import OutOfMemoryError
-from tfft.data.batching import Batches
 from tfft.models.precision import compute_policy, set_compute_policy
 from tfft.models.pretrained import load_pretrained
+from tfft.recipes.batches import training_batches
 from tfft.recipes.build import build
 from tfft.recipes.config import FinetuneConfig
 from tfft.recipes.cost import Cost
@@ -117,9 +117,7 @@ def _estimate(config: FinetuneConfig) -> Estimate:
     if compute_policy(backbone) != policy:
         set_compute_policy(backbone, policy)
     pieces = config.accumulation
-    batches = Batches(
-        examples["train"], config.rows_per_step, config.seed, divisible_by=pieces
-    )
+    batches = training_batches(examples["train"], config)
     validated = len(prepared.tables.get("validation", ()))
     config, _ = with_defaults(config, len(batches), validated)
     half = policy != "float32"

@@ -18,6 +18,7 @@ from tfft.data.batching import Batches
 from tfft.evaluation.report import REPORTS, Report
 from tfft.models.precision import compute_policy, set_compute_policy
 from tfft.models.pretrained import Pretrained
+from tfft.recipes.batches import training_batches
 from tfft.recipes.build import Built, build
 from tfft.recipes.config import FinetuneConfig
 from tfft.recipes.cost import Cost, estimate
@@ -120,12 +121,7 @@ class _Finetuning:
         )
         for note in built.notes:
             self._say(f"note: {note}")
-        batches = Batches(
-            examples["train"],
-            self.config.rows_per_step,
-            self.config.seed,
-            divisible_by=self.replicas.count * self.config.accumulation,
-        )
+        batches = training_batches(examples["train"], self.config, self.replicas.count)
         look(self.method, built, self.task.loss, batches)
         self._fill_in(len(batches), len(prepared.tables.get("validation", ())))
         policy = self._set_precision(built)

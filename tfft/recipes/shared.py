@@ -16,6 +16,7 @@ from tfft.data.batching import Batches
 from tfft.data.table import Table
 from tfft.evaluation.report import REPORTS, Report
 from tfft.models.precision import compute_policy, set_compute_policy
+from tfft.recipes.batches import training_batches
 from tfft.recipes.bench import Bench, room_for
 from tfft.recipes.config import FinetuneConfig
 from tfft.recipes.few_rows import with_defaults
@@ -150,12 +151,7 @@ class Shared:
         config = self._config(changes)
         method: Method = METHODS.resolve(config.method)
         rows = self.rows(train, validation)
-        batches = Batches(
-            rows.examples,
-            config.rows_per_step,
-            config.seed,
-            divisible_by=config.accumulation,
-        )
+        batches = training_batches(rows.examples, config)
         room = room_for(method, self._largest, config.optimizer)
         bench = self._bench(room or method, rows.task, config.seed, hosts=bool(room))
         bench.reset(config.seed, method)

@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from tfft.data.batching import Batches
 from tfft.data.fingerprint import fingerprint
 from tfft.data.table import Table
+from tfft.recipes.batches import training_batches
 from tfft.recipes.cost import estimate
 from tfft.recipes.fitted import Fitted
 from tfft.recipes.record import first_record, plain_config, plain_object
@@ -97,7 +97,7 @@ def save_run(
 
 def _cost(fitted: Fitted, run: Run, policy: str) -> dict[str, Any]:
     config = fitted.config
-    batches = Batches(fitted.rows.examples, config.rows_per_step, config.seed)
+    batches = training_batches(fitted.rows.examples, config)
     cost = estimate(
         run.built.network,
         run.built.pretrained.backbone,

@@ -84,7 +84,7 @@ def in_pieces(
 
 def _stacked(value: Any, pieces: int) -> Any:
     value = tf.convert_to_tensor(value)
-    rows = value.shape[0] // pieces
+    rows = tf.shape(value)[0] // pieces
     return tf.reshape(value, tf.concat([[pieces, rows], tf.shape(value)[1:]], 0))
 
 
