@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 
 import tfft
 from tfft.core.errors import ConfigError
+from tfft.recipes.bench import room_for
 from tfft.recipes.config import FinetuneConfig
 from tfft.recipes.shared import Shared
 from tfft.recipes.shared_runs import save_run
@@ -121,9 +123,15 @@ GUESTS = [
     {"method": {"name": "lora", "rank": 6, "alpha": 4.0, "use_rslora": True}},
     {"method": {"name": "lora", "rank": 2, "use_dora": True, "dropout": 0.1}},
     {"method": {"name": "lora", "rank": 2, "initialization": "pissa"}},
-    {"method": {"name": "lora", "rank": 4}, "optimizer": "muon"},
-    {"method": "bitfit"},
 ]
+
+
+def test_there_is_no_room_beside_an_optimizer_that_takes_arrays_as_a_whole():
+    largest = {"rank": 8}
+    assert room_for(tfft.LoRA(rank=4), largest, "adamw").rank == 8
+    assert room_for(tfft.LoRA(rank=4), largest, keras.optimizers.Lion()).rank == 8
+    assert room_for(tfft.LoRA(rank=4), largest, "muon") is None
+    assert room_for(tfft.LoRA(rank=4), {}, "adamw") is None
 
 
 @pytest.mark.parametrize("changes", GUESTS, ids=str)
