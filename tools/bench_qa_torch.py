@@ -70,6 +70,8 @@ def main() -> None:
         ).train()
         # Scores are in float32 whatever training computed in, as tfft's are.
         settings.bf16 = False
+        # Like lengths together would be the order of the predictions, too.
+        settings.train_sampling_strategy = "random"
         scorer = Trainer(model=model, args=settings, data_collator=collator)
         windows = encode(tokenizer, test)
         starts, ends = scorer.predict(inputs(windows)).predictions
