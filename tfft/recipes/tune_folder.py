@@ -32,14 +32,14 @@ def claimed_search(folder: Path, config: FinetuneConfig, me: Role) -> Iterator[N
     if me == "worker":
         yield
         return
-    if is_occupied(folder) and not (config.resume or config.overwrite):
+    if _is_taken(folder) and not (config.resume or config.overwrite):
         raise OutputInUseError(
             "output_dir is not empty",
             where=str(folder),
             expected="a new or empty folder",
             fix="choose another output_dir, or say overwrite or resume",
         )
-    foreign = is_occupied(folder) and not (folder / RECORD).is_file()
+    foreign = _is_taken(folder) and not (folder / RECORD).is_file()
     if foreign and not (folder / ORACLE).is_dir():
         raise OutputInUseError(
             "output_dir holds something that is no search",
@@ -49,6 +49,13 @@ def claimed_search(folder: Path, config: FinetuneConfig, me: Role) -> Iterator[N
         )
     with locked(folder):
         yield
+
+
+def _is_taken(folder: Path) -> bool:
+    """Tells whether a folder holds more than signs of workers that were quicker."""
+    return is_occupied(folder) and any(
+        path.suffix != ".alive" for path in folder.rglob("*") if not path.is_dir()
+    )
 
 
 def begin_search(folder: Path, config: FinetuneConfig, asked: dict[str, Any]) -> None:
