@@ -5,9 +5,9 @@ Places that differ in their numbers alone, as those of like layers, are one.
     tfft finetune … --profile 10,15
     python tools/read_profile.py OUT [--top 20]
 
-OUT is the output folder of the run. The figures are seconds of the processor's
-threads, so two cores have two in each second; what is left of the steps' wall time
-is Python, waiting and whatever runs between operations.
+OUT is the output folder of the run. The figures are the seconds from an operation's
+start to its end, on however many threads; operations run side by side, so that they
+add up to more than the steps took. What XLA compiled has no lines.
 """
 
 import argparse
@@ -21,7 +21,6 @@ from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 # Operations that do nothing but wait for the ones they contain.
 _OUTER = ("While", "StatefulPartitionedCall", "PartitionedCall", "If", "StatelessWhile")
-
 
 _NUMBER = re.compile(r"_?\d+\b")
 

@@ -93,18 +93,25 @@ def test_options_of_the_inputs_are_refused(shared):
         shared.fit(strategy="mirrored")
 
 
-def test_a_second_training_of_the_same_method_traces_nothing(shared, monkeypatch):
+@pytest.fixture
+def traced(monkeypatch):
+    """The models whose step was traced, one entry for each trace."""
     from tfft.training.step import TrainingModel
 
-    shared.fit(learning_rate=1e-2)
-    traced = []
+    found = []
     real = TrainingModel.gradient
 
     def gradient(self, *args):
-        traced.append(self)
+        found.append(self)
         return real(self, *args)
 
     monkeypatch.setattr(TrainingModel, "gradient", gradient)
+    return found
+
+
+def test_a_second_training_of_the_same_method_traces_nothing(shared, traced):
+    shared.fit(learning_rate=1e-2)
+    traced.clear()
     shared.fit(learning_rate=5e-3, seed=4, epochs=2)
     assert traced == []
     shared.fit(learning_rate=5e-3, clip_norm=0.5)
@@ -152,19 +159,10 @@ def test_a_guest_trains_in_a_larger_network_as_in_its_own(
     assert saved.record["cost"]["trainable"] == alone.record["cost"]["trainable"]
 
 
-def test_other_ranks_and_alphas_trace_nothing(roomy, monkeypatch):
-    from tfft.training.step import TrainingModel
-
+def test_other_ranks_and_alphas_trace_nothing(roomy, traced):
     method = {"name": "lora", "target": "query"}
     roomy.fit(method={**method, "rank": 2}, seed=3)
-    traced = []
-    real = TrainingModel.gradient
-
-    def gradient(self, *args):
-        traced.append(self)
-        return real(self, *args)
-
-    monkeypatch.setattr(TrainingModel, "gradient", gradient)
+    traced.clear()
     one = roomy.fit(method={**method, "rank": 6, "alpha": 1}, seed=3)
     other = roomy.fit(method={**method, "rank": 6, "alpha": 32}, seed=3)
     assert traced == []

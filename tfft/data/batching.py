@@ -220,9 +220,8 @@ class Batches:
             return {name: value[begin : begin + size] for name, value in batch.items()}
 
         per_token = {*self.examples.sequences, "padding_mask"}
-        whole_ones, rest = divmod(len(self.examples), self.batch_size)
-        sizes = {self._padded(self.batch_size)} if whole_ones else set()
-        sizes |= {self._padded(rest)} if rest else set()
+        every = np.arange(len(self.examples))
+        sizes = {self._padded(len(rows)) for rows in self._cut(every)}
         size = sizes.pop() // shares if len(sizes) == 1 else None
         signature = {
             name: tf.TensorSpec(

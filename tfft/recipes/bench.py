@@ -105,7 +105,7 @@ class Bench:
     def assign(self, values: Values) -> None:
         """Takes what `values` returned."""
         for variable, value in zip(self.kept, values, strict=True):
-            _assign_corner(variable, value)
+            variable.assign(value)
 
     def reset(self, seed: int, method: Method) -> None:
         """Gives every variable the value that a new network of a seed has.

@@ -14,7 +14,7 @@ from tfft.core.files import is_occupied, locked, write_json
 from tfft.recipes.config import FinetuneConfig
 from tfft.recipes.run_folder import LOGS
 from tfft.recipes.search_result import BEST, CONFIG, PICTURE, TABLE
-from tfft.tuning.workers import Role
+from tfft.tuning.workers import Role, signs_in
 
 RECORD, ORACLE, TRIALS = "search.json", "oracle", "trials"
 # What a search that goes on may say otherwise.
@@ -53,9 +53,10 @@ def claimed_search(folder: Path, config: FinetuneConfig, me: Role) -> Iterator[N
 
 def _is_taken(folder: Path) -> bool:
     """Tells whether a folder holds more than signs of workers that were quicker."""
-    return is_occupied(folder) and any(
-        path.suffix != ".alive" for path in folder.rglob("*") if not path.is_dir()
-    )
+    if not is_occupied(folder):
+        return False
+    signs, found = folder / ORACLE, set(folder.rglob("*"))
+    return not found <= {signs, *signs_in(signs)} or not found
 
 
 def begin_search(folder: Path, config: FinetuneConfig, asked: dict[str, Any]) -> None:

@@ -46,6 +46,11 @@ def name() -> str:
     return os.environ.get(_ID, "")
 
 
+def signs_in(folder: Path) -> list[Path]:
+    """Returns the files by which workers show that they live."""
+    return list(folder.glob(f"*{_SUFFIX}"))
+
+
 @contextlib.contextmanager
 def alive(folder: Path) -> Iterator[None]:
     """Shows that this worker lives, as long as the block runs."""
