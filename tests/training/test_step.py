@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfft.core.blockwise import elementwise
 from tfft.core.errors import DivergedError
 from tfft.training.optimizer import make_optimizer
 
@@ -186,3 +187,21 @@ def test_adamw_and_skipping_work_under_xla(
     assert model.train_step(tensors_of(bad))["skipped"] == 1
     np.testing.assert_array_equal(np.array(bias), before)
     assert int(optimizer.iterations) == 1
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_step_works_in_blocks_unless_xla_joins_its_operations(
+    compiled, make_backbone, make_training, make_batch, tensors_of
+):
+    _, model = make_training("lora", make_backbone(num_layers=1))
+    model.compile(optimizer=model.optimizer, jit_compile=compiled)
+    objective, seen = model.objective, []
+
+    def noting(*parts):
+        x = tf.zeros((2, 2**20))
+        elementwise(lambda rows: [seen.append(rows.shape[0]) or rows], x, [x.dtype])
+        return objective(*parts)
+
+    model.objective = noting
+    model.train_step(tensors_of(make_batch()))
+    assert set(seen) == ({2} if compiled else {1})
