@@ -7,6 +7,7 @@ from typing import Any
 from tfft.models.activations import use_own_gelu
 from tfft.models.attention import use_products
 from tfft.models.einsum import use_matrices
+from tfft.models.embedding import use_rows
 from tfft.models.norm import use_own_norm
 
 
@@ -21,3 +22,4 @@ def speed_up(backbone: Any) -> None:
     use_matrices(backbone)
     use_own_gelu(backbone)
     use_own_norm(backbone)
+    use_rows(backbone)
