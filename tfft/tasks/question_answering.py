@@ -62,7 +62,7 @@ class QuestionAnswering(Task):
         no_answer_threshold: How much higher "no answer" must score than the best
             answer to be given. Defaults to what is best on the validation rows.
         dropout: Share of the states dropped before the head in training. Defaults to
-            0.1.
+            0: BERT's authors drop none here, unlike before a classifier.
 
     >>> QuestionAnswering(doc_stride=64).stride
     64
@@ -81,7 +81,7 @@ class QuestionAnswering(Task):
     n_best: int = 5
     no_answer: bool | None = None
     no_answer_threshold: float | None = None
-    dropout: float = 0.1
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuses values that make no sense."""

@@ -62,6 +62,8 @@ def main() -> None:
         )
         trainer.train()
         losses = [one["loss"] for one in trainer.state.log_history if "loss" in one]
+        # Like lengths together would be the order of the predictions, too.
+        settings.train_sampling_strategy = "random"
         logits = trainer.predict(_encode(tokenizer, test)).predictions
     tokens = sum(map(len, encoded["input_ids"]))
     finish(
