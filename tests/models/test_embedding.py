@@ -80,6 +80,17 @@ def test_keras_own_lora_counts():
     np.testing.assert_allclose(layer(ids), before + update, rtol=0, atol=1e-6)
 
 
+def test_a_value_that_stands_in_for_the_table_is_read():
+    layer = by_rows(layer_of(keras.layers.ReversibleEmbedding))
+    ids = np.array([[3, 0, 49]])
+    other = np.arange(WORDS * SIZE, dtype="float32").reshape(WORDS, SIZE)
+    with keras.StatelessScope() as scope:
+        scope.add_update((layer.embeddings, tf.constant(other)))
+        found = layer(ids)
+    np.testing.assert_array_equal(found, tf.cast(other[ids], "bfloat16"))
+    assert np.abs(layer(ids)).max() < 1  # and the table is what it was
+
+
 def test_a_layer_that_masks_is_left_alone():
     layer = by_rows(layer_of(keras.layers.Embedding, mask_zero=True))
     assert "call" not in vars(layer)

@@ -32,12 +32,23 @@ def use_rows(backbone: Any) -> None:
 
 def _compute(self: Any, inputs: Any, reverse: bool = False) -> Any:
     """Stands in for the `call` of `Embedding` and `ReversibleEmbedding`."""
+    import keras
     import tensorflow as tf
 
-    # The variable itself: read by Keras' public ways it comes cast. A table with
-    # Keras' own LoRA is none. Quantised layers have a call of their own.
-    table = getattr(self.embeddings, "_value", None)
-    if reverse or table is None:
+    table = self.embeddings
+    # With Keras' own LoRA it is a sum. Quantised layers have a call of their own.
+    if reverse or not isinstance(table, keras.Variable):
         plain = type(self).call
         return plain(self, inputs, reverse) if reverse else plain(self, inputs)
-    return tf.cast(tf.gather(table, tf.cast(inputs, "int32")), self.compute_dtype)
+    rows = tf.gather(_uncast(table), tf.cast(inputs, "int32"))
+    return tf.cast(rows, self.compute_dtype)
+
+
+def _uncast(variable: Any) -> Any:
+    """Returns what stands for a variable now, in a dtype of its own."""
+    # Keras has no public way: under mixed precision, a layer reads its weights cast.
+    autocast, variable._autocast = variable._autocast, False
+    try:
+        return variable.value
+    finally:
+        variable._autocast = autocast
