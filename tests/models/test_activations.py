@@ -1,19 +1,31 @@
-"""GELU against SciPy's normal distribution, and what a backbone gets of it."""
+"""GELU and SiLU against SciPy, and what a backbone gets of it."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.special import expit
 from scipy.stats import norm
 
-from tfft.models.activations import activation_name, erf_gelu, tanh_gelu, use_own_gelu
+from tfft.core.processor import for_processor
+from tfft.models.activations import (
+    activation_name,
+    erf_gelu,
+    silu,
+    tanh_gelu,
+    use_own_gelu,
+)
 
 
 def tanh_form(x):
     return x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))) / 2
 
 
-FORMS = [(erf_gelu, lambda x: x * norm.cdf(x)), (tanh_gelu, tanh_form)]
+FORMS = [
+    (erf_gelu, lambda x: x * norm.cdf(x)),
+    (tanh_gelu, tanh_form),
+    (silu, lambda x: x * expit(x)),
+]
 
 
 @pytest.mark.parametrize(("ours", "right"), FORMS)
@@ -54,3 +66,17 @@ def test_only_gelu_is_replaced_and_by_its_own_form():
     found = [layer.activation for layer in layers]
     assert found == [erf_gelu, tanh_gelu, *before]
     assert [activation_name(one) for one in found[:2]] == ["gelu", "gelu_new"]
+
+
+@pytest.mark.parametrize(("ours", "right"), FORMS)
+def test_large_arrays_in_training_have_the_same_values_and_slopes(ours, right):
+    x = np.resize(np.linspace(-9, 9, 401), (2**10, 2**10 + 1))
+    given = tf.constant(x, tf.float32)
+    with for_processor(), tf.GradientTape() as tape:
+        tape.watch(given)
+        y = ours(given)
+    slopes = tape.gradient(y, given)
+    expected = (right(x[0, :401] + 1e-5) - right(x[0, :401] - 1e-5)) / 2e-5
+    # float32 at values up to 9; XLA has its own exp and erf.
+    np.testing.assert_allclose(y, right(x), rtol=0, atol=2e-6)
+    np.testing.assert_allclose(slopes[0, :401], expected, rtol=0, atol=3e-6)

@@ -1,6 +1,39 @@
-"""What TensorFlow computes with on a processor."""
+"""How TensorFlow computes on a processor."""
 
+import contextlib
+import contextvars
 import os
+from collections.abc import Iterator
+
+_for_processor = contextvars.ContextVar("for_processor", default=False)
+
+
+@contextlib.contextmanager
+def for_processor(wanted: bool = True) -> Iterator[None]:
+    """Has what is traced inside a `with` block compute in ways that suit a processor.
+
+    For training, where TensorFlow runs one operation after the other and most of them
+    wait for memory. XLA joins the operations by itself, a GPU wants other shapes, and
+    a converter would meet loops and concatenations where there was an expression.
+
+    Args:
+        wanted: False changes nothing. Defaults to True.
+    """
+    token = _for_processor.set(wanted or _for_processor.get())
+    try:
+        yield
+    finally:
+        _for_processor.reset(token)
+
+
+def is_for_processor() -> bool:
+    """Tells whether a `for_processor` block is open.
+
+    >>> with for_processor():
+    ...     is_for_processor()
+    True
+    """
+    return _for_processor.get()
 
 
 def choose_processor_code() -> None:

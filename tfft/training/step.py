@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfft.core.blockwise import in_blocks
+from tfft.core.processor import for_processor
 from tfft.core.signals import uninterrupted
 from tfft.training.keras_gaps import DistributedModel
 from tfft.training.loss_scale import LossScale
@@ -94,7 +94,7 @@ class TrainingModel(DistributedModel):
 
         def part(rows: Batch) -> tuple[Any, Any, list[Any]]:
             call = _training_call(self)
-            with in_blocks(self._on_processor()):
+            with for_processor(self._on_processor()):
                 return gradient_sums(call, self.objective, variables, rows, scale)
 
         if self.accumulation == 1:

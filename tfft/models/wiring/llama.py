@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import keras
-from keras import ops
-
+from tfft.models.activations import silu
 from tfft.models.wiring.wiring import (
     WIRINGS,
     Attend,
@@ -71,9 +69,7 @@ class LlamaWiring(Wiring):
         mixed = part(attention, "attention_output")(drop(inside, mixed))
         x = x + drop(after_attention, mixed)
         normed = part(block, "feedforward_layernorm")(x)
-        gate = part(block, "feedforward_gate_dense")(normed)
-        # In float32, as Llama's own code has it.
-        gate = ops.cast(keras.activations.silu(ops.cast(gate, "float32")), x.dtype)
+        gate = silu(part(block, "feedforward_gate_dense")(normed))
         inner = part(block, "feedforward_intermediate_dense")(normed)
         return x + part(block, "feedforward_output_dense")(inner * gate)
 
