@@ -11,29 +11,9 @@ from keras import ops
 
 from tfft.adapters.layers.lora_starts import STARTS
 from tfft.adapters.layers.lora_variants import VARIANTS
+from tfft.adapters.layers.low_rank import low_rank, with_low_rank
 from tfft.adapters.layers.wrapper import Wrapper
-
-
-def low_rank(x: Any, a: Any, b: Any, scale: Any) -> Any:
-    """Returns s·(x·A)·B, never the product A·B.
-
-    Args:
-        x: Inputs, shape (..., in).
-        a: Down projection A, shape (in, rank).
-        b: Up projection B, shape (rank, out).
-        scale: The factor s, a number or a scalar variable.
-
-    Returns:
-        The update of the outputs, shape (..., out).
-    """
-    # Keras casts weights of itself only where a layer's two dtypes differ; in a layer
-    # all bfloat16, float32 factors would make the sum float32.
-    a, b = ops.cast(a, x.dtype), ops.cast(b, x.dtype)
-    # As one matrix: for the gradient of A, TensorFlow would form a product for each
-    # row of the batch and add them up. The scale goes where the numbers are fewest.
-    rows = ops.reshape(x, (-1, x.shape[-1]))
-    update = ops.matmul(ops.matmul(rows, a) * ops.cast(scale, x.dtype), b)
-    return ops.reshape(update, (*ops.shape(x)[:-1], b.shape[-1]))
+from tfft.core.processor import is_for_processor
 
 
 def scale_of(rank: int, alpha: float, use_rslora: bool) -> float:
@@ -133,9 +113,22 @@ class LoRALayer(Wrapper):
 
     def adapted(self, inputs: Any, training: bool | None) -> Any:
         """Returns the wrapped layer's output joined with the update."""
+        if is_for_processor() and self._is_one_product(training):
+            matrix = self.matrix
+            kernel = ops.reshape(self.base.kernel, matrix.shape)
+            own, factors = (kernel, matrix.bias()), (self.lora_a, self.lora_b)
+            flat = matrix.flatten(inputs)
+            return matrix.unflatten(with_low_rank(flat, *own, *factors, self.scale))
         outputs = self.matrix.flatten_outputs(self.layer(inputs))
         update = self.branch(self.input_dropout(inputs, training=training))
         return self.matrix.unflatten(self._variant.joined(self, outputs, update))
+
+    def _is_one_product(self, training: bool | None) -> bool:
+        """Tells whether layer and update can be computed by one product."""
+        frozen = self.base.quantization_mode is None and not self.base.kernel.trainable
+        dropped = bool(self.dropout) and training is not False
+        plain = self._variant.adds and not self.first and self.layer is self.base
+        return plain and frozen and not dropped
 
     def delta_matrix(self) -> Any:
         """Returns s·A·B, shape (in, out)."""

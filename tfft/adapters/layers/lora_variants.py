@@ -9,7 +9,13 @@ from keras import ops
 
 
 class Variant(abc.ABC):
-    """One way to join; it holds no state, the layer holds the weights."""
+    """One way to join; it holds no state, the layer holds the weights.
+
+    Attributes:
+        adds: Whether the outputs are the sum of the layer's own and the update.
+    """
+
+    adds = False
 
     @abc.abstractmethod
     def make_weights(self, layer: Any) -> None:
@@ -34,6 +40,8 @@ class Variant(abc.ABC):
 
 class Plain(Variant):
     """LoRA as in its paper: y = W·x + b + s·B·A·x."""
+
+    adds = True
 
     def make_weights(self, layer: Any) -> None:
         """Adds nothing."""

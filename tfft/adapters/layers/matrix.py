@@ -109,4 +109,5 @@ class Matrix:
         """Returns the bias flattened, shape (out,), or None."""
         if self.layer.bias is None:
             return None
-        return ops.reshape(self.layer.bias, (self.shape[1],))
+        axes = self.kernel_shape[self._contracted :]
+        return ops.reshape(ops.broadcast_to(self.layer.bias, axes), (self.shape[1],))
