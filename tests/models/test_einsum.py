@@ -61,3 +61,18 @@ def test_a_layer_keeps_its_bias_its_activation_and_unknown_lengths(
     found = tf.function(layer, input_signature=[unknown])(x.astype("float32"))
     # 1e-6: float32 sums in another order.
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("use_bias", [False, True])
+def test_a_dense_layer_adds_its_bias_to_the_rows_of_one_product(use_bias):
+    layer = keras.layers.Dense(5, "tanh", use_bias, bias_initializer="ones")
+    x = np.random.default_rng(0).normal(size=(2, 3, 4)).astype("float32")
+    expected = layer(x)
+    use_matrices(keras.Sequential([layer]))
+    traced = tf.function(layer, input_signature=[tf.TensorSpec((None, None, 4))])
+    np.testing.assert_allclose(traced(x), expected, rtol=0, atol=1e-6)
+    # oneDNN joins a product with a bias that follows it without a reshape between.
+    operations = traced.get_concrete_function().graph.get_operations()
+    adds = [op for op in operations if op.type == "BiasAdd"]
+    assert len(adds) == use_bias
+    assert all(add.inputs[0].op.type == "MatMul" for add in adds)

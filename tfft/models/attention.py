@@ -6,7 +6,9 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from tfft.core.processor import is_for_processor
 from tfft.models.layers import spots
+from tfft.models.processor_attention import attend_with_columns
 
 # Far below any score, so that exp gives an exact 0: a masked token has no share in
 # the output, and exactly no gradient.
@@ -68,12 +70,16 @@ def attend(
     repeats = query.shape[2] // key.shape[2]
     if repeats > 1:
         key, value = (ops.repeat(one, repeats, axis=2) for one in (key, value))
-    query = query * query.shape[-1] ** -0.5
-    query, key, value = (ops.transpose(x, (0, 2, 1, 3)) for x in (query, key, value))
-    scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
+    query, hidden = query * query.shape[-1] ** -0.5, None
     if mask is not None:
         hidden = ops.where(ops.cast(mask, "bool"), 0.0, _MASKED)
-        scores = scores + ops.cast(hidden, scores.dtype)[:, None]
+        hidden = ops.cast(hidden, query.dtype)
+    if drop is None and is_for_processor():
+        return attend_with_columns(query, key, value, hidden)
+    query, key, value = (ops.transpose(x, (0, 2, 1, 3)) for x in (query, key, value))
+    scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
+    if hidden is not None:
+        scores = scores + hidden[:, None]
     # oneDNN sums in float32 whatever the dtype; a cast of its own takes longer.
     shares = ops.softmax(scores)
     if drop is not None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tfft.models.layers import spots
+from tfft.models.precision import wide
 
 
 def layer_norm(x: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
@@ -33,14 +34,14 @@ def layer_norm(x: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
 
     @tf.custom_gradient
     def run(x: Any, gamma: Any, beta: Any) -> tuple[Any, Callable[[Any], Any]]:
-        wide = _wide(x)
-        centred = wide - tf.reduce_mean(wide, axis=-1, keepdims=True)
+        states = wide(x)
+        centred = states - tf.reduce_mean(states, axis=-1, keepdims=True)
         variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
         scale = tf.math.rsqrt(variance + epsilon)
         normed = centred * scale
 
         def gradient(upstream: Any) -> tuple[Any, Any, Any]:
-            upstream = _wide(upstream)
+            upstream = wide(upstream)
             along = upstream * gamma
             mean = tf.reduce_mean(along, axis=-1, keepdims=True)
             share = tf.reduce_mean(along * normed, axis=-1, keepdims=True)
@@ -82,12 +83,5 @@ def _compute(self: Any, inputs: Any) -> Any:
 
     x = tf.convert_to_tensor(inputs)
     weights = (one.value for one in (self.gamma, self.beta))
-    gamma, beta = (tf.cast(one, _wide(x).dtype) for one in weights)
+    gamma, beta = (tf.cast(one, wide(x).dtype) for one in weights)
     return tf.cast(layer_norm(x, gamma, beta, self.epsilon), self.compute_dtype)
-
-
-def _wide(x: Any) -> Any:
-    """Returns x in float32, or as it is when its dtype is no narrower."""
-    import tensorflow as tf
-
-    return tf.cast(x, tf.float32) if x.dtype.size < 4 else x

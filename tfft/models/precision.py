@@ -28,3 +28,10 @@ def set_compute_policy(backbone: Any, policy: str) -> None:
     backbone.dtype_policy = chosen
     for spot in spots(backbone):
         spot.layer.dtype_policy = chosen
+
+
+def wide(x: Any) -> Any:
+    """Returns x in float32, or as it is when its dtype is no narrower."""
+    import tensorflow as tf
+
+    return tf.cast(x, tf.float32) if x.dtype.size < 4 else x
