@@ -10,7 +10,7 @@ from tfft.core.processor import is_for_processor
 
 # Of fewer values the operations one by one take less than is gained by compiling the
 # function, which takes about a tenth of a second for each new shape.
-_LARGE = 2**20
+_LARGE = 2**21
 
 
 def elementwise(function: Callable[[Any], Sequence[Any]], x: Any) -> Sequence[Any]:
@@ -28,7 +28,7 @@ def elementwise(function: Callable[[Any], Sequence[Any]], x: Any) -> Sequence[An
     >>> import tensorflow as tf
     >>> from tfft.core.processor import for_processor
     >>> with for_processor():
-    ...     (y,) = elementwise(lambda x: [x + 1], tf.zeros(2**20))
+    ...     (y,) = elementwise(lambda x: [x + 1], tf.zeros(2**21))
     >>> y.numpy()[:2]
     array([1., 1.], dtype=float32)
     """

@@ -12,9 +12,10 @@ _for_processor = contextvars.ContextVar("for_processor", default=False)
 def for_processor(wanted: bool = True) -> Iterator[None]:
     """Has what is traced inside a `with` block compute in ways that suit a processor.
 
-    For training, where TensorFlow runs one operation after the other and most of them
-    wait for memory. XLA joins the operations by itself, a GPU wants other shapes, and
-    a converter would meet loops and concatenations where there was an expression.
+    For training and for batches, where TensorFlow runs one operation after the other
+    and most of them wait for memory. XLA joins the operations by itself, a GPU wants
+    other shapes, and a converter would meet conditionals and concatenations where
+    there was an expression.
 
     Args:
         wanted: False changes nothing. Defaults to True.
@@ -34,6 +35,13 @@ def is_for_processor() -> bool:
     True
     """
     return _for_processor.get()
+
+
+def on_processor() -> bool:
+    """Tells whether a CPU is all that TensorFlow has to compute on."""
+    import tensorflow as tf
+
+    return {one.device_type for one in tf.config.list_logical_devices()} == {"CPU"}
 
 
 def choose_processor_code() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tfft.core.processor import for_processor, on_processor
 from tfft.data.batching import Batches
 
 
@@ -30,8 +31,14 @@ class Forward:
 
         names = list(network.input)
         known = dict.fromkeys(names, ((None, None), "int32")) | dict(forms or {})
+
+        def call(batch: Mapping[str, Any]) -> Any:
+            with for_processor(on_processor()):
+                return network(batch, training=False)
+
         self._call = tf.function(
-            lambda batch: network(batch, training=False),
+            call,
+            autograph=False,
             input_signature=[
                 {name: tf.TensorSpec(*known[name], name) for name in names}
             ],

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tfft.core.processor import for_processor, on_processor
 from tfft.data.batching import Batches, Examples
 from tfft.data.states import Ragged, StateExamples, new_array
 from tfft.models.frozen import Split
@@ -29,9 +31,13 @@ class Prefix:
         signature = {
             name: tf.TensorSpec((None, None), tf.int32, name) for name in self._inputs
         }
+
+        def call(batch: Mapping[str, Any]) -> list[Any]:
+            with for_processor(on_processor()):
+                return _listed(split.prefix(batch, training=False))
+
         self._call = tf.function(
-            lambda batch: _listed(split.prefix(batch, training=False)),
-            input_signature=[signature],
+            call, autograph=False, input_signature=[signature]
         ).get_concrete_function()
         self._types = [
             one.dtype.as_numpy_dtype for one in self._call.structured_outputs

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfft.core.processor import for_processor
+from tfft.core.processor import for_processor, on_processor
 from tfft.core.signals import uninterrupted
 from tfft.training.keras_gaps import DistributedModel
 from tfft.training.loss_scale import LossScale
@@ -94,17 +94,12 @@ class TrainingModel(DistributedModel):
 
         def part(rows: Batch) -> tuple[Any, Any, list[Any]]:
             call = _training_call(self)
-            with for_processor(self._on_processor()):
+            with for_processor(on_processor() and not self.jit_compile):
                 return gradient_sums(call, self.objective, variables, rows, scale)
 
         if self.accumulation == 1:
             return part(batch)
         return in_pieces(part, batch, self.accumulation)
-
-    def _on_processor(self) -> bool:
-        """Tells whether TensorFlow's operations compute one by one on a CPU."""
-        kinds = {device.device_type for device in tf.config.list_logical_devices()}
-        return kinds == {"CPU"} and not self.jit_compile
 
     def gradient(self, batch: Batch, scale: Any = 1.0) -> tuple[Any, Any, Any, Any]:
         """Returns what a replica computes in a step.

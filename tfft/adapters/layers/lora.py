@@ -124,11 +124,13 @@ class LoRALayer(Wrapper):
         return self.matrix.unflatten(self._variant.joined(self, outputs, update))
 
     def _is_one_product(self, training: bool | None) -> bool:
-        """Tells whether layer and update can be computed by one product."""
+        """Tells whether layer and update are to be computed by one product.
+
+        Not outside training, where a single text would pay for the copy of the kernel.
+        """
         frozen = self.base.quantization_mode is None and not self.base.kernel.trainable
-        dropped = bool(self.dropout) and training is not False
         plain = self._variant.adds and not self.first and self.layer is self.base
-        return plain and frozen and not dropped
+        return plain and frozen and not self.dropout and training is not False
 
     def delta_matrix(self) -> Any:
         """Returns s·A·B, shape (in, out)."""
