@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from tfft.core.processor import is_for_processor
 from tfft.data.batching import Batches, Examples
 from tfft.evaluation.forward import Forward
 
@@ -87,3 +88,16 @@ def test_outputs_of_further_axes_keep_them(examples):
     for row, ids in enumerate(examples.sequences["token_ids"]):
         wanted[row, : len(ids[:4])] = ids[:4]
     np.testing.assert_array_equal(found, wanted.reshape(8, 2, 2), strict=True)
+
+
+def test_it_computes_in_ways_that_suit_a_processor(examples, network):
+    seen = []
+
+    def noting(batch, training):
+        seen.append((is_for_processor(), training))
+        return network(batch, training=training)
+
+    noting.input = network.input
+    found = Forward(noting)(Batches(examples, 3))
+    np.testing.assert_array_equal(found, expected(examples, 1, 0.5))
+    assert seen == [(True, False)]

@@ -51,6 +51,7 @@ def test_the_table_is_not_cast_and_its_gradient_is_added_up_in_float32(kind):
     expected[7], expected[1] = 257, 1
     np.testing.assert_array_equal(gradient(ids), expected)
     graph = gradient.get_concrete_function(ids).graph
+    assert not [op for op in graph.get_operations() if op.type == "ResourceGather"]
     casts = [op for op in graph.get_operations() if op.type == "Cast"]
     assert casts
     assert not [op for op in casts if op.outputs[0].shape[0] == WORDS]

@@ -40,7 +40,9 @@ def _compute(self: Any, inputs: Any, reverse: bool = False) -> Any:
     if reverse or not isinstance(table, keras.Variable):
         plain = type(self).call
         return plain(self, inputs, reverse) if reverse else plain(self, inputs)
-    rows = tf.gather(_uncast(table), tf.cast(inputs, "int32"))
+    # From what is read of the variable: TensorFlow's lookup in a variable itself has
+    # every other read of it copy the whole table from then on.
+    rows = tf.gather(tf.convert_to_tensor(_uncast(table)), tf.cast(inputs, "int32"))
     return tf.cast(rows, self.compute_dtype)
 
 
