@@ -84,7 +84,7 @@ def silu(x: Any) -> Any:
     """Returns x·σ(x), in float32, as Llama's own code has it.
 
     >>> silu(np.array([-1.0, 0.0, 1.0], "float32")).numpy().round(4).tolist()
-    [-0.26890000700950623, 0.0, 0.7310000061988831]
+    [-0.2689000070095062, 0.0, 0.7311000227928162]
     """
     return _with_slope(_silu_form, x)
 
