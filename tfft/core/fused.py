@@ -17,8 +17,8 @@ def elementwise(function: Callable[[Any], Sequence[Any]], x: Any) -> Sequence[An
     """Returns what an element-wise function makes of x, in one pass on a processor.
 
     TensorFlow writes what each operation of a function gives to memory, and reads it
-    again for the next. Large arrays, on a processor in training, go through the
-    function as XLA compiles it: each value is read once and each result written once.
+    again for the next. Large arrays, inside `for_processor`, go through the function
+    as XLA compiles it: each value is read once and each result written once.
 
     Args:
         function: Maps x to a list of tensors of its shape. Kept for the life of the

@@ -1,4 +1,4 @@
-"""Attention in fewer passes over its scores, for training on a processor."""
+"""Attention in fewer passes over its scores, for a processor."""
 
 from __future__ import annotations
 

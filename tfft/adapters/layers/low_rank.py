@@ -63,8 +63,8 @@ def with_low_rank(x: Any, kernel: Any, bias: Any, a: Any, b: Any, scale: Any) ->
     form = _one_read
     if outputs > size:
         form = _one_write
-        # Rows of zeros: a processor's products in bfloat16 go by 32 inputs at a time,
-        # and take 7 to 17 % longer where some are left.
+        # Rows of zeros: AMX takes 32 inputs at a time in bfloat16, and a product 7 to
+        # 17 % longer where some are left.
         used = size + a.shape[1] + rows.shape[0]
         rows = ops.pad(rows, [[0, -used % 32], [0, 0]])
     run = form(kernel, ops.cast(scale, x.dtype))
