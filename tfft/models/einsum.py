@@ -40,6 +40,28 @@ def _contracted_axes(equation: str) -> int:
     return count if fits else 0
 
 
+def input_axes(layer: Any) -> int:
+    """Returns how many axes of its kernel an `EinsumDense` or a `Dense` sums over.
+
+    Raises:
+        ConfigError: For an equation of another form.
+    """
+    import keras
+
+    einsum = isinstance(layer, keras.layers.EinsumDense)
+    return contracted_axes(layer.equation) if einsum else 1
+
+
+def flat_bias(layer: Any) -> Any:
+    """Returns the bias of such a layer for each output, shape (out,), or None."""
+    from keras import ops
+
+    if layer.bias is None:
+        return None
+    axes = layer.kernel.shape[input_axes(layer) :]
+    return ops.reshape(ops.broadcast_to(layer.bias, axes), (-1,))
+
+
 def use_matrices(backbone: Any) -> None:
     """Makes the linear layers of a backbone compute by one matrix product.
 
@@ -68,16 +90,13 @@ def _is_matrix(layer: Any) -> bool:
 
 def _compute(self: Any, inputs: Any, training: bool | None = None) -> Any:
     """Stands in for `call` of an `EinsumDense` or a `Dense`."""
-    import keras
     import tensorflow as tf
     from keras import ops
 
-    einsum = isinstance(self, keras.layers.EinsumDense)
-    count, kernel = contracted_axes(self.equation) if einsum else 1, self.kernel
+    count, kernel, bias = input_axes(self), self.kernel, flat_bias(self)
     size, outside = math.prod(kernel.shape[:count]), kernel.shape[count:]
     rows = ops.matmul(ops.reshape(inputs, (-1, size)), ops.reshape(kernel, (size, -1)))
-    if self.bias is not None:
-        bias = ops.reshape(ops.broadcast_to(self.bias, outside), (-1,))
+    if bias is not None:
         rows = tf.nn.bias_add(rows, ops.cast(bias, rows.dtype))
     outputs = ops.reshape(rows, (*ops.shape(inputs)[:-count], *outside))
     return outputs if self.activation is None else self.activation(outputs)

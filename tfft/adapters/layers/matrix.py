@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from tfft.core.errors import ConfigError
-from tfft.models.einsum import contracted_axes
+from tfft.models.einsum import flat_bias, input_axes
 
 
 class Matrix:
@@ -27,18 +27,14 @@ class Matrix:
     """
 
     def __init__(self, layer: keras.layers.Layer) -> None:
-        if isinstance(layer, keras.layers.EinsumDense):
-            self._contracted = contracted_axes(layer.equation)
-        elif isinstance(layer, keras.layers.Dense):
-            self._contracted = 1
-        else:
+        if not isinstance(layer, keras.layers.EinsumDense | keras.layers.Dense):
             raise ConfigError(
                 f"{layer.path or layer.name} is of type {type(layer).__name__}",
                 where="target",
                 expected="a Dense or EinsumDense layer",
                 fix="leave it out of the targets",
             )
-        self.layer = layer
+        self.layer, self._contracted = layer, input_axes(layer)
 
     @property
     def kernel_shape(self) -> tuple[int, ...]:
@@ -107,7 +103,4 @@ class Matrix:
 
     def bias(self) -> Any:
         """Returns the bias flattened, shape (out,), or None."""
-        if self.layer.bias is None:
-            return None
-        axes = self.kernel_shape[self._contracted :]
-        return ops.reshape(ops.broadcast_to(self.layer.bias, axes), (self.shape[1],))
+        return flat_bias(self.layer)
