@@ -126,7 +126,7 @@ def test_nothing_is_written_when_it_differs(tiny_run, monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_operations_that_litert_lacks_are_named(tiny_run):
+def test_operations_that_litert_lacks_are_named():
     import tensorflow as tf
 
     from tfft.serving.formats import to_litert
@@ -134,9 +134,8 @@ def test_operations_that_litert_lacks_are_named(tiny_run):
 
     inputs = {"x": ((None, 3), "float32")}
     endpoint = Endpoint(inputs, lambda x: {"y": tf.math.erf(x)})
-    backbone = tiny_run.built.pretrained.backbone
     with pytest.raises(TfftError, match=r"LiteRT has no form of: .*Erf"):
-        to_litert(endpoint, backbone, "float32")
+        to_litert(endpoint, "float32")
 
 
 def test_what_cannot_be_exported_so(tiny_run, train, tmp_path):

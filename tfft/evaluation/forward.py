@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tfft.core.forward_only import forward_only
 from tfft.core.processor import for_processor, on_processor
 from tfft.data.batching import Batches
 
@@ -33,7 +34,7 @@ class Forward:
         known = dict.fromkeys(names, ((None, None), "int32")) | dict(forms or {})
 
         def call(batch: Mapping[str, Any]) -> Any:
-            with for_processor(on_processor()):
+            with forward_only(), for_processor(on_processor()):
                 return network(batch, training=False)
 
         self._call = tf.function(

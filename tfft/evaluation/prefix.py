@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tfft.core.forward_only import forward_only
 from tfft.core.processor import for_processor, on_processor
 from tfft.data.batching import Batches, Examples
 from tfft.data.states import Ragged, StateExamples, new_array
@@ -33,7 +34,7 @@ class Prefix:
         }
 
         def call(batch: Mapping[str, Any]) -> list[Any]:
-            with for_processor(on_processor()):
+            with forward_only(), for_processor(on_processor()):
                 return _listed(split.prefix(batch, training=False))
 
         self._call = tf.function(

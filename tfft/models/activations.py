@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tfft.core.errors import ConfigError, DataError, one_of, shorten
+from tfft.core.forward_only import is_forward_only
 from tfft.core.fused import elementwise
+from tfft.core.processor import is_for_processor
 from tfft.models.layers import spots
 
 # Of GELU's tanh form, x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2 = x·σ(a·x + b·x³).
@@ -107,33 +108,24 @@ def use_own_gelu(backbone: Any) -> None:
         spot.layer.activation = ours[id(act)]
 
 
-@contextlib.contextmanager
-def keras_gelu(backbone: Any) -> Iterator[None]:
-    """Has the layers of a backbone call Keras' exact GELU inside a `with` block.
+def behind_product(function: Callable[[Any], Any], rows: Any) -> Any:
+    """Returns function(rows) for the sums of a matrix product and a bias.
 
-    Converters know it by its form, and have an operation for it where there is none
-    for erf.
+    Without a gradient to come, TensorFlow's own GELU is what oneDNN computes in the
+    product, before its sums are rounded and written, and what converters know by its
+    form and have an operation for.
 
     Args:
-        backbone: Changed inside the block.
+        function: An activation function.
+        rows: What `tf.nn.bias_add` gave, with nothing in between.
     """
-    import keras
+    import tensorflow as tf
 
-    def plain(x: Any) -> Any:
-        return keras.activations.gelu(x, approximate=False)
-
-    layers = [
-        spot.layer
-        for spot in spots(backbone)
-        if getattr(spot.layer, "activation", None) is erf_gelu
-    ]
-    for layer in layers:
-        layer.activation = plain
-    try:
-        yield
-    finally:
-        for layer in layers:
-            layer.activation = erf_gelu
+    # Outside a processor's product its steps are rounded one by one.
+    exact = rows.dtype == tf.float32 or is_for_processor()
+    if is_forward_only() and exact and function in (erf_gelu, tanh_gelu):
+        return tf.nn.gelu(rows, approximate=function is tanh_gelu)
+    return function(rows)
 
 
 def _own_form(function: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -7,6 +7,7 @@ import types
 from typing import Any
 
 from tfft.core.errors import ConfigError
+from tfft.models.activations import behind_product
 from tfft.models.layers import spots
 
 
@@ -98,5 +99,10 @@ def _compute(self: Any, inputs: Any, training: bool | None = None) -> Any:
     rows = ops.matmul(ops.reshape(inputs, (-1, size)), ops.reshape(kernel, (size, -1)))
     if bias is not None:
         rows = tf.nn.bias_add(rows, ops.cast(bias, rows.dtype))
-    outputs = ops.reshape(rows, (*ops.shape(inputs)[:-count], *outside))
-    return outputs if self.activation is None else self.activation(outputs)
+    shape = (*ops.shape(inputs)[:-count], *outside)
+    if self.activation is None:
+        return ops.reshape(rows, shape)
+    if len(outside) == 1:
+        return ops.reshape(behind_product(self.activation, rows), shape)
+    # It may need the last axis to itself.
+    return self.activation(ops.reshape(rows, shape))

@@ -47,7 +47,7 @@ def export_tensors(
     questions = _questions(run, rows, list(network.input))
     with run.built.adapter.folded():
         expected = [_answer(endpoint, one) for one in questions]
-        content = chosen.convert(endpoint, run.built.pretrained.backbone, dtype)
+        content = chosen.convert(endpoint, dtype)
     with new_directory(directory) as folder:
         path = folder / chosen.file
         path.write_bytes(content)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from tfft.core.errors import MissingInputError, TfftError
-from tfft.models.activations import keras_gelu
 from tfft.serving.saved_model import write
 from tfft.tasks.served.endpoint import Endpoint
 
@@ -29,13 +28,13 @@ class Format:
         name: What users call it.
         file: The name of the file.
         dtypes: In what its matrices can be kept, the exact one first.
-        convert: Makes the file from an endpoint, its network's backbone and a dtype.
+        convert: Makes the file from an endpoint and a dtype.
     """
 
     name: str
     file: str
     dtypes: tuple[str, ...]
-    convert: Callable[[Endpoint, Any, str], bytes]
+    convert: Callable[[Endpoint, str], bytes]
 
 
 def numbers_of(endpoint: Endpoint) -> Endpoint:
@@ -51,12 +50,11 @@ def numbers_of(endpoint: Endpoint) -> Endpoint:
     return Endpoint(endpoint.inputs, compute)
 
 
-def to_litert(endpoint: Endpoint, backbone: Any, dtype: str) -> bytes:
+def to_litert(endpoint: Endpoint, dtype: str) -> bytes:
     """Returns a LiteRT model, which was called TensorFlow Lite.
 
     Args:
         endpoint: From ids to numbers.
-        backbone: That of its network.
         dtype: `float32`; `float16`, in which matrices are kept; or `int8`, in which
             they are kept with a scale for each output, and multiplied.
 
@@ -66,7 +64,7 @@ def to_litert(endpoint: Endpoint, backbone: Any, dtype: str) -> bytes:
     import tensorflow as tf
     from tensorflow.lite.python.convert import ConverterError
 
-    with keras_gelu(backbone), tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch:
         # From functions of a Keras model the converter loses the variables' values.
         write({"serving_default": endpoint}, Path(scratch, "model"))
         converter = tf.lite.TFLiteConverter.from_saved_model(
@@ -86,18 +84,17 @@ def to_litert(endpoint: Endpoint, backbone: Any, dtype: str) -> bytes:
             ) from error
 
 
-def to_onnx(endpoint: Endpoint, backbone: Any, dtype: str) -> bytes:
+def to_onnx(endpoint: Endpoint, dtype: str) -> bytes:
     """Returns an ONNX model.
 
     Args:
         endpoint: From ids to numbers.
-        backbone: That of its network.
         dtype: `float32`.
 
     Raises:
         MissingInputError: Without the extra `onnx`.
     """
-    del backbone, dtype
+    del dtype
     with _onnx_extra(), tempfile.TemporaryDirectory() as scratch:
         import onnxruntime  # noqa: F401 (the file is asked by it afterwards)
         import tensorflow as tf
@@ -108,7 +105,7 @@ def to_onnx(endpoint: Endpoint, backbone: Any, dtype: str) -> bytes:
             for name, (shape, kind) in endpoint.inputs.items()
         ]
         function = tf.function(
-            endpoint.compute, input_signature=signature, autograph=False
+            endpoint.answer, input_signature=signature, autograph=False
         )
         path = Path(scratch, "model.onnx")
         tf2onnx.convert.from_function(

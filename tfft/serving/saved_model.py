@@ -98,7 +98,7 @@ def _archive(endpoints: Mapping[str, Endpoint]) -> Any:
             tf.TensorSpec(shape, dtype, given)
             for given, (shape, dtype) in endpoint.inputs.items()
         ]
-        archive.add_endpoint(name, endpoint.compute, input_signature=signature)
+        archive.add_endpoint(name, endpoint.answer, input_signature=signature)
     return archive
 
 
