@@ -15,7 +15,7 @@ from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer
-from tfft.tasks.served.endpoint import Endpoints, InGraph, on_texts
+from tfft.tasks.served.endpoint import Endpoints, InGraph
 from tfft.tasks.task import Encoded, Labels, Task
 
 
@@ -110,7 +110,9 @@ class TextTask(Task):
 
     def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
         """Returns endpoints with what `served` returns, and with the summary."""
-        return on_texts(
+        from tfft.tasks.served.rows import endpoints
+
+        return endpoints(
             network,
             tokenizer,
             len(self.text),

@@ -82,43 +82,6 @@ def called(network: Any, batch: Mapping[str, Any]) -> Any:
     return network({name: batch[name] for name in network.input}, training=False)
 
 
-def on_texts(
-    network: Any,
-    tokenizer: InGraph,
-    columns: int,
-    answer: Callable[[Any], dict[str, Any]],
-) -> Endpoints:
-    """Returns the endpoints of a network that answers once for a text or a pair.
-
-    Args:
-        network: A `TextClassifier`, or several that answer as one: those have a
-            summary each, and no endpoint for it.
-        tokenizer: The tokenizer in the graph.
-        columns: One column of texts, or two.
-        answer: Maps outputs to named tensors.
-    """
-    import keras
-
-    texts = dict.fromkeys(("text", "text_pair")[:columns], TEXTS)
-    names = list(ids_of(network))
-    endpoints = {
-        "serving_default": Endpoint(
-            texts, lambda *given: answer(called(network, tokenizer(*given)))
-        ),
-        "serving_tensors": Endpoint(
-            ids_of(network),
-            lambda *given: answer(network(dict(zip(names, given, strict=True)))),
-        ),
-    }
-    classifier = getattr(network, "classifier", None)
-    if classifier is not None:
-        summary = keras.Model(network.input, classifier.input)
-        endpoints["embed"] = Endpoint(
-            texts, lambda *given: {"embedding": called(summary, tokenizer(*given))}
-        )
-    return endpoints
-
-
 def characters_of(text: Any) -> Any:
     """Returns the characters of a column, ragged; bytes that are none are replaced."""
     import tensorflow as tf

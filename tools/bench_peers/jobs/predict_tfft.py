@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench_peers.peer import chunks, parser
-from bench_peers.predicting import BATCH, Answer, measure
+from bench_peers.peer import parser
+from bench_peers.predicting import Answer, measure
 
 
 def main() -> None:
@@ -27,13 +27,9 @@ def _saved_model(folder: Path) -> Callable[[Sequence[str]], list[Answer]]:
     loaded = tf.saved_model.load(str(folder / "served" / "1"))
 
     def answer(texts: Sequence[str]) -> list[Answer]:
-        ask = loaded.signatures["serving_default"]
-        found: list[Answer] = []
-        for batch in chunks(texts, BATCH):
-            outputs = ask(text=tf.constant(batch))
-            labels = (label.decode() for label in outputs["label"].numpy())
-            found += zip(labels, outputs["score"].numpy().tolist(), strict=True)
-        return found
+        outputs = loaded.signatures["serving_default"](text=tf.constant(texts))
+        labels = [label.decode() for label in outputs["label"].numpy()]
+        return list(zip(labels, outputs["score"].numpy().tolist(), strict=True))
 
     return answer
 
