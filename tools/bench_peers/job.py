@@ -112,8 +112,8 @@ JOBS: dict[str, Job] = {
         rows=512,
     ),
     "predict": Job(
-        about="MiniLM-L6, labels of raw mails, given all at once and computed 32 at a "
-        "time, by the same weights in float32: the second pass",
+        about="MiniLM-L6, labels of raw mails, given all at once, by the same weights "
+        "in float32: the second pass",
         script="predict",
         figures=(
             Figure("texts_per_second", "texts/s", higher_is_better=True),

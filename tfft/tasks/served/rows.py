@@ -16,8 +16,8 @@ from tfft.tasks.served.endpoint import (
     ids_of,
 )
 
-# As many as a run takes at once; a request of no more is one turn.
-_ROWS_AT_ONCE = 32
+# Of 256 tokens, as many as fit into a processor's cache between two layers.
+_ROWS_AT_ONCE = 16
 
 
 def _in_turns(network: Any, batch: Mapping[str, Any]) -> Any:

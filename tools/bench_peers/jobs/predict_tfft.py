@@ -15,9 +15,12 @@ def main() -> None:
     added.add_argument("--through", choices=("saved_model", "run"), required=True)
     given = added.parse_args()
     folder = given.assets / "classifier"
-    make = _saved_model if given.through == "saved_model" else _run
-    settings = {"through": given.through}
-    measure(given, make(folder), settings)
+    if given.through == "saved_model":
+        make, rows = _saved_model, 16
+    else:
+        make, rows = _run, 32
+    batches = f"{rows} texts of like length"
+    measure(given, make(folder), {"through": given.through, "batches": batches})
 
 
 def _saved_model(folder: Path) -> Callable[[Sequence[str]], list[Answer]]:
