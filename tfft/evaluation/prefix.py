@@ -12,6 +12,7 @@ from tfft.core.forward_only import forward_only
 from tfft.core.processor import for_processor, on_processor
 from tfft.data.batching import Batches, Examples
 from tfft.data.states import Ragged, StateExamples, new_array
+from tfft.models.first_token import first_token_alone
 from tfft.models.frozen import Split
 
 _ROWS_AT_ONCE = 32
@@ -34,7 +35,8 @@ class Prefix:
         }
 
         def call(batch: Mapping[str, Any]) -> list[Any]:
-            with forward_only(), for_processor(on_processor()):
+            first_token = first_token_alone(split.first_token_layer)
+            with forward_only(), for_processor(on_processor()), first_token:
                 return _listed(split.prefix(batch, training=False))
 
         self._call = tf.function(

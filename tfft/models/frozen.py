@@ -21,12 +21,14 @@ class Split:
             reads, to the outputs of the network.
         names: What the tensors at the cut are called.
         kernels: The share of the network's kernels that stands below the cut.
+        first_token_layer: The network's, where the prefix reads no more of it.
     """
 
     prefix: Any
     rest: Any
     names: tuple[str, ...]
     kernels: float
+    first_token_layer: Any = None
 
     @property
     def per_token(self) -> tuple[bool, ...]:
@@ -69,6 +71,9 @@ def split_frozen(network: Any, *, despite_dropout: bool = False) -> Split | None
         rest=keras.Model({t.name: t for t in taken}, network.output),
         names=tuple(tensor.name for tensor in features),
         kernels=sum(map(_kernels, below)) / sum(map(_kernels, network.operations)),
+        first_token_layer=None
+        if any(map(_has_tokens, features))
+        else getattr(network, "first_token_layer", None),
     )
 
 

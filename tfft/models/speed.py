@@ -8,6 +8,7 @@ from tfft.models.activations import use_own_gelu
 from tfft.models.attention import use_products
 from tfft.models.einsum import use_matrices
 from tfft.models.embedding import use_rows
+from tfft.models.first_token import use_first_token
 from tfft.models.norm import use_own_norm
 
 
@@ -23,3 +24,4 @@ def speed_up(backbone: Any) -> None:
     use_own_gelu(backbone)
     use_own_norm(backbone)
     use_rows(backbone)
+    use_first_token(backbone)

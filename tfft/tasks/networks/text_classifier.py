@@ -9,6 +9,7 @@ import numpy as np
 
 from tfft.models.architecture import architecture_of
 from tfft.models.configuration import Pooling
+from tfft.models.first_token import first_token_alone, last_layer
 from tfft.tasks.networks.head import new_head
 from tfft.tasks.networks.pooling import summary
 
@@ -63,6 +64,17 @@ class TextClassifier(keras.Model):
         self.backbone, self.classifier = backbone, classifier
         self.num_classes, self.dropout, self.seed = num_classes, dropout, seed
         self.pooling = pooling
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Returns the logits."""
+        with first_token_alone(self.first_token_layer):
+            return super().call(inputs, training=training, mask=mask)
+
+    @property
+    def first_token_layer(self) -> Any:
+        """The layer of which the first token's state alone is read, or None."""
+        first = self.pooling in ("pooler", "first")
+        return last_layer(self.backbone) if first else None
 
     @property
     def head_variables(self) -> list[Any]:

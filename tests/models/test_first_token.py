@@ -1,0 +1,174 @@
+"""The last layer for the first token alone is the whole layer's first token."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras_hub.layers import TransformerEncoder
+
+import tfft
+from tfft.adapters.method import METHODS
+from tfft.data.batching import Examples
+from tfft.evaluation.prefix import Prefix
+from tfft.models.architecture import architecture_of
+from tfft.models.attention import use_products
+from tfft.models.first_token import first_token_alone, last_layer, use_first_token
+from tfft.models.frozen import split_frozen
+from tfft.tasks.networks.text_classifier import TextClassifier
+
+
+def classifier(make_backbone, pooling="pooler"):
+    return TextClassifier(make_backbone(), 3, dropout=0.0, pooling=pooling)
+
+
+@pytest.fixture
+def make_inputs(make_batch):
+    """Makes the inputs of a network."""
+
+    def make(**options):
+        batch = make_batch(**options)
+        return {key: batch[key] for key in ("token_ids", "segment_ids", "padding_mask")}
+
+    return make
+
+
+def loss_and_gradients(network, batch):
+    with tf.GradientTape() as tape:
+        logits = network(batch, training=True)
+        loss = tf.reduce_sum(logits * tf.reshape(tf.range(1.0, 4.0), (1, 3)))
+    variables = [variable.value for variable in network.trainable_variables]
+    gradients = tape.gradient(loss, variables, unconnected_gradients="zero")
+    return logits, [tf.convert_to_tensor(one) for one in gradients]
+
+
+@pytest.mark.parametrize("products", [False, True], ids=["keras", "products"])
+@pytest.mark.parametrize("pooling", ["pooler", "first"])
+def test_logits_and_gradients_are_those_of_all_tokens(
+    make_backbone, make_inputs, pooling, products
+):
+    network, batch = classifier(make_backbone, pooling), make_inputs(rows=4)
+    batch["padding_mask"][1, 3:] = 0
+    right, slopes = loss_and_gradients(network, batch)
+    use_first_token(network.backbone)
+    if products:
+        use_products(network.backbone)
+    found, gradients = loss_and_gradients(network, batch)
+    # Sums of 16 numbers in float32, in another order.
+    np.testing.assert_allclose(found, right, rtol=0, atol=1e-6)
+    assert any(np.abs(one).max() > 1e-3 for one in slopes)
+    for mine, theirs in zip(gradients, slopes, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("normalize_first", [False, True])
+def test_a_layer_of_either_kind_gives_its_first_token(normalize_first):
+    layer = TransformerEncoder(12, 2, normalize_first=normalize_first)
+    inputs = keras.Input((None, 8))
+    mask = keras.Input((None,), dtype="int32")
+    model = keras.Model([inputs, mask], layer(inputs, padding_mask=mask))
+    generator = np.random.default_rng(0)
+    for variable in layer.weights:
+        variable.assign(variable + generator.normal(0, 0.5, variable.shape))
+    x = generator.normal(size=(3, 5, 8)).astype("float32")
+    kept = np.array([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [1, 0, 0, 0, 0]], "int32")
+    whole = layer(x, padding_mask=kept)
+    use_first_token(model)
+    with first_token_alone(last_layer(model)):
+        first = layer(x, padding_mask=kept)
+        unmasked = layer(x)
+    assert first.shape == (3, 1, 8)
+    np.testing.assert_allclose(first, whole[:, :1], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(unmasked, layer(x)[:, :1], rtol=0, atol=1e-5)
+    assert layer(x, padding_mask=kept).shape == (3, 5, 8)
+
+
+def tokens_of_the_last_block(network, batch):
+    """Returns how many tokens enter the last layer's feed-forward block."""
+    seen = []
+    dense = network.backbone.transformer_layers[-1]._feedforward_intermediate_dense
+    call = dense.call
+    dense.call = lambda x, **options: (seen.append(x.shape[1]), call(x, **options))[1]
+    try:
+        network(batch)
+    finally:
+        dense.call = call
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("pooling", "tokens"), [("pooler", 1), ("first", 1), ("mean", 7), ("last", 7)]
+)
+def test_only_where_no_other_token_is_read(make_backbone, make_inputs, pooling, tokens):
+    network, batch = classifier(make_backbone, pooling), make_inputs(length=7)
+    use_first_token(network.backbone)
+    assert tokens_of_the_last_block(network, batch) == [tokens]
+    assert network.backbone(batch)["sequence_output"].shape[1] == 7
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        tfft.Prompt(length=3),
+        tfft.Prefix(length=3),
+        tfft.Bottleneck(size=4),
+        tfft.LoRA(rank=2, target="all-linear"),
+        tfft.IA3(),
+    ],
+    ids=lambda method: method.name,
+)
+def test_adapters_inside_and_around_the_layer_take_part(
+    make_backbone, make_inputs, method
+):
+    networks = []
+    for one_token in (False, True):
+        backbone = make_backbone()
+        if one_token:
+            use_first_token(backbone)
+        applied = METHODS.resolve(method).apply(backbone, architecture_of(backbone), 0)
+        generator = np.random.default_rng(0)
+        for variable in applied.variables:
+            variable.assign(variable + generator.normal(0, 0.3, variable.shape))
+        network = TextClassifier(backbone, 3, dropout=0.0, seed=0)
+        networks.append(network)
+    batch = make_inputs(rows=4)
+    whole, first = (network(batch) for network in networks)
+    np.testing.assert_allclose(first, whole, rtol=0, atol=1e-5)
+    # Vectors before the text would be taken for its first token.
+    expected = 10 if method.name == "prompt" else 1
+    assert tokens_of_the_last_block(networks[1], batch) == [expected]
+
+
+def test_states_of_frozen_layers_are_computed_so(make_backbone, monkeypatch):
+    network = classifier(make_backbone)
+    METHODS.resolve("head").apply(
+        network.backbone, architecture_of(network.backbone), 0
+    )
+    generator = np.random.default_rng(0)
+    rows = [generator.integers(1, 20, length) for length in (3, 7, 5)]
+    examples = Examples(
+        {"token_ids": rows, "segment_ids": [0 * row for row in rows]},
+        {},
+        {"token_ids": 0, "segment_ids": 0},
+    )
+    found = []
+    for _ in range(2):
+        split = split_frozen(network)
+        assert split.first_token_layer is network.backbone.transformer_layers[-1]
+        states = Prefix(split).states(examples, None)
+        found.append(np.stack(states.values[split.names[0]]))
+        use_first_token(network.backbone)
+    np.testing.assert_allclose(found[1], found[0], rtol=0, atol=1e-6)
+    tokens = []
+    layer = network.backbone.transformer_layers[-1]
+    norm, call = layer._feedforward_layer_norm, layer._feedforward_layer_norm.call
+    monkeypatch.setattr(norm, "call", lambda x: (tokens.append(x.shape[1]), call(x))[1])
+    Prefix(split_frozen(network))
+    assert tokens == [1]
+
+
+def test_states_of_every_token_keep_every_token(make_backbone):
+    network = classifier(make_backbone, "mean")
+    METHODS.resolve("head").apply(
+        network.backbone, architecture_of(network.backbone), 0
+    )
+    assert split_frozen(network).first_token_layer is None
