@@ -71,14 +71,16 @@ def test_a_task_from_rows_to_answers_and_back(name, tune):
 @pytest.mark.parametrize("name", CASES)
 def test_frozen_layers_computed_once_train_alike(name, tune):
     rows, _ = CASES[name]
+    # Not Adam: it makes steps of a gradient that is nothing but rounding, as that of
+    # the bias of logits under one softmax.
+    plain = {"optimizer": "sgd", "learning_rate": 0.1}
+    same = {"task": name, "data": rows, "backbone_dropout": 0.0, "epochs": 2, **plain}
     heads = []
     for once in (True, False):
-        run = tune(
-            task=name, data=rows, backbone_dropout=0.0, cache_frozen=once, epochs=2
-        )
+        run = tune(cache_frozen=once, **same)
         heads.append([np.array(variable) for variable in run.model.head_variables])
     for one, other in zip(*heads, strict=True):
-        # The order of float32 sums differs.
+        # The order of float32 sums differs, and GELU's last bit.
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
 
 
