@@ -15,7 +15,7 @@ from tfft.data.states import Ragged, StateExamples, new_array
 from tfft.models.first_token import first_token_alone
 from tfft.models.frozen import Split
 
-_ROWS_AT_ONCE = 32
+_ROWS_AT_ONCE = 16
 
 
 class Prefix:
