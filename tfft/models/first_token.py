@@ -79,7 +79,10 @@ def _compute(
     states = self._self_attention_layer_norm(inputs) if before else inputs
     mask = None if padding_mask is None else ops.cast(padding_mask, "bool")[:, None]
     mixed = self._self_attention_layer(
-        query=states[:, 0][:, None], value=states, attention_mask=mask, training=training
+        query=states[:, 0][:, None],
+        value=states,
+        attention_mask=mask,
+        training=training,
     )
     x = inputs[:, 0][:, None] + self._self_attention_dropout(mixed, training=training)
     if not before:
