@@ -80,6 +80,11 @@ def test_a_layer_of_either_kind_gives_its_first_token(normalize_first):
     np.testing.assert_allclose(first, whole[:, :1], rtol=0, atol=1e-5)
     np.testing.assert_allclose(unmasked, layer(x)[:, :1], rtol=0, atol=1e-5)
     assert layer(x, padding_mask=kept).shape == (3, 5, 8)
+    with first_token_alone(last_layer(model)):
+        whole, scores = layer(x, padding_mask=kept, return_attention_scores=True)
+        masked = layer(x, attention_mask=kept[:, None] * kept[:, :, None])
+    assert (whole.shape, masked.shape) == ((3, 5, 8), (3, 5, 8))
+    assert scores.shape == (3, 2, 5, 5)
 
 
 def tokens_of_the_last_block(network, batch):

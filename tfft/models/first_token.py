@@ -63,7 +63,8 @@ def _compute(
     return_attention_scores: bool = False,
 ) -> Any:
     """Stands in for `TransformerEncoder.call`."""
-    if _alone.get() is not self or attention_mask is not None:
+    other = attention_mask is not None or return_attention_scores
+    if _alone.get() is not self or other:
         plain = type(self).call
         return plain(
             self,
