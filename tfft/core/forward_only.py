@@ -1,23 +1,19 @@
 """Computing what a network answers, and no gradient."""
 
-import contextlib
 import contextvars
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
+
+from tfft.core.scoped import scoped
 
 _forward_only = contextvars.ContextVar("forward_only", default=False)
 
 
-@contextlib.contextmanager
-def forward_only() -> Iterator[None]:
+def forward_only() -> AbstractContextManager[None]:
     """Has what is traced inside a `with` block be fit for answers alone.
 
     A gradient can still be taken of it, and takes longer than it would have to.
     """
-    token = _forward_only.set(True)
-    try:
-        yield
-    finally:
-        _forward_only.reset(token)
+    return scoped(_forward_only, True)
 
 
 def is_forward_only() -> bool:

@@ -1,15 +1,15 @@
 """How TensorFlow computes on a processor."""
 
-import contextlib
 import contextvars
 import os
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
+
+from tfft.core.scoped import scoped
 
 _for_processor = contextvars.ContextVar("for_processor", default=False)
 
 
-@contextlib.contextmanager
-def for_processor(wanted: bool = True) -> Iterator[None]:
+def for_processor(wanted: bool = True) -> AbstractContextManager[None]:
     """Has what is traced inside a `with` block compute in ways that suit a processor.
 
     For training and for batches, where TensorFlow runs one operation after the other
@@ -20,11 +20,7 @@ def for_processor(wanted: bool = True) -> Iterator[None]:
     Args:
         wanted: False changes nothing. Defaults to True.
     """
-    token = _for_processor.set(wanted or _for_processor.get())
-    try:
-        yield
-    finally:
-        _for_processor.reset(token)
+    return scoped(_for_processor, wanted or _for_processor.get())
 
 
 def is_for_processor() -> bool:

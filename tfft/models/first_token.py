@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 import types
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
+
+from tfft.core.scoped import scoped
 
 _alone: contextvars.ContextVar[Any] = contextvars.ContextVar("alone", default=None)
 
@@ -33,8 +34,7 @@ def last_layer(backbone: Any) -> Any:
     return found[-1] if found and found[-1].output is states else None
 
 
-@contextlib.contextmanager
-def first_token_alone(layer: Any) -> Iterator[None]:
+def first_token_alone(layer: Any) -> AbstractContextManager[None]:
     """Has a last layer compute the first token alone inside a `with` block.
 
     The first token's state needs every token's key and value, but no other query and
@@ -47,11 +47,7 @@ def first_token_alone(layer: Any) -> Iterator[None]:
     """
     call = getattr(layer, "call", None)
     ours = getattr(call, "__func__", None) is _compute
-    token = _alone.set(layer if ours else None)
-    try:
-        yield
-    finally:
-        _alone.reset(token)
+    return scoped(_alone, layer if ours else None)
 
 
 def _compute(
