@@ -1,5 +1,7 @@
 """The last layer for the first token alone is the whole layer's first token."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from tfft.evaluation.prefix import Prefix
 from tfft.models.architecture import architecture_of
 from tfft.models.attention import use_products
 from tfft.models.first_token import first_token_alone, last_layer, use_first_token
+from tfft.models.first_token_model import FirstTokenModel
 from tfft.models.frozen import split_frozen
 from tfft.tasks.networks.text_classifier import TextClassifier
 
@@ -87,14 +90,14 @@ def test_a_layer_of_either_kind_gives_its_first_token(normalize_first):
     assert scores.shape == (3, 2, 5, 5)
 
 
-def tokens_of_the_last_block(network, batch):
-    """Returns how many tokens enter the last layer's feed-forward block."""
+def tokens_of_the_last_block(network, batch, part=None):
+    """Returns how many tokens the last layer's feed-forward block is given."""
     seen = []
     dense = network.backbone.transformer_layers[-1]._feedforward_intermediate_dense
     call = dense.call
     dense.call = lambda x, **options: (seen.append(x.shape[1]), call(x, **options))[1]
     try:
-        network(batch)
+        (part or network)(batch)
     finally:
         dense.call = call
     return seen
@@ -158,7 +161,6 @@ def test_states_of_frozen_layers_are_computed_so(make_backbone, monkeypatch):
     found = []
     for _ in range(2):
         split = split_frozen(network)
-        assert split.first_token_layer is network.backbone.transformer_layers[-1]
         states = Prefix(split).states(examples, None)
         found.append(np.stack(states.values[split.names[0]]))
         use_first_token(network.backbone)
@@ -171,9 +173,49 @@ def test_states_of_frozen_layers_are_computed_so(make_backbone, monkeypatch):
     assert tokens == [1]
 
 
-def test_states_of_every_token_keep_every_token(make_backbone):
-    network = classifier(make_backbone, "mean")
-    METHODS.resolve("head").apply(
+@pytest.mark.parametrize(("pooling", "tokens"), [("pooler", 1), ("mean", 7)])
+def test_a_part_reads_of_the_last_layer_what_the_network_reads(
+    make_backbone, make_inputs, pooling, tokens
+):
+    network, batch = classifier(make_backbone, pooling), make_inputs(length=7)
+    use_first_token(network.backbone)
+    summary = FirstTokenModel(network.input, network.classifier.input, network)
+    assert tokens_of_the_last_block(network, batch, summary) == [tokens]
+    np.testing.assert_allclose(
+        network.classifier(summary(batch)), network(batch), rtol=0, atol=1e-6
+    )
+
+
+def test_states_of_every_token_keep_every_token(make_backbone, make_inputs):
+    network, batch = classifier(make_backbone), make_inputs(length=7)
+    use_first_token(network.backbone)
+    METHODS.resolve(tfft.LastLayers(count=1)).apply(
         network.backbone, architecture_of(network.backbone), 0
     )
-    assert split_frozen(network).first_token_layer is None
+    split = split_frozen(network)
+    (states,) = keras.tree.flatten(split.prefix(batch))
+    assert states.shape[1] == 7
+    known = batch | {split.names[0]: states.numpy()}
+    inputs = {name: known[name] for name in split.rest.input}
+    assert tokens_of_the_last_block(network, inputs, split.rest) == [1]
+    np.testing.assert_allclose(split.rest(inputs), network(batch), rtol=0, atol=1e-6)
+
+
+def test_states_of_the_last_layer_are_of_every_token(make_backbone, make_inputs):
+    class TrainedSummary(keras.layers.Layer):
+        """Reads the first token above the cut."""
+
+        def build(self, shape):
+            self.scale = self.add_weight(shape=(shape[-1],), name="scale")
+
+        def call(self, states):
+            return states[:, 0] * self.scale
+
+    backbone = make_backbone()
+    use_first_token(backbone)
+    backbone.trainable = False
+    reads_one = SimpleNamespace(first_token_layer=last_layer(backbone))
+    summary = TrainedSummary()(backbone.output["sequence_output"])
+    split = split_frozen(FirstTokenModel(backbone.input, summary, reads_one))
+    (states,) = keras.tree.flatten(split.prefix(make_inputs(length=7)))
+    assert states.shape[1] == 7

@@ -12,7 +12,6 @@ from tfft.core.forward_only import forward_only
 from tfft.core.processor import for_processor, on_processor
 from tfft.data.batching import Batches, Examples
 from tfft.data.states import Ragged, StateExamples, new_array
-from tfft.models.first_token import first_token_alone
 from tfft.models.frozen import Split
 
 _ROWS_AT_ONCE = 16
@@ -35,8 +34,7 @@ class Prefix:
         }
 
         def call(batch: Mapping[str, Any]) -> list[Any]:
-            first_token = first_token_alone(split.first_token_layer)
-            with forward_only(), for_processor(on_processor()), first_token:
+            with forward_only(), for_processor(on_processor()):
                 return _listed(split.prefix(batch, training=False))
 
         self._call = tf.function(

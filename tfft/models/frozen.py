@@ -21,14 +21,12 @@ class Split:
             reads, to the outputs of the network.
         names: What the tensors at the cut are called.
         kernels: The share of the network's kernels that stands below the cut.
-        first_token_layer: The network's, where the prefix reads no more of it.
     """
 
     prefix: Any
     rest: Any
     names: tuple[str, ...]
     kernels: float
-    first_token_layer: Any = None
 
     @property
     def per_token(self) -> tuple[bool, ...]:
@@ -57,6 +55,8 @@ def split_frozen(network: Any, *, despite_dropout: bool = False) -> Split | None
     """
     import keras
 
+    from tfft.models.first_token_model import FirstTokenModel
+
     if not isinstance(network, keras.Model) or not hasattr(network, "operations"):
         return None
     cut = _cut(network, despite_dropout)
@@ -66,14 +66,12 @@ def split_frozen(network: Any, *, despite_dropout: bool = False) -> Split | None
     if not any(_kernels(operation) for operation in below):
         return None
     taken = [*features, *inputs]
+    whole = any(map(_has_tokens, features))
     return Split(
-        prefix=keras.Model(network.input, features),
-        rest=keras.Model({t.name: t for t in taken}, network.output),
+        prefix=FirstTokenModel(network.input, features, None if whole else network),
+        rest=FirstTokenModel({t.name: t for t in taken}, network.output, network),
         names=tuple(tensor.name for tensor in features),
         kernels=sum(map(_kernels, below)) / sum(map(_kernels, network.operations)),
-        first_token_layer=None
-        if any(map(_has_tokens, features))
-        else getattr(network, "first_token_layer", None),
     )
 
 

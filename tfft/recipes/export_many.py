@@ -183,10 +183,9 @@ def _member(name: str, run: Run, columns: int) -> Member:
 
 def _with_banks(base: Run, members: Sequence[Member]) -> Any:
     """Returns the model of all members, over the backbone of one of them."""
-    import keras
-
     from tfft.adapters.inject import wrap
     from tfft.adapters.layers.lora_bank import LoRABank
+    from tfft.models.first_token_model import FirstTokenModel
     from tfft.serving.many import ManyHeads, Selection
 
     backbone = base.built.adapter.unload()
@@ -200,7 +199,7 @@ def _with_banks(base: Run, members: Sequence[Member]) -> Any:
             lambda layer, updates=updates: LoRABank(layer, updates, selection),
         )
     network = base.model
-    summary = keras.Model(network.input, network.classifier.input)
+    summary = FirstTokenModel(network.input, network.classifier.input, network)
     kernels, biases = [one.kernel for one in members], [one.bias for one in members]
     return ManyHeads(summary, kernels, biases, selection)
 

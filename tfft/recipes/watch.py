@@ -97,11 +97,10 @@ def _summary(built: Built) -> Any:
     The vector is what the head sees when the head sees one vector, else the mean of
     the last layer's states.
     """
-    import keras
-
+    from tfft.models.first_token_model import FirstTokenModel
     from tfft.tasks.networks.pooling import summary
 
     backbone = built.pretrained.backbone
     pooling = getattr(built.network, "pooling", "mean")
     pooled = summary(built.pretrained.architecture, backbone, pooling)
-    return keras.Model(backbone.input, pooled)
+    return FirstTokenModel(backbone.input, pooled, built.network)

@@ -9,13 +9,14 @@ import numpy as np
 
 from tfft.models.architecture import architecture_of
 from tfft.models.configuration import Pooling
-from tfft.models.first_token import first_token_alone, last_layer
+from tfft.models.first_token import last_layer
+from tfft.models.first_token_model import FirstTokenModel
 from tfft.tasks.networks.head import new_head
 from tfft.tasks.networks.pooling import summary
 
 
 @keras.saving.register_keras_serializable("tfft")
-class TextClassifier(keras.Model):
+class TextClassifier(FirstTokenModel):
     """A classifier on the summary of a backbone, as BERT's authors fine-tune it.
 
     Args:
@@ -64,11 +65,6 @@ class TextClassifier(keras.Model):
         self.backbone, self.classifier = backbone, classifier
         self.num_classes, self.dropout, self.seed = num_classes, dropout, seed
         self.pooling = pooling
-
-    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """Returns the logits."""
-        with first_token_alone(self.first_token_layer):
-            return super().call(inputs, training=training, mask=mask)
 
     @property
     def first_token_layer(self) -> Any:

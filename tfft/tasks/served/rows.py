@@ -73,7 +73,7 @@ def endpoints(
         columns: One column of texts, or two.
         answer: Maps outputs to named tensors.
     """
-    import keras
+    from tfft.models.first_token_model import FirstTokenModel
 
     texts = dict.fromkeys(("text", "text_pair")[:columns], TEXTS)
     names = list(ids_of(network))
@@ -88,7 +88,7 @@ def endpoints(
     }
     classifier = getattr(network, "classifier", None)
     if classifier is not None:
-        summary = keras.Model(network.input, classifier.input)
+        summary = FirstTokenModel(network.input, classifier.input, network)
         found["embed"] = Endpoint(
             texts, lambda *given: {"embedding": _in_turns(summary, tokenizer(*given))}
         )
