@@ -179,7 +179,7 @@ def test_a_part_reads_of_the_last_layer_what_the_network_reads(
 ):
     network, batch = classifier(make_backbone, pooling), make_inputs(length=7)
     use_first_token(network.backbone)
-    summary = FirstTokenModel(network.input, network.classifier.input, network)
+    summary = network.below_head()
     assert tokens_of_the_last_block(network, batch, summary) == [tokens]
     np.testing.assert_allclose(
         network.classifier(summary(batch)), network(batch), rtol=0, atol=1e-6

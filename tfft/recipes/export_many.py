@@ -185,7 +185,6 @@ def _with_banks(base: Run, members: Sequence[Member]) -> Any:
     """Returns the model of all members, over the backbone of one of them."""
     from tfft.adapters.inject import wrap
     from tfft.adapters.layers.lora_bank import LoRABank
-    from tfft.models.first_token_model import FirstTokenModel
     from tfft.serving.many import ManyHeads, Selection
 
     backbone = base.built.adapter.unload()
@@ -198,8 +197,7 @@ def _with_banks(base: Run, members: Sequence[Member]) -> Any:
             place.path,
             lambda layer, updates=updates: LoRABank(layer, updates, selection),
         )
-    network = base.model
-    summary = FirstTokenModel(network.input, network.classifier.input, network)
+    summary = base.model.below_head()
     kernels, biases = [one.kernel for one in members], [one.bias for one in members]
     return ManyHeads(summary, kernels, biases, selection)
 

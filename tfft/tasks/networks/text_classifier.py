@@ -72,6 +72,13 @@ class TextClassifier(FirstTokenModel):
         first = self.pooling in ("pooler", "first")
         return last_layer(self.backbone) if first else None
 
+    def below_head(self) -> FirstTokenModel:
+        """Returns the model of what the head sees, shape (batch, hidden).
+
+        It shares the layers of this one.
+        """
+        return FirstTokenModel(self.input, self.classifier.input, self)
+
     @property
     def head_variables(self) -> list[Any]:
         """The kernel and the bias of the head."""

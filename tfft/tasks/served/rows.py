@@ -73,8 +73,6 @@ def endpoints(
         columns: One column of texts, or two.
         answer: Maps outputs to named tensors.
     """
-    from tfft.models.first_token_model import FirstTokenModel
-
     texts = dict.fromkeys(("text", "text_pair")[:columns], TEXTS)
     names = list(ids_of(network))
     found = {
@@ -86,9 +84,8 @@ def endpoints(
             lambda *given: answer(network(dict(zip(names, given, strict=True)))),
         ),
     }
-    classifier = getattr(network, "classifier", None)
-    if classifier is not None:
-        summary = FirstTokenModel(network.input, classifier.input, network)
+    if hasattr(network, "below_head"):
+        summary = network.below_head()
         found["embed"] = Endpoint(
             texts, lambda *given: {"embedding": _in_turns(summary, tokenizer(*given))}
         )
