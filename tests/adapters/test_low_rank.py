@@ -110,7 +110,7 @@ def writes_of_the_outputs(step, size):
     """Returns how many operations of the forward pass add arrays as wide as that."""
     operations = step.get_concrete_function().graph.get_operations()
     adds = [op for op in operations if op.type in ("AddV2", "BiasAdd", "Add")]
-    return sum(op.outputs[0].shape[-1] == size for op in adds)
+    return sum(op.outputs[0].shape.as_list()[-1:] == [size] for op in adds)
 
 
 @pytest.mark.parametrize("kind", [*MAKERS, *APART])

@@ -6,6 +6,7 @@ from typing import Any
 
 from tfft.models.activations import use_own_gelu
 from tfft.models.attention import use_products
+from tfft.models.dropout import use_byte_draws
 from tfft.models.einsum import use_matrices
 from tfft.models.embedding import use_rows
 from tfft.models.first_token import use_first_token
@@ -23,5 +24,6 @@ def speed_up(backbone: Any) -> None:
     use_matrices(backbone)
     use_own_gelu(backbone)
     use_own_norm(backbone)
+    use_byte_draws(backbone)
     use_rows(backbone)
     use_first_token(backbone)

@@ -14,6 +14,7 @@ from tfft.adapters.layers.lora_variants import VARIANTS
 from tfft.adapters.layers.low_rank import low_rank, with_low_rank
 from tfft.adapters.layers.wrapper import Wrapper
 from tfft.core.processor import is_for_processor
+from tfft.models.dropout import draw_bytes
 
 
 def scale_of(rank: int, alpha: float, use_rslora: bool) -> float:
@@ -44,6 +45,7 @@ class LoRALayer(Wrapper):
         self.input_dropout = keras.layers.Dropout(
             dropout, seed=self.seed, dtype=self.dtype_policy
         )
+        draw_bytes(self.input_dropout)
         self._variant, self._start = VARIANTS[use_dora], STARTS[initialization]
         # Behind a function, or it would count as a child of this layer.
         self._shared = lambda: shared

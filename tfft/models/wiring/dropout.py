@@ -7,6 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfft.models.dropout import dropout
+
 
 class Dropouts:
     """The dropout layers of a block, their random numbers drawn beforehand.
@@ -27,7 +29,7 @@ class Dropouts:
         seed = self._seeds.get(id(layer))
         if seed is None:
             return x
-        return tf.nn.experimental.stateless_dropout(x, layer.rate, seed)
+        return dropout(x, layer.rate, seed)
 
 
 def draw(layers: Sequence[Any]) -> list[tuple[int, Any]]:
