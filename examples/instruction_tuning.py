@@ -4,14 +4,16 @@ python examples/instruction_tuning.py --model smollm2 --data alpaca.json \
     --output_dir runs/alpaca
 python examples/instruction_tuning.py --smoke --output_dir runs/smoke
 
-`tools/gguf_to_huggingface.py` makes the model's folder from a GGUF file. With --export,
+`tools/gguf_to_huggingface.py` makes the model's folder from a GGUF file. With several
+--seeds the mean of the weights of a run for each of them answers. With --export,
 the tuned model is written as a folder for transformers, with the answers in it;
 `tools/check_greedy.py` compares them with those of transformers.
 """
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ ROWS = [
 
 def tiny_model() -> dict[str, Any]:
     """Returns a GPT-2 of two layers with random weights and a tokenizer of bytes."""
+    import keras
     import keras_hub
     from tokenizers import pre_tokenizers
 
@@ -37,6 +40,8 @@ def tiny_model() -> dict[str, Any]:
     from tfft.models.tokenizer import Tokenizer
 
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    # Runs of several seeds begin with the same weights.
+    keras.utils.set_random_seed(0)
     vocabulary = {token: i for i, token in enumerate(["<|endoftext|>", *letters])}
     backbone = keras_hub.models.GPT2Backbone(
         vocabulary_size=len(vocabulary),
@@ -54,6 +59,24 @@ def show(title: str, answers: Sequence[Any]) -> None:
     print(f"\n{title}")
     for question, answer in zip(QUESTIONS, answers, strict=True):
         print(f"> {question}\n{answer.text.strip()} [{answer.finish}]")
+
+
+def tuned(
+    base: Callable[[], dict[str, Any]],
+    seeds: Sequence[int],
+    folder: Path,
+    **options: Any,
+) -> Any:
+    """Returns a run, or the mean of the weights of one run for each seed."""
+    if len(seeds) == 1:
+        return tfft.finetune(**base(), **options, seed=seeds[0], output_dir=folder)
+    runs = [
+        tfft.finetune(
+            **base(), **options, seed=seed, output_dir=folder / f"seed-{seed}"
+        )
+        for seed in seeds
+    ]
+    return tfft.ensemble(runs, how="soup", output_dir=folder / "soup").run
 
 
 def export(run: Any, folder: Path, asked: Sequence[Any], **options: Any) -> None:
@@ -76,6 +99,8 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="a JSON list of Alpaca's rows")
     parser.add_argument("--output_dir", type=Path, required=True)
     parser.add_argument("--held_out", type=int, default=100)
+    parser.add_argument("--validation", type=float, default=0.1)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[42])
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--batch_size", type=int, default=4)
     parser.add_argument("--learning_rate", type=float, default=5e-4)
@@ -91,24 +116,26 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Fine-tunes on instructions, and shows what changed."""
     arguments = parsed(argv)
-    options: dict[str, Any] = {"model": arguments.model}
     if arguments.smoke:
-        options, rows, held_out = tiny_model(), ROWS, 4
+        base, rows, held_out = tiny_model, ROWS, 4
     else:
+        base = partial(dict, model=arguments.model)
         rows, held_out = json.loads(arguments.data.read_text()), arguments.held_out
     task = tfft.CausalLanguageModelling(max_length=arguments.max_length)
     asked = [[{"role": "user", "content": question}] for question in QUESTIONS]
     new = {"max_new_tokens": arguments.max_new_tokens}
 
-    show("before", tfft.generate(prompts=asked, task=task, **options, **new))
+    show("before", tfft.generate(prompts=asked, task=task, **base(), **new))
     # A row whose answer begins beyond max_length teaches nothing: left out, and said.
     skip = {"on_bad_rows": "skip"}
-    before = tfft.evaluate(data=rows[-held_out:], task=task, **options, **skip).metrics
+    before = tfft.evaluate(data=rows[-held_out:], task=task, **base(), **skip).metrics
     # The epoch is chosen on a share of the other rows, never on those held out.
-    run = tfft.finetune(
-        **options,
+    run = tuned(
+        base,
+        arguments.seeds,
+        arguments.output_dir,
         data=rows[:-held_out],
-        validation=0.1,
+        validation=arguments.validation,
         test=rows[-held_out:],
         task=task,
         method=tfft.LoRA(rank=16, alpha=32, target="all-linear"),
@@ -116,10 +143,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         batch_size=arguments.batch_size,
         learning_rate=arguments.learning_rate,
         **skip,
-        output_dir=arguments.output_dir,
     )
     show("after", run.generate(asked, **new))
-    first, last = before["loss"], run.metrics["test"]["loss"]
+    after = run.evaluate(rows[-held_out:], **skip).metrics
+    first, last = before["loss"], after["loss"]
     print(f"\nheld-out loss {first:.4f} -> {last:.4f} ({last / first - 1:+.1%})")
     if arguments.export:
         export(run, arguments.export, asked, **new)

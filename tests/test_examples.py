@@ -32,6 +32,16 @@ def test_smoke_run(name, tmp_path, capsys):
     assert SMOKE[name] in capsys.readouterr().out
 
 
+def test_instructions_by_the_mean_of_two_seeds(tmp_path, capsys):
+    path = next(path for path in EXAMPLES if path.name == "instruction_tuning.py")
+    folder = tmp_path / "runs"
+    options = ["--output_dir", str(folder), "--seeds", "1", "2", "--epochs", "1"]
+    load(path).main(["--smoke", *options, "--export", str(tmp_path / "merged")])
+    assert "held-out loss" in capsys.readouterr().out
+    assert {one.name for one in folder.iterdir()} == {"seed-1", "seed-2", "soup"}
+    assert (tmp_path / "merged" / "answers.json").is_file()
+
+
 def test_query_saved_model(tiny_run, tmp_path, capsys):
     version = tiny_run.export(tmp_path / "model")
     path = next(path for path in EXAMPLES if path.name == "query_saved_model.py")

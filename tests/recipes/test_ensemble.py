@@ -6,11 +6,14 @@ import json
 import shutil
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 
 import tfft
+from tests.conftest import tiny_backbone
 from tfft.core.errors import ConfigError, OutputInUseError
+from tfft.models.layers import spots
 from tfft.recipes.soup import make_soup
 from tfft.tasks.joining import join_choices
 
@@ -221,6 +224,28 @@ def test_members_that_do_not_belong_together_are_refused(
         (other / "run.json").write_text(json.dumps({**record, key: changed}))
     with pytest.raises(ConfigError, match=noun):
         tfft.ensemble([folders[0], other])
+
+
+def test_a_base_is_known_by_its_weights_alone(tune, folders, tmp_path):
+    tokenizer = tfft.load(folders[0]).built.pretrained.tokenizer
+
+    def member(name, seed=None):
+        # Built anew, so that Keras counts its layers on; dropout's states differ.
+        backbone = tiny_backbone(dropout=0.1)
+        for spot in spots(backbone):
+            if isinstance(spot.layer, keras.layers.Dropout):
+                spot.layer.seed_generator.state.assign([len(name), 0])
+        if seed is not None:
+            table = backbone.get_layer("token_embedding").embeddings
+            table.assign(table + seed)
+        options = {"model": backbone, "tokenizer": tokenizer, "backbone_dropout": 0.0}
+        return tune(**options, output_dir=tmp_path / name).folder
+
+    first = member("first")
+    found = tfft.ensemble([first, member("another")])
+    assert len(found.members) == 2
+    with pytest.raises(ConfigError, match="differ in their base model"):
+        tfft.ensemble([first, member("changed", seed=1e-3)])
 
 
 def test_one_member_is_no_ensemble(folders):

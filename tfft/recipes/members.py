@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from tfft.core.errors import ConfigError
-from tfft.core.files import sha256
 from tfft.recipes.load import load
 from tfft.recipes.run import Run
 from tfft.recipes.run_folder import BASE, load_weights, own_variables, read_record
@@ -95,9 +96,28 @@ def _check_alike(folders: Sequence[Path], records: Sequence[Mapping[str, Any]]) 
 
 
 def _base(folder: Path, record: Mapping[str, Any]) -> str:
-    stored = sorted((folder / BASE).glob("*.weights.h5"))
-    known = record["model"]["fingerprint"] or "+".join(map(sha256, stored))
+    known = record["model"]["fingerprint"] or _stored_weights(folder)
     return known or record["model"]["source"]
+
+
+def _stored_weights(folder: Path) -> str:
+    """Returns a digest of the values of a base that the run keeps, else nothing.
+
+    Not of the files: Keras writes into them how many layers of a kind the process had
+    made before, and random states, which differ where the weights are the same.
+    """
+    files = sorted((folder / BASE).glob("*.weights.h5"))
+    digest = hashlib.sha256()
+
+    def add(path: str, node: Any) -> None:
+        if isinstance(node, h5py.Dataset) and "seed_generator" not in path:
+            digest.update(f"{path} {node.dtype} {node.shape}\n".encode())
+            digest.update(np.ascontiguousarray(node[()]).tobytes())
+
+    for file in files:
+        with h5py.File(file) as weights:
+            weights.visititems(add)
+    return digest.hexdigest() if files else ""
 
 
 def _labels(folder: Path, record: Mapping[str, Any]) -> Any:
