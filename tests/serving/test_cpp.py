@@ -110,8 +110,9 @@ def _assert_classifies(version, run):
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
-def test_fewer_bits_are_proved_in_cpp(dtype, make_run, asked, make_rows, tmp_path):
-    run = make_run("text_classification")
+def test_fewer_bits_are_proved_in_cpp(dtype, tune, asked, make_rows, tmp_path):
+    # Trained until it is sure: of ties, which fewer bits flip, the proof is no test.
+    run = tune(method="full", data=make_rows(80), learning_rate=3e-3, epochs=4)
     rows = [{**row, "label": 0} for row in make_rows(40)]
     run.export(tmp_path / "served", rows, dtype=dtype)  # raises below 95 %
     question, found = next(pair for pair in asked if "label_id" in pair[1])
