@@ -35,11 +35,12 @@ def asked(monkeypatch):
 
 @pytest.fixture
 def make_run(tune, train):
-    def make(name):
+    def make(name, **options):
         if name == "causal_lm":
             return train(epochs=12, learning_rate=2e-2)
         task = {"name": name, **OPTIONS.get(name, {})}
-        return tune(task=task, data=CASES[name][0], learning_rate=1e-2)
+        changed = {"data": CASES[name][0], "learning_rate": 1e-2, **options}
+        return tune(task=task, **changed)
 
     return make
 
@@ -110,11 +111,11 @@ def _assert_classifies(version, run):
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
-def test_fewer_bits_are_proved_in_cpp(dtype, tune, asked, make_rows, tmp_path):
+def test_fewer_bits_are_proved_in_cpp(dtype, make_run, asked, make_rows, tmp_path):
     # Trained until it is sure: of ties, which fewer bits flip, the proof is no test.
-    run = tune(method="full", data=make_rows(80), learning_rate=3e-3, epochs=4)
-    rows = [{**row, "label": 0} for row in make_rows(40)]
-    run.export(tmp_path / "served", rows, dtype=dtype)  # raises below 95 %
+    sure = {"method": "full", "learning_rate": 3e-3, "epochs": 15}
+    run = make_run("text_classification", data=make_rows(80), **sure)
+    run.export(tmp_path / "served", make_rows(40), dtype=dtype)  # raises below 95 %
     question, found = next(pair for pair in asked if "label_id" in pair[1])
     expected = run.predict(question["inputs"]["text"])
     right = [list(one["probabilities"].values()) for one in expected]

@@ -78,6 +78,13 @@ def draw_bytes(layer: Any) -> None:
         layer.call = types.MethodType(_compute, layer)
 
 
+def next_seed(layer: Any) -> Any:
+    """Returns the next seed of a dropout layer's random state, shape (2,)."""
+    import tensorflow as tf
+
+    return tf.cast(layer.seed_generator.next(), tf.int32)
+
+
 def _limit(rate: float) -> tuple[int, int]:
     """Returns how many bits to draw, and below which number to drop."""
     limit = round(rate * 2**8)
@@ -100,8 +107,6 @@ def _draws(shape: Any, bits: int, seed: Any) -> Any:
 
 def _compute(self: Any, inputs: Any, training: bool = False) -> Any:
     """Stands in for `Dropout.call`."""
-    import tensorflow as tf
-
     if not training or not self.rate:
         return inputs
-    return dropout(inputs, self.rate, tf.cast(self.seed_generator.next(), tf.int32))
+    return dropout(inputs, self.rate, next_seed(self))

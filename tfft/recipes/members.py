@@ -79,12 +79,12 @@ def _check_alike(folders: Sequence[Path], records: Sequence[Mapping[str, Any]]) 
     Raises:
         ConfigError: Naming the first that differs, and in what.
     """
-    for folder, record in zip(folders, records, strict=True):
-        for noun, what in (
-            ("base model", _base), ("labels", _labels), ("method", _method)
-        ):  # fmt: skip
-            mine, first = what(folder, record), what(folders[0], records[0])
-            if mine != first:
+    checks = {"base model": _base, "labels": _labels, "method": _method}
+    # Once: of a base that the run keeps, it reads all weights.
+    first = {noun: what(folders[0], records[0]) for noun, what in checks.items()}
+    for folder, record in zip(folders[1:], records[1:], strict=True):
+        for noun, what in checks.items():
+            if what(folder, record) != first[noun]:
                 raise ConfigError(
                     f"{folder} and {folders[0]} differ in their {noun}",
                     where="ensemble",

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import tensorflow as tf
-
-from tfft.models.dropout import dropout
+from tfft.models.dropout import dropout, next_seed
 
 
 class Dropouts:
@@ -34,8 +32,4 @@ class Dropouts:
 
 def draw(layers: Sequence[Any]) -> list[tuple[int, Any]]:
     """Returns the next seed of each layer that drops anything, by its identity."""
-    return [
-        (id(layer), tf.cast(layer.seed_generator.next(), tf.int32))
-        for layer in layers
-        if layer.rate > 0
-    ]
+    return [(id(layer), next_seed(layer)) for layer in layers if layer.rate > 0]
