@@ -105,6 +105,9 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch_size", type=int, default=4)
     parser.add_argument("--learning_rate", type=float, default=5e-4)
     parser.add_argument("--max_length", type=int, default=512)
+    parser.add_argument(
+        "--train_on_prompt", action="store_true", help="learn the instructions too"
+    )
     parser.add_argument("--max_new_tokens", type=int, default=64)
     parser.add_argument("--export", type=Path, help="a new folder for transformers")
     parser.add_argument(
@@ -121,7 +124,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     else:
         base = partial(dict, model=arguments.model)
         rows, held_out = json.loads(arguments.data.read_text()), arguments.held_out
-    task = tfft.CausalLanguageModelling(max_length=arguments.max_length)
+    task = tfft.CausalLanguageModelling(
+        max_length=arguments.max_length, train_on_prompt=arguments.train_on_prompt
+    )
     asked = [[{"role": "user", "content": question}] for question in QUESTIONS]
     new = {"max_new_tokens": arguments.max_new_tokens}
 

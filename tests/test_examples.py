@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+import tfft
+
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
 # Each example with the arguments of its smoke run, and what it must print.
 SMOKE = {
@@ -32,13 +34,15 @@ def test_smoke_run(name, tmp_path, capsys):
     assert SMOKE[name] in capsys.readouterr().out
 
 
-def test_instructions_by_the_mean_of_two_seeds(tmp_path, capsys):
+def test_instructions_and_prompts_by_the_mean_of_two_seeds(tmp_path, capsys):
     path = next(path for path in EXAMPLES if path.name == "instruction_tuning.py")
     folder = tmp_path / "runs"
     options = ["--output_dir", str(folder), "--seeds", "1", "2", "--epochs", "1"]
-    load(path).main(["--smoke", *options, "--export", str(tmp_path / "merged")])
+    options += ["--train_on_prompt", "--export", str(tmp_path / "merged")]
+    load(path).main(["--smoke", *options])
     assert "held-out loss" in capsys.readouterr().out
     assert {one.name for one in folder.iterdir()} == {"seed-1", "seed-2", "soup"}
+    assert tfft.load(folder / "soup").task.train_on_prompt
     assert (tmp_path / "merged" / "answers.json").is_file()
 
 

@@ -44,6 +44,17 @@ def test_what_is_read_and_learned_changes(make_tokenizer, options):
     )
 
 
+def test_prompts_are_learned_but_never_scored(make_tokenizer):
+    task = CausalLanguageModelling(**PLAIN, train_on_prompt=True)
+    rows, tokenizer = Table.from_rows(ROWS, "rows"), make_tokenizer()
+    learned = task.encode(rows, tokenizer, ()).examples.sequences["labels"]
+    scored = task.encode(rows, tokenizer, None).examples.sequences["labels"]
+    answers = len(ROWS) * (7 + 1)  # the completions, each with the end of text
+    assert sum(map(len, scored)) == answers
+    # The first token of a row has nothing before it to be predicted from.
+    assert sum(map(len, learned)) == answers + (2 + 9 + 5) - len(ROWS)
+
+
 @pytest.fixture
 def losses(make_decoder, make_tokenizer):
     from tfft.tasks.networks.causal_lm import CausalLM

@@ -62,16 +62,14 @@ class CausalLanguageModelling(Task):
         max_length: The most tokens of a row; longer rows are cut at their end and
             counted. Defaults to 1024.
         train_on_prompt: Whether prompts are learned too, and not only completions
-            and the assistant's turns. Defaults to False.
+            and the assistant's turns; scores are of these alone. Defaults to False.
         padding_free: Whether several rows share an example, so that next to nothing
             is padding; none sees another. Defaults to True.
         label_smoothing: Share of a label's probability that goes to all tokens in
             training. Defaults to 0.
-        z_loss: Weight of log²Z in training, which keeps logits small. Defaults
-            to 0.
+        z_loss: Weight of log²Z in training; keeps logits small. Defaults to 0.
         neftune_alpha: Size of the noise on embeddings in training. Defaults to 0.
-        gradient_checkpointing: Less memory for more time in training. Defaults to
-            False.
+        gradient_checkpointing: Less memory for more time. Defaults to False.
 
     >>> CausalLanguageModelling(template="{source} =", target="result").form
     'template'
@@ -166,17 +164,19 @@ class CausalLanguageModelling(Task):
 
     def unsuited_rows(self, table: Table, tokenizer: Tokenizer) -> list[BadRow]:
         """Returns the rows that the chat template refuses, or with nothing to learn."""
-        column, found = next(iter(table.columns)), self._learnable(table, tokenizer)
+        column = next(iter(table.columns))
+        found = self._learnable(table, tokenizer, training=True)
         bad = [(row, one.problem) for row, one in enumerate(found) if one.problem]
         return [BadRow(row, column, problem) for row, problem in bad]
 
-    def _learnable(self, table: Table, tokenizer: Tokenizer) -> list[Learnable]:
-        conversations = self.conversations(table)
+    def _learnable(
+        self, table: Table, tokenizer: Tokenizer, *, training: bool
+    ) -> list[Learnable]:
         return encode_conversations(
-            [one for one in conversations if isinstance(one, Conversation)],
+            [one for one in self.conversations(table) if isinstance(one, Conversation)],
             tokenizer,
             max_length=self.max_length,
-            train_on_prompt=self.train_on_prompt,
+            train_on_prompt=self.train_on_prompt and training,
         )
 
     def learn_labels(self, table: Table) -> Labels:
@@ -202,7 +202,7 @@ class CausalLanguageModelling(Task):
         self, table: Table, tokenizer: Tokenizer, labels: Labels | None
     ) -> Encoded:
         """Returns the rows packed, and how many lost tokens to `max_length`."""
-        rows = self._learnable(table, tokenizer)
+        rows = self._learnable(table, tokenizer, training=labels is not None)
         together_in = self.max_length * self.padding_free
         examples = packed_examples(rows, tokenizer.pad_id, together_in)
         return Encoded(examples, cut=sum(row.cut for row in rows))
