@@ -144,13 +144,13 @@ def test_the_run_is_what_it_was_after_an_export(tiny_run, served):
 
 
 def test_versions_count_up_from_the_highest(tiny_run, tmp_path):
-    served = tmp_path / "served"
-    assert tiny_run.export(served).name == "1"
-    (served / "7").mkdir()
-    (served / "notes").mkdir()
-    assert tiny_run.export(served).name == "8"
-    names = sorted(path.name for path in served.iterdir())
-    assert names == ["1", "7", "8", "notes", "server"]
+    folders = [tiny_run.export(tmp_path / "served") for _ in range(2)]
+    (tmp_path / "served" / "7").mkdir()
+    (tmp_path / "served" / "notes").mkdir()
+    folders.append(tiny_run.export(tmp_path / "served"))
+    assert [folder.name for folder in folders] == ["1", "2", "8"]
+    names = sorted(path.name for path in (tmp_path / "served").iterdir())
+    assert names == ["1", "2", "7", "8", "notes", "server"]
 
 
 @pytest.mark.outside

@@ -201,7 +201,7 @@ class CausalLanguageModelling(Task):
     def encode(
         self, table: Table, tokenizer: Tokenizer, labels: Labels | None
     ) -> Encoded:
-        """Returns the rows packed, and how many lost tokens to `max_length`."""
+        """Returns the rows packed, and how many were cut; None scores answers alone."""
         rows = self._learnable(table, tokenizer, training=labels is not None)
         together_in = self.max_length * self.padding_free
         examples = packed_examples(rows, tokenizer.pad_id, together_in)
