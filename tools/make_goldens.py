@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import pkgutil
 import shutil
 import sys
 from pathlib import Path
 
 import goldens
+import torch
 
 ROOT = Path(__file__).resolve().parent.parent / "tests" / "goldens"
 
@@ -34,6 +36,7 @@ def main(names: list[str]) -> int:
         folder = ROOT / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
+        torch.manual_seed(0)  # for what PEFT draws itself
         goldens.GOLDENS[name](folder)
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         print(f"{name:24} {size:>9,} bytes")
@@ -44,4 +47,8 @@ def main(names: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    if os.environ.get("PYTHONHASHSEED") != "0":
+        # PEFT keeps target modules in a set: its order decides the random draws.
+        os.environ["PYTHONHASHSEED"] = "0"
+        os.execv(sys.executable, [sys.executable, *sys.argv])
     sys.exit(main(sys.argv[1:]))
