@@ -6,11 +6,14 @@ import errno
 import hashlib
 import json
 import os
+import stat
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from tfft.checkpoints.tensors import save_tensors
 from tfft.core import files
 from tfft.core.errors import StorageError
 
@@ -52,6 +55,29 @@ def test_a_file_is_replaced_and_nothing_is_left_over(old):
     files.write_text(old, "größer\n")
     assert old.read_bytes() == "größer\n".encode()
     assert names(old.parent) == ["record.json"]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640)])
+def test_weights_have_the_mode_of_any_other_file(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        # safetensors makes files that their owner alone may read.
+        save_tensors(tmp_path / "head.safetensors", {"a": np.zeros(2)})
+        files.write_text(tmp_path / "run.json", "{}")
+    finally:
+        os.umask(before)
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes == {mode}
+
+
+@pytest.mark.parametrize(
+    "text", ["a\nb", "a\r\nb", "a\tb", "a\\nb", "\u2028\x85", "größe"]
+)
+def test_one_line_is_one_line_and_can_be_read_back(text):
+    line = files.one_line(text)
+    assert len(line.splitlines()) == 1
+    assert "\t" not in line
+    assert line.encode("latin-1", "backslashreplace").decode("unicode_escape") == text
 
 
 def test_json_is_readable_and_ends_with_a_newline(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import random
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 import tfft
 from tfft.core.errors import TfftError
 from tfft.data.batching import Batches, Examples
+from tfft.recipes.export_files import plain
 from tfft.serving import verification, word_piece
 
 # No tfft and no Keras: what a server has.
@@ -289,3 +291,28 @@ def test_ids_and_summaries_have_signatures_of_their_own(tiny_run, served):
     logits = embedding @ kernel + bias
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(shares, default["probabilities"], rtol=0, atol=1e-6)
+
+
+def test_a_label_with_a_line_break_is_one_line_of_labels(tune, make_rows, tmp_path):
+    rows = [{**row, "label": f"{row['label']}\nx"} for row in make_rows(40)]
+    folder = tune(data=rows).export(tmp_path / "served")
+    extra = folder / "assets.extra"
+    assert (extra / "labels.txt").read_text() == "neg\\nx\npos\\nx\n"
+    assert json.loads((extra / "tfft.json").read_text())["labels"] == [
+        "neg\nx",
+        "pos\nx",
+    ]
+
+
+def test_the_model_card_names_the_base_model_as_it_is(tiny_run, served, tmp_path):
+    card = (served[1] / "assets.extra" / "README.md").read_text()
+    assert f"Base model: `{tiny_run.record['model']['source']}`" in card
+    assert "&#35;" not in card
+    for split, mark in tiny_run.record["data"]["fingerprint"].items():
+        assert f"{split} `{mark}`" in card
+
+
+@pytest.mark.parametrize("text", ["a_b", "<b>&amp;|#1", "[x](y) \\ *z*", "&&#35;95;"])
+def test_a_card_shows_a_text_as_it_is(text):
+    assert html.unescape(plain(text)) == text
+    assert not set("\\`*_[]<>|") & set(plain(text))

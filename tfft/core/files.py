@@ -7,16 +7,19 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tfft.core.errors import OutputInUseError, StorageError
 
 _LOCK = ".lock"
+# Where str.splitlines cuts, the tab between columns, and the escape itself.
+_BREAKS = re.compile("[\\\\\t\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -35,7 +38,12 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     try:
         with storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            # The mode of an ordinary file here, by umask and by the folder's ACL: some
+            # writers (safetensors) make files that the owner alone may read.
+            temporary.touch()
+            mode = temporary.stat().st_mode
             write(temporary)
+            temporary.chmod(mode)
             _sync(temporary)
             temporary.replace(path)
     finally:
@@ -46,6 +54,22 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Writes UTF-8 text atomically."""
     write_atomically(path, lambda target: target.write_text(text, encoding="utf-8"))
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Writes one line for each text, atomically; see `one_line`."""
+    write_text(path, "".join(f"{one_line(line)}\n" for line in lines))
+
+
+def one_line(text: str) -> str:
+    r"""Returns text that takes exactly one line, whatever it holds.
+
+    Line breaks, tabs and backslashes are written as Python and JSON escape them.
+
+    >>> print(one_line("a\nb"), one_line("größe 5%"))
+    a\nb größe 5%
+    """
+    return _BREAKS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def write_json(path: Path, value: Any) -> None:

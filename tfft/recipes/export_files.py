@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfft.core.environment import versions
-from tfft.core.files import sha256, write_json, write_text
+from tfft.core.files import sha256, write_json, write_lines, write_text
 from tfft.tasks.served.endpoint import Endpoint
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def write_beside(
     extra = folder / "assets.extra"
     labels = [str(label) for label in run.labels]
     run.built.pretrained.tokenizer.save(extra)
-    write_text(extra / "labels.txt", "".join(f"{label}\n" for label in labels))
+    write_lines(extra / "labels.txt", labels)
     write_text(extra / "README.md", model_card(run, proof, endpoints))
     columns = endpoints["serving_default"].inputs
     requests = [
@@ -104,6 +105,12 @@ def model_card(run: Run, proof: Proof, endpoints: Mapping[str, Endpoint]) -> str
     record = run.record
     data, model = record["data"], record["model"]
     rows = ", ".join(f"{count:,} {split}" for split, count in data["rows"].items())
+    fingerprints = ", ".join(
+        f"{split} {code(mark)}" for split, mark in data["fingerprint"].items()
+    )
+    base = code(model["source"]) if model["source"] else "given as an object"
+    if model["fingerprint"]:
+        base += f", SHA-256 {code(model['fingerprint'])}"
     scores = [
         f"| {split} | {name} | {value:.4g} |"
         for split, values in record["metrics"].items()
@@ -123,9 +130,8 @@ def model_card(run: Run, proof: Proof, endpoints: Mapping[str, Endpoint]) -> str
         "",
         "## Data",
         "",
-        f"{rows} rows; fingerprint `{data['fingerprint']}`.",
-        f"Base model: `{plain(model['source'] or 'given as an object')}`, "
-        f"fingerprint `{model['fingerprint']}`.",
+        f"{rows} rows; SHA-256 of {fingerprints}.",
+        f"Base model: {base}.",
         "",
         "## Scores",
         "",
@@ -155,11 +161,29 @@ def model_card(run: Run, proof: Proof, endpoints: Mapping[str, Endpoint]) -> str
     return "\n".join(lines)
 
 
+# One pass: an escape holds & and #, which must not be escaped again.
+_MARKS = str.maketrans({mark: f"&#{ord(mark)};" for mark in "\\`*_[]<>|#&"})
+
+
 def plain(text: str) -> str:
-    """Returns text in which Markdown and HTML find nothing to obey."""
-    for mark in "\\`*_[]<>|#":
-        text = text.replace(mark, f"&#{ord(mark)};")
-    return text
+    """Returns text on one line in which Markdown and HTML find nothing to obey.
+
+    >>> plain("a_b & c")
+    'a&#95;b &#38; c'
+    """
+    return " ".join(text.split()).translate(_MARKS)
+
+
+def code(text: str) -> str:
+    """Returns text as a code span on one line; nothing is escaped in there.
+
+    >>> code("models/my_bert"), code("a`b")
+    ('`models/my_bert`', '`` a`b ``')
+    """
+    text = " ".join(text.split())
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * (longest + 1)
+    return f"{fence} {text} {fence}" if longest else f"{fence}{text}{fence}"
 
 
 def write_server_files(directory: Path) -> None:

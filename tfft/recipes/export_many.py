@@ -12,10 +12,10 @@ import numpy as np
 from tfft.adapters.combine import Factors
 from tfft.core.environment import versions
 from tfft.core.errors import ConfigError, shorten
-from tfft.core.files import storage_errors, write_json, write_text
+from tfft.core.files import one_line, storage_errors, write_json, write_text
 from tfft.models.places import Place
 from tfft.recipes.export import asked, check
-from tfft.recipes.export_files import write_server_files
+from tfft.recipes.export_files import code, write_server_files
 from tfft.recipes.export_trial import hard_rows
 from tfft.recipes.load import load
 from tfft.recipes.run import Run
@@ -269,9 +269,13 @@ def _write_beside(
     }
     details = {"task": members[0].task.name, "adapters": adapters}
     write_json(extra / "tfft.json", {**details, "versions": versions()})
-    lines = [f"{one.name}\t{label}\n" for one in members for label in one.labels]
+    lines = [
+        f"{one_line(one.name)}\t{one_line(str(label))}\n"
+        for one in members
+        for label in one.labels
+    ]
     write_text(extra / "labels.txt", "".join(lines))
-    names = "\n".join(f"- `{one.name}`" for one in members)
+    names = "\n".join(f"- {code(one.name)}" for one in members)
     write_text(
         extra / "README.md",
         f"# {members[0].task.name} with {len(members)} adapters\n\n{names}\n\n"

@@ -10,7 +10,14 @@ import numpy as np
 
 from tfft.core.environment import versions
 from tfft.core.errors import ConfigError, OutputInUseError, TfftError
-from tfft.core.files import is_occupied, new_directory, sha256, write_json, write_text
+from tfft.core.files import (
+    is_occupied,
+    new_directory,
+    sha256,
+    write_json,
+    write_lines,
+    write_text,
+)
 from tfft.data.batching import Batches
 from tfft.recipes.export_files import Proof, plain
 from tfft.recipes.export_precision import Precision
@@ -152,7 +159,7 @@ def _write_beside(
 ) -> None:
     labels = [str(label) for label in run.labels]
     run.built.pretrained.tokenizer.save(folder)
-    write_text(folder / "labels.txt", "".join(f"{label}\n" for label in labels))
+    write_lines(folder / "labels.txt", labels)
     lines = [
         f"# {plain(run.folder.name)}",
         "",
