@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import datetime
 
 import pytest
 
 from tfft.core.errors import DataError
-from tfft.models.chat_template import ChatTemplate, read_chat_template
+from tfft.models import chat_template
+from tfft.models.chat_template import ChatTemplate
+from tfft.models.chat_template_files import read_chat_template
 
 CHATML = (
     "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}"
@@ -15,6 +18,13 @@ CHATML = (
 STRICT = (
     "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
     "{{ raise_exception('roles must alternate') }}{% endif %}{% endfor %}" + CHATML
+)
+
+
+MARKED = (
+    "{% for m in messages %}<|{{ m.role }}|>{% if m.role == 'assistant' %}"
+    "{% generation %}{{ m.content }}<|end|>{% endgeneration %}"
+    "{% else %}{{ m.content }}<|end|>{% endif %}{% endfor %}"
 )
 
 
@@ -73,6 +83,11 @@ def test_a_template_that_rewrites_earlier_turns_is_said():
         "{% include '/etc/passwd' %}",
         "{% import 'os' as os %}",
         "{{ '{0.__class__}'.format(1) }}",
+        "{{ strftime_now.__globals__ }}",
+        "{{ strftime_now.__closure__[0].cell_contents }}",
+        "{{ (messages | tojson).__class__.__base__ }}",
+        "{% generation %}{{ caller.__globals__ }}{% endgeneration %}",
+        "{{ dict.__mro__ }}",
     ],
 )
 def test_escapes_do_not_get_out(escape):
@@ -88,6 +103,7 @@ def test_escapes_do_not_get_out(escape):
         "{% endfor %}",
         "{{ 'a' * 10 ** 9 }}",
         "{{ 10 ** (10 ** 9) }}",
+        "{{ messages | tojson(indent=10 ** 9) }}",
     ],
 )
 def test_bombs_are_ended(bomb):
@@ -117,6 +133,164 @@ def test_templates_are_read_from_either_file(tmp_path):
     assert dict(found.tokens)["eos_token"] == "</s>"
     (tmp_path / "chat_template.jinja").write_text("new")
     assert read_chat_template(tmp_path).source == "new"
+
+
+def render(source, messages, answered=True, **variables):
+    [one] = ChatTemplate(source).render(
+        [messages], answered=answered, variables=[variables]
+    )
+    return one
+
+
+def text(one):
+    return "".join(text for text, _ in one.segments) or one.problem
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("{{ tools is none }}{{ documents is none }}", "TrueTrue"),
+        ("{{ tools is not none }}{{ tools is defined }}", "FalseTrue"),
+        ("{{ bos_token is defined }}{{ unheard_of is defined }}", "FalseFalse"),
+        ("{% for i in range(5) %}{% if i == 2 %}{% break %}{% endif %}{{ i }}"
+         "{% endfor %}", "01"),
+        ("{{ {'b': 'ä<', 'a': [1]} | tojson }}", '{"b": "ä<", "a": [1]}'),
+        ("{{ {'b': 'ä', 'a': 1} | tojson(ensure_ascii=True, sort_keys=True) }}",
+         '{"a": 1, "b": "\\u00e4"}'),
+        ("{{ {'a': [1]} | tojson(separators=(',', ':')) }}", '{"a":[1]}'),
+        ("{{ {'a': 1} | tojson(indent=2) }}", '{\n  "a": 1\n}'),
+        ("{% if true %}\n  a\n  {% endif %}\nb", "  a\nb"),
+        ("{{ raise_exception('not so') }}", "not so"),
+    ],
+)  # fmt: skip
+def test_templates_find_what_transformers_gives_them(source, expected):
+    assert text(render(source, chat("user"))) == expected
+
+
+def test_all_texts_tell_the_same_time(monkeypatch):
+    monkeypatch.setattr(chat_template, "datetime", Noon)
+    form = "{{ strftime_now('%d %b %Y, %H:%M') }}"
+    assert text(render(form, chat("user"))) == "29 Feb 2024, 12:00"
+
+
+class Noon(datetime):
+    @classmethod
+    def now(cls):
+        return cls(2024, 2, 29, 12)
+
+
+def test_messages_come_without_nulls_and_with_every_name_of_reasoning():
+    message = {"role": "user", "content": None, "reasoning": "so"}
+    source = "{% for key, value in messages[0].items() %}{{ key }}={{ value }};"
+    assert text(render(source + "{% endfor %}{# reasoning #}", [message])) == (
+        "thinking=so;role=user;reasoning=so;reasoning_content=so;"
+    )
+
+
+def test_marks_of_the_template_say_what_is_learned():
+    one = render(MARKED, chat("user", "assistant", "assistant"))
+    assert one.marked
+    assert one.segments == (
+        ("<|user|>u<|end|><|assistant|>", False),
+        ("a<|end|>", True),
+        ("<|assistant|>", False),
+        ("a<|end|>", True),
+    )
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% macro said() %}so: {% generation %}yes{% endgeneration %}{% endmacro %}"
+        "{{ said() }}",
+        "{% set said %}so: {% generation %}yes{% endgeneration %}{% endset %}"
+        "{{ said }}",
+    ],
+)
+def test_marks_whose_place_is_unknown_are_refused(source):
+    assert "in a macro or in {% set %}" in render(source, chat("assistant")).problem
+
+
+def test_marks_that_leave_the_answers_out_are_said():
+    source = "{% if false %}{% generation %}{% endgeneration %}{% endif %}" + CHATML
+    assert "marks nothing" in render(source, chat("assistant")).problem
+
+
+@pytest.mark.parametrize("source", [CHATML, MARKED])
+def test_an_answer_of_weight_0_is_not_learned(source):
+    first, second = chat("assistant", "assistant")
+    one = render(source, [{**first, "weight": 0}, {**second, "weight": 1}])
+    assert [said for text, said in one.segments if text == "a<|end|>"] == [False, True]
+
+
+def test_an_answer_of_weight_0_needs_marks_that_tell_it_apart():
+    source = "{% generation %}{{ messages | length }}{% endgeneration %}"
+    first, second = chat("assistant", "assistant")
+    found = render(source, [{**first, "weight": 0}, second])
+    assert "marks 1 passages of 2 answers" in found.problem
+
+
+TOOLS = [{"type": "function", "function": {"name": "f"}}]
+
+
+@pytest.mark.parametrize(
+    ("message", "variables", "name"),
+    [
+        ({"tool_calls": TOOLS}, {}, "tool_calls"),
+        ({"content": "a", "reasoning_content": "so"}, {}, "reasoning_content"),
+        ({"content": "a", "thinking": "so"}, {}, "thinking"),
+        ({"content": "a"}, {"tools": TOOLS}, "tools"),
+    ],
+)
+def test_what_a_template_would_drop_is_said(message, variables, name):
+    messages = [*chat("user"), {"role": "assistant", **message}]
+    assert render(CHATML, messages, **variables).problem == f"it does not write {name}"
+    assert not render(CHATML, chat("user", "assistant"), tools=[]).problem
+
+
+def test_an_answer_that_stands_last_is_continued():
+    messages = [*chat("user"), {"role": "assistant", "content": "Well, "}]
+    [one] = ChatTemplate(CHATML).render([messages], answered=False)
+    assert text(one) == "<|user|>u<|end|><|assistant|>Well, "
+    stripped = CHATML.replace("m.content", "m.content | trim")
+    assert text(render(stripped, messages, answered=False)).endswith("|>Well,")
+    upper = CHATML.replace("m.content", "m.content | upper")
+    assert "does not write the answer" in render(upper, messages, False).problem
+    assert (
+        "no content"
+        in render(CHATML, [{"role": "assistant", "name": "x"}], answered=False).problem
+    )
+
+
+def test_conversations_with_tools_get_the_template_for_tools():
+    template = ChatTemplate("plain", named=(("tool_use", "{{ tools[0].name }}"),))
+    found = template.render(
+        [chat("user")] * 2, answered=False, variables=[{}, {"tools": [{"name": "f"}]}]
+    )
+    assert [text(one) for one in found] == ["plain", "f"]
+
+
+def test_templates_in_files_count_before_the_config(tmp_path):
+    several = [
+        {"name": "tool_use", "template": "t"},
+        {"name": "default", "template": "d"},
+    ]
+    config = tmp_path / "tokenizer_config.json"
+    config.write_text(json.dumps({"chat_template": several}))
+    found = read_chat_template(tmp_path)
+    assert (found.source, found.named) == ("d", (("tool_use", "t"),))
+    assert sorted(map(str, found.config)) == sorted(map(str, several))
+    folder = tmp_path / "additional_chat_templates"
+    folder.mkdir()
+    (folder / "rag.jinja").write_text("r")
+    with pytest.raises(DataError, match="one of them named default"):
+        read_chat_template(tmp_path)
+    (tmp_path / "chat_template.jinja").write_text("new")
+    found = read_chat_template(tmp_path)
+    assert (found.source, found.named) == ("new", (("rag", "r"),))
+    (folder / "rag.jinja").write_bytes(b"\xff")
+    with pytest.raises(DataError, match="not UTF-8"):
+        read_chat_template(tmp_path)
 
 
 def test_a_folder_may_have_no_template_or_several(tmp_path):

@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from tfft.core.errors import DataError
-from tfft.models.configuration import read_config
 
 _LARGEST = 64 * 1024
 _SECONDS = 2
@@ -20,7 +21,17 @@ _RATE = 500
 _AT_ONCE = 2_000
 _MEMORY = 256 * 2**20
 
-Message = dict[str, str]
+# Whoever takes rows with tools gets the template of this name, where there is one.
+_TOOL_USE = "tool_use"
+# What carries part of an answer, and what a template that writes it must name.
+_CARRIERS = {
+    "tool_calls": ("tool_calls",),
+    "reasoning_content": ("reasoning_content", "thinking", "reasoning"),
+    "thinking": ("reasoning_content", "thinking", "reasoning"),
+    "reasoning": ("reasoning_content", "thinking", "reasoning"),
+}
+
+Message = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -28,12 +39,15 @@ class Rendered:
     """What a template made of a conversation.
 
     Attributes:
-        segments: Text, and whether the assistant says it.
+        segments: Text, and whether it is learned.
         problem: Why the template refused the conversation; empty when it did not.
+        marked: Whether the template itself says what is learned, by
+            `{% generation %}`. Otherwise it is the assistant's turns.
     """
 
     segments: tuple[tuple[str, bool], ...] = ()
     problem: str = ""
+    marked: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,6 +58,8 @@ class ChatTemplate:
         source: Jinja, up to 64 KB.
         tokens: The special tokens it may use, `bos_token`, `eos_token` and so on.
         where: The file it came from, for messages.
+        named: Further templates of the model by name. That for `tool_use` renders
+            conversations with tools; nothing uses the others.
 
     Raises:
         DataError: For a larger one.
@@ -52,59 +68,87 @@ class ChatTemplate:
     source: str
     tokens: tuple[tuple[str, str], ...] = ()
     where: str = ""
+    named: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuses a template of a size that none has."""
-        if len(self.source.encode()) > _LARGEST:
-            raise DataError(
-                f"chat template of {len(self.source.encode()):,} bytes",
-                where=self.where,
-                expected=f"at most {_LARGEST:,}",
-                fix="check where the model came from",
-            )
+        for source in (self.source, *dict(self.named).values()):
+            size = len(source.encode())
+            if size > _LARGEST:
+                raise DataError(
+                    f"chat template of {size:,} bytes",
+                    where=self.where,
+                    expected=f"at most {_LARGEST:,}",
+                    fix="check where the model came from",
+                )
+
+    @property
+    def config(self) -> str | list[dict[str, str]]:
+        """The value of `chat_template` in a `tokenizer_config.json`."""
+        if not self.named:
+            return self.source
+        templates = (("default", self.source), *self.named)
+        return [{"name": name, "template": source} for name, source in templates]
 
     def render(
-        self, conversations: Sequence[Sequence[Message]], *, answered: bool
+        self,
+        conversations: Sequence[Sequence[Message]],
+        *,
+        answered: bool,
+        variables: Sequence[Mapping[str, Any]] | None = None,
     ) -> list[Rendered]:
         """Returns the text of each conversation.
 
         Args:
-            conversations: Messages with `role` and `content`.
+            conversations: Messages with `role`, `content` and whatever else the
+                template reads, such as `tool_calls`. An answer with `weight` 0 is
+                not learned.
             answered: Whether the answers are there; without, the text ends where
-                the model goes on.
+                the model goes on: after the content of an answer that stands last,
+                else where the next one begins.
+            variables: What the template reads beside the messages of each
+                conversation, such as `tools`. Defaults to nothing.
 
         Raises:
             DataError: When the template is none, or takes too long or too much
                 memory.
         """
+        if variables is None:
+            variables = [{}] * len(conversations)
+        chats = [
+            {"messages": list(messages), "variables": dict(values)}
+            for messages, values in zip(conversations, variables, strict=True)
+        ]
         rendered: list[Rendered] = []
-        for start in range(0, len(conversations), _AT_ONCE):
-            part = conversations[start : start + _AT_ONCE]
-            rendered.extend(self._render(part, answered))
+        for start in range(0, len(chats), _AT_ONCE):
+            rendered.extend(self._render(chats[start : start + _AT_ONCE], answered))
         return rendered
 
     def _render(
-        self, conversations: Sequence[Sequence[Message]], answered: bool
+        self, chats: Sequence[dict[str, Any]], answered: bool
     ) -> list[Rendered]:
-        seconds = _SECONDS + len(conversations) // _RATE
-        conversations = [list(one) for one in conversations]
-        content = json.dumps(conversations)
+        seconds = _SECONDS + len(chats) // _RATE
+        templates = {"default": self.source, **dict(self.named)}
+        for chat in chats:
+            tools = chat["variables"].get("tools") is not None
+            with_tools = tools and _TOOL_USE in templates
+            chat["template"] = _TOOL_USE if with_tools else "default"
+        used = {chat["template"] for chat in chats}
         request = {
-            "template": self.source,
+            "templates": {name: templates[name] for name in used},
             "tokens": dict(self.tokens),
-            "conversations": conversations,
+            "chats": chats,
             "answered": answered,
+            "now": datetime.now().isoformat(),
             "seconds": seconds,
-            "memory": _MEMORY + 20 * len(content),
+            "memory": _MEMORY + 20 * len(json.dumps(chats)),
         }
         answer = self._run(json.dumps(request), seconds)
         if "error" in answer:
             raise self._unusable(answer["error"])
         return [
-            Rendered(problem=one["error"])
-            if "error" in one
-            else Rendered(tuple((text, said) for text, said in one["segments"]))
-            for one in answer["results"]
+            _rendered(result, _unread(chat, templates[chat["template"]]))
+            for chat, result in zip(chats, answer["results"], strict=True)
         ]
 
     def _run(self, request: str, seconds: int) -> dict:
@@ -140,37 +184,20 @@ class ChatTemplate:
         )
 
 
-def read_chat_template(folder: Path) -> ChatTemplate | None:
-    """Returns the chat template of a Hugging Face folder; None when it has none.
-
-    Raises:
-        DataError: When it cannot be read.
-    """
-    config = {}
-    if (folder / "tokenizer_config.json").is_file():
-        config = read_config(folder, "tokenizer_config.json")
-    path, source = folder / "tokenizer_config.json", config.get("chat_template")
-    if (folder / "chat_template.jinja").is_file():
-        path = folder / "chat_template.jinja"
-        source = path.read_text(encoding="utf-8")
-    if source is None:
-        return None
-    if isinstance(source, list):
-        named = {one.get("name"): one.get("template") for one in source}
-        source = named.get("default")
-    if not isinstance(source, str):
-        raise DataError(
-            "chat template is not text", where=str(path), fix="download it again"
-        )
-    return ChatTemplate(source, tuple(sorted(_tokens(config))), str(path))
+def _rendered(result: Mapping[str, Any], unread: str) -> Rendered:
+    problem = result.get("error") or unread
+    if problem:
+        return Rendered(problem=problem)
+    segments = tuple((text, said) for text, said in result["segments"])
+    return Rendered(segments, marked=result["marked"])
 
 
-def _tokens(config: dict) -> list[tuple[str, str]]:
-    """Returns the special tokens, which stand as text or as an object."""
-    found = []
-    for name in ("bos_token", "eos_token", "unk_token", "pad_token"):
-        token = config.get(name)
-        if isinstance(token, dict):
-            token = token.get("content")
-        found.append((name, token if isinstance(token, str) else ""))
-    return found
+def _unread(chat: Mapping[str, Any], source: str) -> str:
+    """Returns what a conversation has and its template never asks for."""
+    if chat["variables"].get("tools") and "tools" not in source:
+        return "it does not write tools"
+    for message in chat["messages"]:
+        for name, readable in _CARRIERS.items():
+            if message.get(name) and not any(one in source for one in readable):
+                return f"it does not write {name}"
+    return ""

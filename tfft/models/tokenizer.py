@@ -221,7 +221,7 @@ class Tokenizer:
         write_text(folder / "tokenizer.json", self.to_json())
         config = {f"{role}_token": token for role, token in self.roles.items()}
         if self.chat_template is not None:
-            config["chat_template"] = self.chat_template.source
+            config["chat_template"] = self.chat_template.config
         write_json(
             folder / "tokenizer_config.json",
             {"tokenizer_class": "PreTrainedTokenizerFast", **config},

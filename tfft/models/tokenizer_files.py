@@ -8,7 +8,7 @@ from typing import Any
 
 from tfft.core.errors import DataError, MissingInputError
 from tfft.models.byte_level import read_byte_level
-from tfft.models.chat_template import read_chat_template
+from tfft.models.chat_template_files import read_chat_template
 from tfft.models.configuration import read_config
 from tfft.models.folder import file_in
 from tfft.models.special_tokens import read_roles
