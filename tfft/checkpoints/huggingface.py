@@ -12,6 +12,7 @@ from tfft.checkpoints.tensors import save_tensors
 from tfft.core.errors import ConfigError, OutputInUseError
 from tfft.core.files import is_occupied, new_directory, write_json
 from tfft.models.architecture import Architecture, Form
+from tfft.models.generation_config import GenerationConfig, write_generation_config
 from tfft.models.layers import variables_by_path
 from tfft.models.tokenizer import Tokenizer
 
@@ -66,6 +67,7 @@ def save_huggingface(
     task_type: str = NO_HEAD,
     head: Mapping[str, Mapping[str, Any]] | None = None,
     labels: tuple[str, ...] = (),
+    generation: GenerationConfig | None = None,
     shard_bytes: int = _SHARD_BYTES,
 ) -> Path:
     """Writes a folder that `from_pretrained` of transformers loads.
@@ -82,6 +84,8 @@ def save_huggingface(
         head: The layers of the head by Hugging Face's names: for each its `weight`
             and `bias` as PyTorch keeps them.
         labels: What the outputs of the head mean.
+        generation: Where texts end, written beside the tokenizer of a model that
+            writes them.
         shard_bytes: The most bytes of a file of weights.
 
     Returns:
@@ -114,6 +118,8 @@ def save_huggingface(
         _save_weights(target, tensors, shard_bytes)
         if tokenizer is not None:
             tokenizer.save(target)
+            if generation is not None:
+                write_generation_config(target, tokenizer, generation)
     return folder
 
 

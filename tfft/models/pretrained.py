@@ -21,6 +21,7 @@ from tfft.core.errors import (
 from tfft.core.files import sha256
 from tfft.models.architecture import Architecture, architecture_of
 from tfft.models.configuration import Pooling, read_config, read_pooling
+from tfft.models.generation_config import GenerationConfig, read_generation_config
 from tfft.models.hub_tokenizers import from_keras_hub
 from tfft.models.huggingface import load_backbone
 from tfft.models.layers import set_dropout, variables_by_path
@@ -48,6 +49,7 @@ class Pretrained:
         max_length: The most tokens of a text; None when the model does not say.
         config: The Hugging Face config, empty for a model of KerasHub's.
         head: The head of the checkpoint, tensors by Hugging Face's names.
+        generation: Where its texts end; None for a model that writes none.
     """
 
     backbone: Any
@@ -61,6 +63,7 @@ class Pretrained:
     max_length: int | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     head: Mapping[str, np.ndarray] = field(default_factory=dict)
+    generation: GenerationConfig | None = None
 
     @property
     def fresh_variables(self) -> list[Any]:
@@ -144,6 +147,11 @@ def _hugging_face(folder: Path, dropout: float | None) -> Pretrained:
         notes.append(
             f"not in the checkpoint, starts at random: {', '.join(report.fresh)}"
         )
+    generation = None
+    if loaded.architecture.causal:
+        read = read_generation_config(folder, loaded.config)
+        generation, further = read.known_to(tokenizer)
+        notes.extend(further)
     return Pretrained(
         loaded.backbone,
         tokenizer,
@@ -156,6 +164,7 @@ def _hugging_face(folder: Path, dropout: float | None) -> Pretrained:
         loaded.max_length,
         loaded.config,
         report.head,
+        generation,
     )
 
 
@@ -217,6 +226,7 @@ def _from_keras_hub(
         source,
         pooling=architecture.poolings[0],
         max_length=getattr(backbone, "max_sequence_length", None),
+        generation=GenerationConfig() if architecture.causal else None,
     )
 
 

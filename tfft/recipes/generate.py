@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tfft.core.config import configuration, require
@@ -13,6 +14,7 @@ from tfft.data.conversations import rows_of
 from tfft.data.rows import without_bad_rows
 from tfft.generation.generate import Generation, Generator, Piece
 from tfft.generation.sampling import Sampling
+from tfft.models.generation_config import GenerationConfig
 from tfft.models.pretrained import Pretrained, load_pretrained
 from tfft.tasks.language.encode import encode_conversations
 from tfft.tasks.task import TASKS, Task
@@ -66,6 +68,7 @@ def generate_with(
     """Returns what a loaded decoder writes after prompts; see `generate`."""
     _Batching(batch_size=batch_size)
     ids = prompt_ids(pretrained, task, prompts)
+    sampling = _ending(sampling, pretrained.generation)
     generators = [
         Generator(
             pretrained.backbone,
@@ -79,6 +82,17 @@ def generate_with(
     if stream:
         return (piece for generator in generators for piece in generator)
     return [one for generator in generators for one in generator.run()]
+
+
+def _ending(sampling: Sampling, model: GenerationConfig | None) -> Sampling:
+    """Returns the sampling that also stops where the model's texts end."""
+    if model is None:
+        return sampling
+    return replace(
+        sampling,
+        stop=(*sampling.stop, *model.stop_strings),
+        stop_tokens=(*sampling.stop_tokens, *model.eos_token_ids),
+    )
 
 
 @configuration()

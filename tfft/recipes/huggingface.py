@@ -9,6 +9,7 @@ from tfft.adapters.method import expect_plain
 from tfft.checkpoints.huggingface import NO_HEAD, save_huggingface
 from tfft.core.environment import check_environment
 from tfft.models.architecture import architecture_of
+from tfft.models.generation_config import GenerationConfig
 from tfft.models.hub_tokenizers import from_keras_hub
 from tfft.recipes.build import Built
 from tfft.tasks.task import Labels, Task
@@ -51,6 +52,7 @@ def export_huggingface(
         architecture,
         tokenizer=None if tokenizer is None else from_keras_hub(tokenizer),
         task_type="CAUSAL_LM" if architecture.causal else NO_HEAD,
+        generation=GenerationConfig() if architecture.causal else None,
     )
 
 
@@ -82,6 +84,7 @@ def export_run(
             task_type=task.peft_task_type if head else NO_HEAD,
             head=modules,
             labels=tuple(str(label) for label in labels) if modules else (),
+            generation=pretrained.generation if head else None,
         )
     finally:
         built.adapter.unmerge()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tfft.data.batching import Examples
@@ -52,6 +52,8 @@ def read_inputs(config: FinetuneConfig, task: Task, folder: Path, say: Say) -> I
     """
     prepared = _prepare(config, task, say)
     pretrained = _load(config, folder, say)
+    if not task.generates:
+        pretrained = replace(pretrained, generation=None)
     task = _noted(task.suited_to(pretrained), say)
     task = _noted(task.learned_from(prepared.tables["train"], prepared.labels), say)
     examples = {}

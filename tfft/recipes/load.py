@@ -11,7 +11,13 @@ from tfft.core.errors import DataError, MissingInputError
 from tfft.models.pretrained import load_pretrained
 from tfft.recipes.build import build
 from tfft.recipes.run import Run
-from tfft.recipes.run_folder import BASE, RECORD, load_weights, read_record
+from tfft.recipes.run_folder import (
+    BASE,
+    RECORD,
+    load_weights,
+    read_record,
+    with_own_generation,
+)
 from tfft.tasks.task import TASKS
 
 
@@ -53,6 +59,7 @@ def load(folder: str | Path, model: Any = None) -> Run:
             expected=f"weights with SHA-256 {base['fingerprint'][:12]}…",
             fix="give the right folder with model=",
         )
+    pretrained = with_own_generation(folder, pretrained)
     task = TASKS.resolve(record["task"])
     method = METHODS.resolve(record["method"])
     labels = tuple(record["labels"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import shutil
 from collections.abc import Iterator
@@ -18,6 +19,11 @@ from tfft.core.files import (
     locked,
     storage_errors,
     write_json,
+)
+from tfft.models.generation_config import NAME as GENERATION
+from tfft.models.generation_config import (
+    read_generation_config,
+    write_generation_config,
 )
 from tfft.models.pretrained import Pretrained
 from tfft.recipes.report_files import REPORT_FILES
@@ -87,7 +93,7 @@ def _empty(folder: Path) -> None:
     """Removes what a run writes, and nothing else."""
     for name in (ADAPTER, BASE, LOGS, FROZEN, CHECKPOINTS):
         shutil.rmtree(folder / name, ignore_errors=True)
-    files = (RECORD, METRICS, *TOKENIZER, _HEAD, _BACKBONE, *REPORT_FILES)
+    files = (RECORD, METRICS, GENERATION, *TOKENIZER, _HEAD, _BACKBONE, *REPORT_FILES)
     for name in (*files, TABLE):
         (folder / name).unlink(missing_ok=True)
 
@@ -185,8 +191,10 @@ def save_weights(
     pretrained: Pretrained,
     task_type: str,
 ) -> None:
-    """Writes adapter, head, changed backbone weights and tokenizer."""
+    """Writes adapter, head, changed backbone weights, tokenizer and ends of texts."""
     pretrained.tokenizer.save(folder)
+    if pretrained.generation is not None:
+        write_generation_config(folder, pretrained.tokenizer, pretrained.generation)
     save_tensors(folder / _HEAD, _named(network.head_variables))
     changed = adapter.changed_base_variables
     if changed:
@@ -199,6 +207,18 @@ def save_weights(
             task_type=task_type,
             modules_to_save=network.head_modules,
         )
+
+
+def with_own_generation(folder: Path, pretrained: Pretrained) -> Pretrained:
+    """Returns a base model whose texts end where a run's do.
+
+    Raises:
+        DataError: When the run's file is damaged.
+    """
+    if not (folder / GENERATION).is_file():
+        return pretrained
+    own, _ = read_generation_config(folder, {}).known_to(pretrained.tokenizer)
+    return dataclasses.replace(pretrained, generation=own)
 
 
 def own_variables(network: Any, adapter: Adapter) -> list[Any]:

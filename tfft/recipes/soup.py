@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -117,7 +118,10 @@ def _built(runs: MemberRuns, method: Method) -> Built:
     record = first.record
     source = first.built.pretrained.source or first.folder / BASE
     dropout, seed = (record["config"][name] for name in ("backbone_dropout", "seed"))
-    pretrained = load_pretrained(source, dropout=dropout)
+    pretrained = dataclasses.replace(
+        load_pretrained(source, dropout=dropout),
+        generation=first.built.pretrained.generation,
+    )
     return build(runs.task, method, pretrained, first.labels, seed)
 
 
