@@ -6,11 +6,10 @@ import shutil
 import sys
 
 import pytest
+import tensorflow_datasets as tfds
 
 from tfft.core.errors import DataError, MissingInputError
 from tfft.data.sources import read
-
-tfds = pytest.importorskip("tensorflow_datasets")
 
 NEWS = {
     "train": [("café", 1, ["O", "B"]), ("b", 0, []), ("c", 1, ["B"])],

@@ -49,7 +49,9 @@ def as_parquet(rows, folder):
 
 
 def as_frame(rows, folder):
-    return pytest.importorskip("pandas").DataFrame(rows)
+    import pandas
+
+    return pandas.DataFrame(rows)
 
 
 def as_rows(rows, folder):

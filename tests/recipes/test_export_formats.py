@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -18,9 +18,6 @@ from tfft.serving import outside_tensors, verification
 
 __all__ = ["train"]
 TEXTS = ["good abc", "bad abc 1", "good " * 60]
-needs_onnx = pytest.mark.skipif(
-    importlib.util.find_spec("tf2onnx") is None, reason="the extra onnx is not here"
-)
 
 
 @pytest.fixture(scope="module")
@@ -149,24 +146,45 @@ def test_what_cannot_be_exported_so(tiny_run, train, tmp_path):
         train().export(tmp_path / "x", format="litert")
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("tf2onnx") is not None, reason="the extra is here"
-)
-def test_onnx_names_its_extra(tiny_run, tmp_path):
+def test_onnx_names_its_extra(tiny_run, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # as if it were not installed
     with pytest.raises(MissingInputError, match=r'pip install "tfft\[onnx\]"'):
         tiny_run.export(tmp_path / "x", format="onnx")
 
 
-@needs_onnx
-def test_onnx_answers_as_the_run(tiny_run, tmp_path):
-    folder = tiny_run.export(tmp_path / "onnx", format="onnx")
+@pytest.mark.parametrize("made", ["tiny_run", "wide_run"])  # erf and tanh GELU
+def test_onnx_answers_as_the_run(made, request, tmp_path):
+    run = request.getfixturevalue(made)
+    folder = run.export(tmp_path / "onnx", format="onnx")
     found = probabilities(folder, TEXTS, "model.onnx")
-    expected = [list(a["probabilities"].values()) for a in tiny_run.predict(TEXTS)]
+    expected = [list(a["probabilities"].values()) for a in run.predict(TEXTS)]
     assert np.abs(found - expected).max() <= 1e-5
 
 
+def test_onnx_has_no_erfc_but_its_values():
+    import onnx
+    import tensorflow as tf
+    from scipy import special
+
+    from tfft.serving.formats import to_onnx
+    from tfft.tasks.served.endpoint import Endpoint
+
+    inputs = {"x": ((None,), "float32")}
+    gelu = Endpoint(inputs, lambda x: {"y": tf.nn.gelu(x, approximate=False)})
+    content = to_onnx(gelu, "float32")
+    nodes = {node.op_type for node in onnx.load_from_string(content).graph.node}
+    assert "Erf" in nodes
+    assert "Erfc" not in nodes
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(content)
+    x = np.linspace(-9, 9, 1801, dtype="float32")
+    [found] = session.run(None, {"x": x})
+    np.testing.assert_allclose(found, x * special.ndtr(x), rtol=0, atol=1e-6)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("form", ["litert", pytest.param("onnx", marks=needs_onnx)])
+@pytest.mark.parametrize("form", ["litert", "onnx"])
 @pytest.mark.parametrize("name", CASES)
 def test_every_task_on_texts(name, form, tune, tmp_path):
     run = tune(task=name, data=CASES[name][0], method="lora", learning_rate=1e-2)

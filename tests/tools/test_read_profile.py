@@ -4,8 +4,6 @@ import importlib.util
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("tensorflow.tsl.profiler.protobuf.xplane_pb2")
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 TOOL = Path(__file__).parents[2] / "tools" / "read_profile.py"

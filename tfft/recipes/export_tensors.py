@@ -84,7 +84,8 @@ def _questions(
     found = []
     for index, length in list(enumerate(examples.lengths))[:MOST_COMPARED]:
         batch = batches.batch(np.array([index]))
-        found.append({name: batch[name][:, :length] for name in names})
+        # A decoder's tokenizer makes no token of an empty text; padding is one.
+        found.append({name: batch[name][:, : max(length, 1)] for name in names})
     return found
 
 

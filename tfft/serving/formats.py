@@ -112,9 +112,35 @@ def to_onnx(endpoint: Endpoint, dtype: str) -> bytes:
             function,
             input_signature=signature,
             opset=_OPSET,
+            custom_op_handlers={"Erfc": (_erfc, [])},
             output_path=str(path),
         )
         return path.read_bytes()
+
+
+def _erfc(graph: Any, node: Any, name: str, arguments: list[Any]) -> None:
+    """Replaces an `Erfc` by 1 - Erf(z), which ONNX has.
+
+    TensorFlow computes the exact GELU with `Erfc`; the converter would write it into
+    the file as it is, and no runtime has it.
+    """
+    import numpy as np
+    from tf2onnx.utils import make_name, map_onnx_to_numpy_type
+
+    del arguments
+    dtype, shape = graph.get_dtype(node.output[0]), graph.get_shape(node.output[0])
+    [z], outputs = node.input, node.output
+    one = np.array(1, map_onnx_to_numpy_type(dtype))
+    graph.remove_node(name)
+    erf = graph.make_node("Erf", [z], shapes=[shape], dtypes=[dtype])
+    graph.make_node(
+        "Sub",
+        [graph.make_const(make_name("one"), one).output[0], erf.output[0]],
+        outputs=outputs,
+        name=name,
+        shapes=[shape],
+        dtypes=[dtype],
+    )
 
 
 @contextlib.contextmanager
