@@ -79,3 +79,29 @@ def test_the_second_of_two_equal_ids_is_named_by_its_line(write):
     at = [index + 1 for index, line in enumerate(lines) if '"id": "a"' in line]
     with pytest.raises(DataError, match=rf"first on line {at[0]} · .*:{at[1]} "):
         read_squad(path)
+
+
+def test_ids_may_be_whole_numbers(write):
+    # The places of the answers are the same numbers.
+    questions = [question(3), question(40), question(4), question("5")]
+    path = write(squad(*questions))
+    table = read_squad(path)
+    assert table.columns["id"] == ["3", "40", "4", "5"]
+    lines = path.read_text().splitlines()
+    found = [lines[line - 1].strip(" ,") for line in table.lines]
+    assert found == ['"id": 3', '"id": 40', '"id": 4', '"id": "5"']
+
+
+@pytest.mark.parametrize("name", [True, 1.5, None])
+def test_other_ids_are_refused(write, name):
+    with pytest.raises(DataError, match=r'"id" is missing or of another type'):
+        read_squad(write(squad(question(name))))
+
+
+def test_an_id_given_as_number_and_as_text_stands_twice(write):
+    with pytest.raises(DataError, match="id '7' stands twice"):
+        read_squad(write(squad(question(7), question("7"))))
+
+
+def test_a_title_that_is_null_is_empty(write):
+    assert read_squad(write(squad(question("a"), title=None))).columns["title"] == [""]

@@ -200,3 +200,27 @@ def test_what_csv_writes_is_read_back(tmp_path):
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["text"], *([text] for text in texts)])
     assert read_csv(path).columns == {"text": texts}
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+@pytest.mark.parametrize("separator", [",", "\t"])
+def test_the_index_of_pandas_has_the_name_that_pandas_gives_it(
+    tmp_path, times, separator
+):
+    pandas = pytest.importorskip("pandas")
+    path = tmp_path / "a.csv"
+    frame = pandas.DataFrame({"text": ["x", "y"], "label": [1, 0]})
+    for _ in range(times):
+        frame.to_csv(path, sep=separator)
+        frame = pandas.read_csv(path, sep=separator)
+    table = read_csv(path, separator)
+    assert list(table.columns) == list(frame.columns)
+    assert [list(map(str, one)) for one in table.columns.values()] == [
+        list(map(str, frame[name])) for name in frame.columns
+    ]
+
+
+def test_an_index_of_two_levels_is_two_columns(tmp_path):
+    (tmp_path / "a.csv").write_text(",,text\na,1,x\n")
+    found = read_csv(tmp_path / "a.csv").columns
+    assert list(found) == ["Unnamed: 0", "Unnamed: 1", "text"]

@@ -9,6 +9,7 @@ import pytest
 
 from tfft.core.errors import ConfigError
 from tfft.recipes.prepare import prepare
+from tfft.tasks.multi_label import MultiLabel
 from tfft.tasks.text_classification import TextClassification
 
 
@@ -144,3 +145,25 @@ def test_test_rows_that_stand_in_train_are_noted(make_rows):
 def test_a_share_that_is_none_is_refused(make_rows, share):
     with pytest.raises(ConfigError, match=r"test=.*from 0 up to 0\.9"):
         read(make_rows(40), test=share)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_split_made_here_never_lacks_a_label_in_train(seed):
+    # Copies of a text with two labels stay together, and "b" is nowhere else.
+    rows = [{"text": f"a {i}", "label": "a"} for i in range(12)]
+    rows += [{"text": "copy", "label": "a"}, {"text": "copy", "label": "b"}]
+    tables = read(rows, validation=0.4, test=0.3, seed=seed).tables
+    assert set(tables["train"].columns["label"]) == {"a", "b"}
+    assert sum(map(len, tables.values())) == 14
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_nor_one_of_several_labels(seed):
+    kinds = [["a", "b"], ["a", "c"], ["b"], ["c"], ["b"], ["c"], ["d"], ["d", "b"]]
+    rows = [{"text": f"t {i}", "labels": kinds[i % 8]} for i in range(8)]
+    options = {"validation": 0.4, "test": 0.3, "on_bad_rows": "error", "seed": seed}
+    found = prepare(MultiLabel(), rows, **options)
+    train = {
+        one for labels in found.tables["train"].columns["labels"] for one in labels
+    }
+    assert train == {"a", "b", "c", "d"} == set(found.labels)

@@ -245,3 +245,91 @@ def test_splits_keep_rare_labels_and_the_range_of_numbers():
     assert sorted(set(found)) == [0, 1, 2, 3, 4]
     assert found[0] == 0
     assert found[99] == 4
+
+
+def truths(count=40):
+    return [
+        {"text": f"{'good' if i % 2 else 'bad'} {i}", "label": bool(i % 2)}
+        for i in range(count)
+    ]
+
+
+@pytest.fixture(scope="module")
+def truths_run(tune):
+    return tune(data=truths())
+
+
+def test_true_and_false_come_back_as_what_they_were(truths_run):
+    for run in (truths_run, tfft.load(truths_run.folder)):
+        assert run.labels == (False, True)
+        for answer in run.predict(["good", "bad"]):
+            assert type(answer["label"]) is bool
+            assert list(answer["probabilities"]) == ["False", "True"]
+
+
+def test_a_file_spells_true_as_text(truths_run, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pandas.DataFrame(truths()).to_csv(tmp_path / "a.csv")
+    found = truths_run.evaluate(tmp_path / "a.csv")
+    assert found.metrics == truths_run.evaluate(truths()).metrics
+
+
+def test_a_run_with_true_as_text_still_takes_bools(truths_run, tmp_path):
+    import json
+    import shutil
+
+    old = tmp_path / "old"  # as runs were written before
+    shutil.copytree(truths_run.folder, old)
+    record = json.loads((old / "run.json").read_text())
+    record["labels"] = ["False", "True"]
+    (old / "run.json").write_text(json.dumps(record))
+    run = tfft.load(old)
+    assert run.evaluate(truths()).metrics == truths_run.evaluate(truths()).metrics
+    assert {answer["label"] for answer in run.predict(["a", "b"])} <= {"False", "True"}
+
+
+def test_true_is_not_the_number_one():
+    table = Table({"text": ["a", "b", "c"], "label": [True, 1, 0]}, "list")
+    with pytest.raises(DataError, match="labels of types bool and int"):
+        TextClassification().learn_labels(table)
+    only_bools = Table({"text": ["a"], "label": [True]}, "list")
+    with pytest.raises(DataError, match="class True of the test rows is absent"):
+        TextClassification().check_labels(only_bools, (0, 1), "test")
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [[0.5, 0.25, 1.0], ["0.5", "0.25", "1.0"], [i / 7 for i in range(40)]],
+)
+def test_labels_that_are_numbers_are_refused_with_the_fix(tune, labels):
+    rows = [{"text": f"a {i}", "label": one} for i, one in enumerate(labels)]
+    with pytest.raises(
+        DataError, match=r"the labels are numbers such as .*task=\"regression\""
+    ):
+        tune(data=rows)
+
+
+def test_numbers_that_are_few_classes_are_learned_and_noted(tune, capsys):
+    stars = ["0.5", "1", "1.5", "2.0"]
+    rows = [{"text": f"a {i}", "label": stars[i % 4]} for i in range(80)]
+    assert tune(data=rows, verbose=1).labels == tuple(stars)
+    shown = capsys.readouterr().out
+    assert "note: labels are numbers such as '0.5', and each is a class" in shown
+
+
+@pytest.mark.parametrize(
+    "labels", [["1", "2"], ["v0.5", "0.5"], ["1.0", "2.0"], [1, 2]]
+)
+def test_whole_numbers_and_names_are_classes(labels):
+    rows = [{"text": f"a {i}", "label": labels[i % 2]} for i in range(4)]
+    table = Table.from_rows(rows, "list")
+    task = TextClassification()
+    assert task.bad_rows(table) == []
+    assert task.learned_from(table, task.learn_labels(table))[1] == []
+
+
+def test_one_number_with_a_fraction_is_one_bad_row():
+    table = Table({"text": ["a", "b", "c"], "label": [1, 2, 0.5]}, "list")
+    ((row, column, reason),) = TextClassification().bad_rows(table)
+    assert (row, column) == (2, "label")
+    assert "number with a fraction" in reason

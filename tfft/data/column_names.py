@@ -30,6 +30,28 @@ def check_column_names(names: Sequence[object], where: str) -> None:
             )
 
 
+def named_index(names: Sequence[str]) -> list[str]:
+    """Returns names with those filled in that `DataFrame.to_csv` leaves empty.
+
+    >>> named_index(["", "text", "label"])
+    ['Unnamed: 0', 'text', 'label']
+    >>> named_index(["", "Unnamed: 0", "text"])
+    ['Unnamed: 0.1', 'Unnamed: 0', 'text']
+    """
+    found = list(names)
+    for position, name in enumerate(names):
+        if name.strip():
+            break
+        new, copy = f"Unnamed: {position}", 0
+        while new in found:
+            copy += 1
+            new = f"Unnamed: {position}.{copy}"
+        found[position] = new
+    else:
+        return list(names)  # no column has a name: this is no index
+    return found
+
+
 def missing_column(
     name: str, names: Collection[str], where: str, option: str = ""
 ) -> DataError:

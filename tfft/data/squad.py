@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ _FORM = 'SQuAD\'s form: {"data": [{"title", "paragraphs": [{"context", "qas": [â
 def read_squad(path: Path) -> Table:
     """Reads questions about paragraphs; each question becomes a row.
 
-    The columns are `id`, `title`, `context`, `question` and `answers`, a list of
-    dicts with `text` and `answer_start`. A question of version 2 that its paragraph
-    does not answer has an empty list.
+    The columns are `id` (text, whole numbers too), `title`, `context`, `question` and
+    `answers`, a list of dicts with `text` and `answer_start`. A question of version 2
+    that its paragraph does not answer has an empty list.
 
     Args:
         path: The file, in UTF-8.
@@ -60,12 +61,18 @@ def _rows(articles: list[Any], source: str) -> Iterator[dict[str, Any]]:
             context = _field(paragraph, "context", str, where)
             for question in _field(paragraph, "qas", list, where):
                 yield {
-                    "id": _field(question, "id", str, where),
-                    "title": str(article.get("title", "")),
+                    "id": _id(question, where),
+                    "title": str(article.get("title") or ""),
                     "context": context,
                     "question": _field(question, "question", str, where),
                     "answers": _answers(question, where),
                 }
+
+
+def _id(question: Any, where: str) -> str:
+    """Returns the id as text: SQuAD's own script looks predictions up by it."""
+    found = question.get("id") if isinstance(question, dict) else None
+    return str(found) if type(found) is int else _field(question, "id", str, where)
 
 
 def _answers(question: dict[str, Any], where: str) -> list[dict[str, Any]]:
@@ -116,10 +123,10 @@ class _Lines:
 
     def of_id(self, name: str) -> int:
         """Returns the line of the next place that holds an id."""
-        for written in (json.dumps(name), json.dumps(name, ensure_ascii=False)):
-            at = self._content.find(written, self._at)
-            if at >= 0:
-                self._line += self._content.count("\n", self._at, at)
-                self._at = at + len(written)
-                break
+        spellings = (json.dumps(name), json.dumps(name, ensure_ascii=False), name)
+        written = "|".join(f"{re.escape(one)}(?![\\w.])" for one in spellings)
+        found = re.compile(rf'"id"\s*:\s*({written})').search(self._content, self._at)
+        if found:
+            self._line += self._content.count("\n", self._at, found.start(1))
+            self._at = found.end()
         return self._line

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tfft.core.errors import DataError, shorten
-from tfft.data.column_names import check_column_names
+from tfft.data.column_names import check_column_names, named_index
 from tfft.data.strict_json import parse_object
 from tfft.data.table import Table
 
@@ -21,7 +21,9 @@ _UTF_8 = "save it as UTF-8"
 def read_csv(path: Path, delimiter: str = ",") -> Table:
     """Reads a file of delimited cells whose first line names the columns.
 
-    Every cell stays text: "NA" and "null" are words, an empty cell is "".
+    Every cell stays text: "NA" and "null" are words, an empty cell is "". Columns
+    without a name before all others are an index that pandas wrote; they are called
+    as pandas calls them when it reads them back, `Unnamed: 0`.
 
     Args:
         path: The file, in UTF-8 with or without a byte order mark.
@@ -37,6 +39,7 @@ def read_csv(path: Path, delimiter: str = ",") -> Table:
         start, header = next(records, (1, []))
         if not header:
             raise _empty(path, "file is empty")
+        header = named_index(header)
         check_column_names(header, f"{path}:{start}")
         columns: dict[str, list[str]] = {name: [] for name in header}
         for line, cells in records:

@@ -68,9 +68,10 @@ def prepare(
         tables[split], sentences = without_bad_rows(table, bad, on_bad_rows)
         tables[split], mended = task.mended(tables[split])
         notes.extend(f"{split}: {sentence}" for sentence in (*sentences, *mended))
-    task.learn_labels(tables["train"])  # says what is wrong before a cut fails on it
+    # Also says what is wrong with them before a cut fails on it.
+    labelled = bool(task.learn_labels(tables["train"]))
     for split, fraction in fractions.items():
-        notes.extend(_cut(task, tables, split, fraction, seed))
+        notes.extend(_cut(task, tables, split, fraction, seed, labelled))
     tables = {split: tables[split] for split in SPLITS if split in tables}
     labels = task.learn_labels(tables["train"])
     for split, table in tables.items():
@@ -112,7 +113,12 @@ def as_fraction(given: Any) -> float | None:
 
 
 def _cut(
-    task: Task, tables: dict[str, Table], split: str, fraction: float, seed: int
+    task: Task,
+    tables: dict[str, Table],
+    split: str,
+    fraction: float,
+    seed: int,
+    labelled: bool,
 ) -> list[str]:
     """Cuts a share off train; says so when it is too small to tell much."""
     if not fraction:
@@ -123,6 +129,8 @@ def _cut(
     if not second:  # so few rows of each class that none can spare one
         alike = [""] * len(train)
         first, second = stratified_part(alike, keys, fraction, seed + len(split))
+    if labelled:
+        first, second = _with_known_labels(task.described(train), keys, first, second)
     share = f"{split}={fraction:g} of {len(train):,} rows"
     if not second:
         return [f"{share} is no row: there is no {split}"]
@@ -130,6 +138,28 @@ def _cut(
     if len(second) < FEW:
         return [f"{share} is {len(second)}: its scores can tell little"]
     return []
+
+
+def _with_known_labels(
+    described: Sequence[tuple[str, ...]],
+    keys: Sequence[Hashable],
+    first: list[int],
+    second: list[int],
+) -> tuple[list[int], list[int]]:
+    """Moves rows back to train whose labels no row there would have.
+
+    That happens to labels that are not the rarest of their row, and to copies of a
+    text with different labels, which stay together.
+    """
+    known = {label for row in first for label in described[row]}
+    moved: set[Hashable] = set()
+    for row in second:
+        if keys[row] not in moved and not known.issuperset(described[row]):
+            moved.add(keys[row])
+            together = (one for one in second if keys[one] == keys[row])
+            known.update(label for one in together for label in described[one])
+    back = [row for row in second if keys[row] in moved]
+    return sorted(first + back), [row for row in second if keys[row] not in moved]
 
 
 def _leaks(task: Task, tables: dict[str, Table]) -> list[str]:

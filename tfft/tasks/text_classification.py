@@ -15,11 +15,21 @@ from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer
+from tfft.tasks.class_labels import (
+    as_label,
+    fraction_in,
+    has_fraction,
+    ids_by_spelling,
+    label_problem,
+)
 from tfft.tasks.joining import join_choices
 from tfft.tasks.losses import as_vector, check_options, cross_entropy, weights_by_label
 from tfft.tasks.served.endpoint import Endpoints, InGraph
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
 from tfft.tasks.texts import TextTask, bad_texts
+
+# Numbers that each stand in fewer rows than this are no classes.
+_ROWS_OF_A_CLASS = 5
 
 
 @TASKS.register("text_classification")
@@ -30,8 +40,8 @@ class TextClassification(TextTask):
     Args:
         text: The column with the text, or two of them for pairs. Defaults to
             `text`.
-        label: The column with the label, text or whole numbers. Defaults to
-            `label`.
+        label: The column with the label: text, whole numbers, or true and false.
+            Defaults to `label`.
         max_length: The most tokens of a row, special tokens included; longer rows
             are cut and counted. Defaults to 256.
         tail_tokens: How many of them a text that is cut keeps of its end, instead of
@@ -69,37 +79,63 @@ class TextClassification(TextTask):
         """Returns the task with the weights of the labels."""
         counts = Counter(self.strata(table))
         weights = weights_by_label(self.class_weights, labels, counts)
-        return replace(self, class_weights=weights), []
+        fraction = fraction_in(counts)
+        note = (
+            f"labels are numbers such as {shorten(fraction)}, and each is a class; "
+            'task="regression" learns them as numbers'
+        )
+        return replace(self, class_weights=weights), [note] * bool(fraction)
 
     def bad_rows(self, table: Table, *, labelled: bool = True) -> list[BadRow]:
         """Returns the rows with an empty text or label, or one of another type.
 
         Raises:
-            DataError: When a column is missing.
+            DataError: When a column is missing, and when most labels are numbers with
+                a fraction.
         """
         bad = bad_texts(table, self.text)
         if labelled:
-            for row, value in enumerate(table.column(self.label, "task.label")):
-                reason = _label_problem(value)
+            values = table.column(self.label, "task.label")
+            numbers = [one for one in values if has_fraction(one)]
+            if 2 * len(numbers) > len(values):
+                raise self._numbers(table, numbers[0], len(numbers))
+            for row, value in enumerate(values):
+                reason = label_problem(value)
                 if reason:
                     bad.append(BadRow(row, self.label, reason))
         return sorted(bad)
+
+    def _numbers(self, table: Table, number: Any, count: int) -> DataError:
+        return DataError(
+            f"the labels are numbers such as {shorten(number)} "
+            f"({count:,} of {len(table):,} rows have a fraction)",
+            where=f'{table.source}, column "{self.label}"',
+            expected="classes: text, whole numbers, or true and false",
+            fix='learn them with task="regression", or write the classes as words',
+        )
 
     def learn_labels(self, table: Table) -> Labels:
         """Returns the labels of the rows, sorted.
 
         Raises:
-            DataError: When there is one class only, or text and numbers are mixed.
+            DataError: When there is one class only, when types are mixed, and when the
+                labels are numbers with a fraction that hardly ever occur twice.
         """
-        counts = Counter(self.strata(table))
-        if len({type(label) for label in counts}) > 1:
-            kinds = sorted({type(label).__name__ for label in counts})
+        labels = self.strata(table)
+        # Not of the counts: True and 1 are one key.
+        kinds = sorted({type(label).__name__ for label in labels})
+        if len(kinds) > 1:
             raise DataError(
                 f'labels of types {" and ".join(kinds)} in column "{self.label}"',
                 where=table.source,
-                expected="all text or all whole numbers",
+                expected="all text, all whole numbers, or all true or false",
                 fix="write them in one way",
             )
+        counts = Counter(labels)
+        fraction = fraction_in(counts)
+        if fraction and len(labels) < _ROWS_OF_A_CLASS * len(counts):
+            number = sum(has_fraction(float(label)) for label in labels)
+            raise self._numbers(table, fraction, number)
         if len(counts) < 2:
             only = next(iter(counts))
             raise DataError(
@@ -116,20 +152,20 @@ class TextClassification(TextTask):
         Raises:
             DataError: With the label, the row and the labels of training.
         """
-        known = set(labels)
+        known = ids_by_spelling(labels)
         for row, label in enumerate(self.strata(table)):
-            if label not in known:
+            if str(label) not in known:
                 raise DataError(
                     f"class {shorten(label)} of the {split} rows is absent from train",
                     where=f'{table.where(row)}, column "{self.label}"',
                     expected=one_of(str(label) for label in labels[:20]),
-                    fix=nearest(label, [str(label) for label in labels])
+                    fix=nearest(label, known)
                     or "add training rows of that class, or remove these",
                 )
 
     def strata(self, table: Table) -> Sequence[Hashable]:
         """Returns the labels, whole numbers as int whatever type held them."""
-        return [_label(value) for value in table.column(self.label, "task.label")]
+        return [as_label(value) for value in table.column(self.label, "task.label")]
 
     def encode(
         self, table: Table, tokenizer: Tokenizer, labels: Labels | None
@@ -163,8 +199,8 @@ class TextClassification(TextTask):
 
     def gold(self, table: Table, labels: Labels) -> np.ndarray:
         """Returns the ids of the labels, shape (rows,)."""
-        ids = {label: index for index, label in enumerate(labels)}
-        return np.array([ids[label] for label in self.strata(table)], "int32")
+        ids = ids_by_spelling(labels)
+        return np.array([ids[str(label)] for label in self.strata(table)], "int32")
 
     def decode(
         self, outputs: np.ndarray, encoded: Encoded, table: Table, labels: Labels
@@ -227,19 +263,3 @@ class TextClassification(TextTask):
                 strict=True,
             )
         ]
-
-
-def _label_problem(value: Any) -> str:
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return "empty label"
-    if isinstance(value, str):
-        return "" if value.strip() else "empty label"
-    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
-        return ""
-    return f"{type(value).__name__} as label"
-
-
-def _label(value: Any) -> Any:
-    if isinstance(value, bool):
-        return str(value)
-    return int(value) if isinstance(value, float) else value
