@@ -209,3 +209,61 @@ def test_prompts_are_texts_messages_or_rows():
 def test_prompts_of_another_form_are_refused(inputs, match):
     with pytest.raises(DataError, match=match):
         CausalLanguageModelling().prompts(inputs)
+
+
+TOOL = {"type": "function", "function": {"name": "sum"}}
+CALL = {"function": {"name": "sum", "arguments": {"of": [1, 2]}}}
+
+
+def test_answers_of_weight_0_are_read_and_not_learned(make_tokenizer):
+    tokenizer = make_tokenizer()
+    asked = Turn("user", "hi")
+    chat = Conversation(
+        turns=(asked, Turn("assistant", "no", (("weight", 0),)), asked, CHAT.turns[1])
+    )
+    [one] = encode(tokenizer, chat)
+    assert "no<|end|>" in decode(tokenizer, one.token_ids)
+    assert learned(tokenizer, one) == "yes<|end|>"
+    [whole] = encode(tokenizer, chat, train_on_prompt=True)
+    assert whole.problem == "weight 0, and train_on_prompt learns everything"
+
+
+@pytest.mark.parametrize("chat", [True, False])
+def test_what_the_template_does_not_write_is_refused_by_name(make_tokenizer, chat):
+    called = Turn("assistant", None, (("tool_calls", [CALL]),))
+    found = encode(
+        make_tokenizer(chat),
+        Conversation(turns=(*CHAT.turns[:1], called)),
+        Conversation(turns=CHAT.turns[:2], variables=(("tools", [TOOL]),)),
+    )
+    assert [one.problem for one in found] == [
+        f"the chat template refuses it: it does not write {name}"
+        for name in ("tool_calls", "tools")
+    ]
+
+
+def test_tools_and_calls_cannot_spell_special_tokens(make_tokenizer):
+    called = Turn("assistant", "x", (("tool_calls", [{"name": "<|end|>"}]),))
+    found = encode(
+        make_tokenizer(),
+        Conversation(turns=(*CHAT.turns[:1], called)),
+        Conversation(turns=CHAT.turns[:2], variables=(("tools", [{"<|end|>": 1}]),)),
+    )
+    assert [one.problem for one in found] == [
+        "message 2 spells the special token <|end|>",
+        "its tools spell the special token <|end|>",
+    ]
+
+
+def test_what_a_row_asks_keeps_its_tools():
+    task = CausalLanguageModelling()
+    message = {"role": "user", "content": "a"}
+    row = {"messages": [message, {"role": "assistant", "content": "b"}]}
+    asked, answer = task.asked({**row, "tools": [TOOL]})
+    assert answer == "b"
+    prompts = [asked, {"messages": [message], "tools": [TOOL]}]
+    expected = Conversation((Turn("user", "a"),), variables=(("tools", [TOOL]),))
+    assert task.prompts(prompts) == [expected] * 2
+    row["messages"][1] = {"role": "assistant", "tool_calls": [CALL]}
+    with pytest.raises(ConfigError, match="calls tools and says nothing"):
+        task.asked(row)

@@ -2,60 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import string
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from tfft.core.errors import ConfigError, one_of, shorten
+from tfft.data.chat_columns import with_columns
 from tfft.data.table import Table
-
-_ROLES = ("system", "user", "assistant", "tool")
-_SHAREGPT = {
-    "system": "system",
-    "human": "user",
-    "user": "user",
-    "gpt": "assistant",
-    "assistant": "assistant",
-    "tool": "tool",
-}
-
-
-class Turn(NamedTuple):
-    """One message of a conversation.
-
-    Attributes:
-        role: `system`, `user`, `assistant` or `tool`.
-        content: What was said.
-    """
-
-    role: str
-    content: str
-
-
-class Conversation(NamedTuple):
-    """A row in its one form.
-
-    Attributes:
-        turns: The messages; none for plain text.
-        prompt: Plain text that an answer follows, or empty.
-        completion: The answer, or the whole of a plain text.
-    """
-
-    turns: tuple[Turn, ...] = ()
-    prompt: str = ""
-    completion: str = ""
-
-
-class Problem(NamedTuple):
-    """Why a row is no conversation.
-
-    Attributes:
-        column: The column at fault.
-        reason: What is wrong with it.
-    """
-
-    column: str
-    reason: str
+from tfft.data.turns import (
+    ROLES,
+    SHAREGPT_ROLES,
+    Conversation,
+    Problem,
+    Turn,
+    parse_turns,
+)
 
 
 def detect(table: Table) -> str:
@@ -98,7 +60,7 @@ def parse(
             one is whole.
 
     >>> parse({"prompt": "2+2=", "completion": "4"}, "prompt_completion")
-    Conversation(turns=(), prompt='2+2=', completion='4')
+    Conversation(turns=(), prompt='2+2=', completion='4', variables=())
     """
     columns, parser = FORMS[form]
     for column in columns[: None if answered else 1]:
@@ -119,8 +81,8 @@ def parse_template(
         answered: Whether an answer must be there.
 
     >>> row = {"source": "cat", "target": "Katze"}
-    >>> parse_template(row, "German for {source}: ", "target")
-    Conversation(turns=(), prompt='German for cat: ', completion='Katze')
+    >>> parse_template(row, "German for {source}: ", "target").prompt
+    'German for cat: '
     """
     names = template_columns(template)
     for column in (*names, target) if answered else names:
@@ -193,12 +155,36 @@ def _parse_text(row: Mapping[str, Any], answered: bool) -> Conversation | Proble
 
 
 def _parse_pair(row: Mapping[str, Any], answered: bool) -> Conversation | Problem:
+    if isinstance(row["prompt"], list | tuple):
+        return _parse_pair_of_chats(row, answered)
     for column in ("prompt", "completion")[: 2 if answered else 1]:
         problem = _text_problem(row[column])
         if problem:
             return Problem(column, problem)
+    for column in ("system", "tools", "history"):
+        if isinstance(row.get(column), str | list | tuple) and row[column]:
+            return Problem(column, f"a plain prompt has no place for {column}")
     completion = row["completion"] if answered else ""
     return Conversation(prompt=row["prompt"], completion=completion)
+
+
+def _parse_pair_of_chats(
+    row: Mapping[str, Any], answered: bool
+) -> Conversation | Problem:
+    """Returns a prompt and a completion that are lists of messages, as one chat."""
+    asked = parse_turns(row["prompt"], ROLES, answered=False)
+    if isinstance(asked, str):
+        return Problem("prompt", asked)
+    if not answered:
+        return with_columns(row, "prompt", asked)
+    said = parse_turns(row["completion"], ROLES, answered=True)
+    if isinstance(said, str):
+        return Problem("completion", said)
+    unlearned = [
+        turn._replace(fields=(*turn.fields, ("weight", 0))) if turn.learned else turn
+        for turn in asked
+    ]
+    return with_columns(row, "prompt", (*unlearned, *said))
 
 
 def _parse_alpaca(row: Mapping[str, Any], answered: bool) -> Conversation | Problem:
@@ -209,64 +195,63 @@ def _parse_alpaca(row: Mapping[str, Any], answered: bool) -> Conversation | Prob
     extra = row.get("input")
     if extra is not None and not isinstance(extra, str):
         return Problem("input", _text_problem(extra))
+    earlier = () if row.get("history") is None else row["history"]
+    if not isinstance(earlier, list | tuple) or not all(map(_is_pair, earlier)):
+        return Problem("history", "no list of pairs of texts, asked and answered")
+    turns = [
+        Turn(role, text)
+        for pair in earlier
+        for role, text in zip(("user", "assistant"), pair, strict=True)
+    ]
     request = "\n".join(part for part in (row["instruction"], extra) if part)
-    turns = [Turn("user", request)]
+    turns.append(Turn("user", request))
     if answered:
         turns.append(Turn("assistant", row["output"]))
-    return Conversation(turns=tuple(turns))
+    return with_columns(row, "instruction", tuple(turns), bare_tools=True)
+
+
+def _is_pair(value: Any) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and len(value) == 2
+        and not any(map(_text_problem, value))
+    )
 
 
 def _parse_messages(row: Mapping[str, Any], answered: bool) -> Conversation | Problem:
-    names = {role: role for role in _ROLES}
-    return _parse_turns(row, "messages", "role", "content", names, answered)
+    turns = parse_turns(row["messages"], ROLES, answered=answered)
+    if isinstance(turns, str):
+        return Problem("messages", turns)
+    return with_columns(row, "messages", turns)
 
 
 def _parse_sharegpt(row: Mapping[str, Any], answered: bool) -> Conversation | Problem:
-    return _parse_turns(row, "conversations", "from", "value", _SHAREGPT, answered)
-
-
-def _parse_turns(
-    row: Mapping[str, Any],
-    column: str,
-    role_key: str,
-    content_key: str,
-    roles: Mapping[str, str],
-    answered: bool,
-) -> Conversation | Problem:
-    messages = row[column]
-    if not isinstance(messages, list | tuple) or not messages:
-        return Problem(column, "no list of messages")
-    turns = []
-    for number, message in enumerate(messages, start=1):
-        reason = _message_problem(message, role_key, content_key, roles)
-        if reason:
-            return Problem(column, f"message {number}: {reason}")
-        turns.append(Turn(roles[message[role_key]], message[content_key]))
-    if answered and all(turn.role != "assistant" for turn in turns):
-        return Problem(column, "no message of an assistant")
-    return Conversation(turns=tuple(turns))
-
-
-def _message_problem(
-    message: Any, role_key: str, content_key: str, roles: Mapping[str, str]
-) -> str:
-    if not isinstance(message, Mapping):
-        return f"{type(message).__name__} instead of a message"
-    for key in (role_key, content_key):
-        if key not in message:
-            return f"field {key} is missing"
-        if not isinstance(message[key], str):
-            return f"{key} is {type(message[key]).__name__} instead of text"
-    if message[role_key] not in roles:
-        return f"unknown role {shorten(message[role_key])}, not {' or '.join(roles)}"
-    return "" if message[content_key].strip() else "empty content"
+    turns = parse_turns(row["conversations"], SHAREGPT_ROLES, answered=answered)
+    if isinstance(turns, str):
+        return Problem("conversations", turns)
+    return with_columns(row, "conversations", turns, bare_tools=True)
 
 
 def said_in(one: Conversation | Problem) -> tuple[str, ...]:
-    """Returns every text of a row; none of one that cannot be used."""
+    """Returns every text of a row; none of one that cannot be used.
+
+    What is not plain text, such as tools, is there as JSON.
+    """
     if isinstance(one, Problem):
         return ()
-    return (*(turn.content for turn in one.turns), one.prompt, one.completion)
+    texts = []
+    for turn in one.turns:
+        texts.append(turn.content or "")
+        texts += (_as_text(value) for _, value in turn.fields)
+    texts += (one.prompt, one.completion)
+    texts += (_as_text(value) for _, value in one.variables)
+    return tuple(texts)
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def rows_of(table: Table) -> Iterator[dict[str, Any]]:

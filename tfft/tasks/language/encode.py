@@ -10,7 +10,8 @@ import numpy as np
 from tfft.data.batching import Examples
 from tfft.data.conversations import Conversation
 from tfft.data.packing import best_fit_decreasing, pack
-from tfft.models.chat_template import ChatTemplate
+from tfft.data.turns import texts_in
+from tfft.models.chat_template import ChatTemplate, Rendered
 from tfft.models.language_ids import (
     plain_ids,
     special_tokens,
@@ -35,8 +36,6 @@ PLAIN_TEMPLATE = """\
 
 # Examples are filled up to a multiple, and full enough with such a share of tokens.
 _STEP, _ENOUGH = 16, 0.95
-
-Segments = Sequence[tuple[str, bool]]
 
 
 @dataclass(frozen=True)
@@ -87,9 +86,11 @@ def encode_conversations(
     results = []
     for index, conversation in enumerate(conversations):
         if index in rendered:
-            segments, problem = rendered[index]
+            chat, problem = rendered[index]
             problem = _spelled(conversation, special) or problem
-            ids, learned = _chat_ids(segments, tokenizer, set(special.values()))
+            ids, learned = _chat_ids(chat, tokenizer, set(special.values()))
+            if train_on_prompt and _has_unlearned(conversation):
+                problem = problem or "weight 0, and train_on_prompt learns everything"
         else:
             problem = ""
             ids, learned = _plain_ids(conversation, tokenizer, answered)
@@ -110,18 +111,19 @@ def _render(
     chats: Sequence[int],
     template: ChatTemplate,
     answered: bool,
-) -> list[tuple[Segments, str]]:
+) -> list[tuple[Rendered, str]]:
     if not chats:
         return []
     messages = [
-        [turn._asdict() for turn in conversations[index].turns] for index in chats
+        [turn.message for turn in conversations[index].turns] for index in chats
     ]
+    variables = [dict(conversations[index].variables) for index in chats]
     return [
         (
-            one.segments,
+            one,
             f"the chat template refuses it: {one.problem}" * bool(one.problem),
         )
-        for one in template.render(messages, answered=answered)
+        for one in template.render(messages, answered=answered, variables=variables)
     ]
 
 
@@ -129,22 +131,31 @@ def _spelled(conversation: Conversation, special: Mapping[str, int]) -> str:
     """Returns which special token a message spells, whose end it could forge."""
     for number, turn in enumerate(conversation.turns, start=1):
         for token in special:
-            if token in turn.content:
+            if any(token in text for text in turn.texts):
                 return f"message {number} spells the special token {token}"
+    for text in texts_in(dict(conversation.variables)):
+        for token in special:
+            if token in text:
+                return f"its tools spell the special token {token}"
     return ""
 
 
+def _has_unlearned(conversation: Conversation) -> bool:
+    answers = [turn for turn in conversation.turns if turn.role == "assistant"]
+    return not all(turn.learned for turn in answers)
+
+
 def _chat_ids(
-    segments: Segments, tokenizer: Tokenizer, special: set[int]
+    chat: Rendered, tokenizer: Tokenizer, special: set[int]
 ) -> tuple[list[int], list[bool]]:
     ids: list[int] = []
     learned: list[bool] = []
-    parts = template_ids(tokenizer, [text for text, _ in segments])
-    for part, (_, said) in zip(parts, segments, strict=True):
+    parts = template_ids(tokenizer, [text for text, _ in chat.segments])
+    for part, (_, said) in zip(parts, chat.segments, strict=True):
         ids.extend(part)
         marks = [said] * len(part)
         ends = [place for place, token in enumerate(part) if token in special]
-        if said and ends:
+        if said and ends and not chat.marked:
             # What a template puts after the end of a turn, such as a line break, no
             # generation ever comes to.
             marks[ends[-1] + 1 :] = [False] * (len(part) - ends[-1] - 1)

@@ -45,6 +45,8 @@ def _prompt(value: Any, number: int, parse_row: Callable[[Any], Any]) -> Convers
         found = Conversation(prompt=value) if value else Problem("text", "empty text")
     elif isinstance(value, Mapping):
         found = parse_row(value)
+    elif isinstance(value, Conversation):
+        found = value
     else:
         found = parse({"messages": value}, "messages", answered=False)
     if isinstance(found, Problem):
@@ -86,10 +88,16 @@ def without_answer(one: Conversation | Problem) -> tuple[Any, str]:
     ('2+2=', '4')
     """
     if isinstance(one, Conversation) and one.turns:
-        messages = [turn._asdict() for turn in one.turns]
         said = [turn.role == "assistant" for turn in one.turns]
         last = len(said) - 1 - said[::-1].index(True)
-        return messages[:last], one.turns[last].content
+        answer = one.turns[last].content
+        if answer:
+            return one._replace(turns=one.turns[:last]), answer
+        raise ConfigError(
+            "an answer that calls tools and says nothing",
+            expected="an answer with a text, to compare with",
+            fix="score other rows",
+        )
     if isinstance(one, Conversation) and one.prompt:
         return one.prompt, one.completion
     raise ConfigError(
