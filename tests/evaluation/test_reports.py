@@ -11,6 +11,7 @@ from scipy import stats
 from seqeval import metrics as seqeval
 from sklearn import metrics as sklearn
 
+from tfft.evaluation.details import Details
 from tfft.evaluation.report import REPORTS
 from tfft.tasks.answering import Answered, Candidate
 from tfft.tasks.multi_label import LabelSets
@@ -183,3 +184,77 @@ def test_answers_by_hand():
     assert report.groups["no answer"] == {
         "exact_match": 0.5, "f1": 0.5, "answered": 0.5, "questions": 2.0,
     }  # fmt: skip
+
+
+def silent():
+    """Returns for each report answers that are all the same, and what is right."""
+    _, gold, labels = classified()
+    sets, truth, names = labelled()
+    answers, right, _ = answered()
+    numbers, measures, _ = measured()
+    rows, tags, _ = tagged()
+    return {
+        "classification": (np.eye(3)[np.zeros(len(gold), int)], gold, labels),
+        "multi_label": (LabelSets(sets.probabilities, truth > 2), truth, names),
+        "question_answering": ([Answered([], 1.0, 0.0)] * len(answers), right, ()),
+        "regression": (numbers * 0 + 3, measures, ()),
+        "token_classification": (
+            [Tagged(["O"] * len(one.tags), one.probabilities) for one in rows],
+            tags,
+            TAGS,
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("classification", "all 80 rows are given 'a'"),
+        ("multi_label", "no label is given to any of 80 rows"),
+        ("question_answering", "no question is answered"),
+        ("regression", "all 80 rows are given the same number, 3"),
+        ("token_classification", "every word is tagged O: none of "),
+    ],
+)
+def test_a_model_with_one_answer_for_all_rows_is_said(name, said):
+    report = REPORTS.get(name).make(*silent()[name])
+    (note,) = report.notes
+    assert note.startswith(said)
+    assert report.to_dict()["notes"] == [note]
+    assert said.replace("_", "\\_") in report.to_markdown()
+
+
+def nothing_right():
+    """Returns rows in which nothing is to be found, and nothing is."""
+    none = np.zeros((4, 2), "float32")
+    return {
+        "classification": (np.eye(2)[[0] * 4], np.zeros(4, int), ("a", "b")),
+        "multi_label": (LabelSets(none + 0.1, none > 1), none, ("a", "b")),
+        "question_answering": ([Answered([], 1.0, 0.0)] * 4, [[]] * 4, ()),
+        "regression": (np.full(4, 3.0), np.full(4, 3.0), ()),
+        "token_classification": (
+            [Tagged(["O"], np.eye(5)[:1])] * 4, [["O"]] * 4, TAGS,
+        ),
+    }  # fmt: skip
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", sorted(set(CASES) - {"language_modelling"}))
+def test_rows_without_anything_to_find_have_scores_that_json_knows(name):
+    case = nothing_right()[name]
+    kind = REPORTS.get(name)
+    report = kind.make(*case)
+    assert report.notes == ()
+    json.dumps(report.to_dict(), allow_nan=False)
+    texts, places = [("a",)] * 4, ["rows 1"] * 4
+    details = Details.of(kind.evidence(*case), texts, places, {})
+    json.dumps(details.to_dict(), allow_nan=False)
+    assert "nan" not in report.to_markdown()
+
+
+def test_no_entity_at_all_is_a_score_of_zero():
+    report = REPORTS.get("token_classification").make(
+        *nothing_right()["token_classification"]
+    )
+    assert report.metrics["macro_f1"] == report.metrics["f1"] == 0.0
+    assert set(report.entities) == {"micro avg", "macro avg", "weighted avg"}

@@ -6,13 +6,13 @@ import random
 
 import pytest
 from seqeval.metrics.sequence_labeling import get_entities
-from seqeval.scheme import IOB1, IOB2, IOBES, Entities
+from seqeval.scheme import BILOU, IOB1, IOB2, IOBES, Entities
 
 from tfft.tasks import tag_schemes
 from tfft.tasks.tag_schemes import TagSpan
 
 TYPES = ("PER", "LOC")
-SCHEMES = {"IOB1": IOB1, "IOB2": IOB2, "BIOES": IOBES}
+SCHEMES = {"IOB1": IOB1, "IOB2": IOB2, "BIOES": IOBES, "BILOU": BILOU}
 
 
 def random_spans(generator, count):
@@ -38,9 +38,10 @@ def written(spans, count, scheme):
         elif scheme == "IOB2":
             prefixes = ["B", *"I" * (end - start - 1)]
         elif end - start == 1:
-            prefixes = ["S"]
+            prefixes = ["S" if scheme == "BIOES" else "U"]
         else:
-            prefixes = ["B", *"I" * (end - start - 2), "E"]
+            last = "E" if scheme == "BIOES" else "L"
+            prefixes = ["B", *"I" * (end - start - 2), last]
         tags[start:end] = [f"{prefix}-{kind}" for prefix in prefixes]
         before = span
     return tags

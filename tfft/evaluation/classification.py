@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tfft.core.errors import shorten
 from tfft.evaluation.details import Details
 from tfft.evaluation.evidence import Evidence, f1, ratio
 from tfft.evaluation.report import REPORTS, Report
@@ -81,9 +82,8 @@ class ClassificationReport(Report):
             }
             for index, name in enumerate(names)
         }
-        return cls(
-            names, summary, classes, confusion_matrix(gold, predicted, labels=ids)
-        )
+        matrix = confusion_matrix(gold, predicted, labels=ids)
+        return cls(names, summary, classes, matrix, _notes(predicted, gold, names))
 
     @classmethod
     def evidence(
@@ -166,6 +166,19 @@ class ClassificationReport(Report):
         )
         title = "Confusion matrix: rows are the right classes, columns the answers"
         return ReportTable(title, ("", *self.labels), rows)
+
+
+def _notes(
+    predicted: np.ndarray, gold: np.ndarray, names: Sequence[str]
+) -> tuple[str, ...]:
+    """Says when all rows get one answer, which an accuracy alone hides."""
+    given = set(predicted.tolist())
+    if len(given) != 1 or len(set(gold.tolist())) == 1:
+        return ()
+    return (
+        f"all {len(gold):,} rows are given {shorten(names[given.pop()])}: the model "
+        "tells no class from another",
+    )
 
 
 def _scores_of(sums: np.ndarray, classes: int) -> dict[str, np.ndarray]:

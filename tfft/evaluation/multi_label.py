@@ -83,7 +83,9 @@ class MultiLabelReport(Report):
             }
             for name in (*names, *_AVERAGES)
         }
-        return cls(summary, table)
+        silent = gold.any() and not predictions.chosen.any()
+        note = f"no label is given to any of {len(gold):,} rows"
+        return cls(summary, table, (note,) * bool(silent))
 
     @classmethod
     def evidence(

@@ -63,7 +63,12 @@ class QuestionAnsweringReport(Report):
         groups = {
             name: _scores(rows[mask]) for name, mask in chosen.items() if mask.any()
         }
-        return cls(groups)
+        silent = has_answer.any() and not rows[:, 2].any()
+        note = (
+            f"no question is answered: {int(has_answer.sum()):,} of {len(rows):,} have "
+            "an answer"
+        )
+        return cls(groups, (note,) * bool(silent))
 
     @classmethod
     def evidence(

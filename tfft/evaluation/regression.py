@@ -13,6 +13,9 @@ from tfft.evaluation.evidence import Evidence, ratio
 from tfft.evaluation.report import REPORTS, Report
 from tfft.evaluation.tables import ReportTable
 
+# Answers this close to each other, by the spread of what is right, are one answer.
+_CONSTANT = 1e-4
+
 
 @REPORTS.register("regression")
 @dataclass(frozen=True)
@@ -64,7 +67,10 @@ class RegressionReport(Report):
             "pearson": float(pearson),
             "spearman": float(spearman),
         }
-        return cls(summary, len(gold))
+        spread = float(np.ptp(gold))
+        constant = spread > 0 and np.ptp(predictions) < _CONSTANT * spread
+        note = f"all {len(gold):,} rows are given the same number, {predictions[0]:.4g}"
+        return cls(summary, len(gold), (note,) * bool(constant))
 
     @classmethod
     def evidence(

@@ -11,7 +11,7 @@ import numpy as np
 from tfft.core.registry import Registry
 from tfft.evaluation.details import Details
 from tfft.evaluation.evidence import Evidence
-from tfft.evaluation.tables import ReportTable
+from tfft.evaluation.tables import ReportTable, escaped
 
 REPORTS = Registry("report", "tfft.evaluation")
 
@@ -22,7 +22,7 @@ class Report(abc.ABC):
     name: ClassVar[str]
     #: The metric that decides which epoch was best, and whether more is better.
     monitor: ClassVar[tuple[str, bool]]
-    #: What was left out of the rows, a sentence each.
+    #: What was left out of the rows and what the scores hide, a sentence each.
     notes: tuple[str, ...]
     #: What stands behind the scores, where it was asked for.
     details: Details | None
@@ -70,8 +70,10 @@ class Report(abc.ABC):
         return self.tables() + (self.details.tables() if self.details else [])
 
     def to_markdown(self) -> str:
-        """Returns all tables as Markdown."""
-        return "\n\n".join(table.to_markdown() for table in self.all_tables()) + "\n"
+        """Returns all tables and notes as Markdown."""
+        tables = [table.to_markdown() for table in self.all_tables()]
+        notes = [f"- {escaped(note)}" for note in self.notes]
+        return "\n\n".join([*tables, *["\n".join(notes)] * bool(notes)]) + "\n"
 
     def __str__(self) -> str:
         """Returns the Markdown."""

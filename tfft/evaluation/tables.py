@@ -23,7 +23,7 @@ class ReportTable:
 
     def to_markdown(self) -> str:
         """Returns the table as Markdown, whatever its cells hold."""
-        lines = [f"**{_escaped(self.title)}**", "", _line(self.header)]
+        lines = [f"**{escaped(self.title)}**", "", _line(self.header)]
         lines.append(
             "|" + "|".join([" --- "] + [" ---: "] * (len(self.header) - 1)) + "|"
         )
@@ -46,10 +46,11 @@ class ReportTable:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(_escaped(cell) for cell in cells) + " |"
+    return "| " + " | ".join(escaped(cell) for cell in cells) + " |"
 
 
-def _escaped(cell: str) -> str:
+def escaped(cell: str) -> str:
+    """Returns text on one line in which Markdown and HTML find nothing to obey."""
     for character in "\\|<>&*_~`[]":
         cell = cell.replace(character, "\\" + character)
     return printable(cell)

@@ -12,7 +12,7 @@ from tfft.evaluation.details import Details
 from tfft.evaluation.evidence import Evidence, f1, ratio
 from tfft.evaluation.report import REPORTS, Report
 from tfft.evaluation.tables import ReportTable
-from tfft.tasks.tag_schemes import spans_of
+from tfft.tasks.tag_schemes import OUTSIDE, spans_of
 
 _SCORES = ("precision", "recall", "f1", "support")
 
@@ -57,14 +57,13 @@ class TokenClassificationReport(Report):
             gold: The right IOB2 tags of each row.
             labels: All tags in the order of their ids.
         """
-        from seqeval.metrics import classification_report as by_entity
         from sklearn.metrics import accuracy_score
         from sklearn.metrics import classification_report as by_word
 
         found = [one.tags for one in predictions]
         right = [tag for row in gold for tag in row]
         said = [tag for row in found for tag in row]
-        entities = by_entity(gold, found, output_dict=True, zero_division=0)
+        entities = _by_entity(gold, found)
         words = by_word(
             right, said, labels=list(labels), output_dict=True, zero_division=0.0
         )
@@ -79,7 +78,7 @@ class TokenClassificationReport(Report):
             "loss": _loss(predictions, gold, labels),
             "words": float(len(right)),
         }
-        return cls(summary, _plain(entities), _plain(words))
+        return cls(summary, _plain(entities), _plain(words), _notes(said, gold))
 
     @classmethod
     def evidence(
@@ -119,6 +118,27 @@ class TokenClassificationReport(Report):
             _table("Entities: type and both ends are right (seqeval)", self.entities),
             _table("Words: each tag by itself, O included", self.words),
         ]
+
+
+def _by_entity(gold: Sequence[Any], found: Sequence[Any]) -> dict[str, Any]:
+    """Returns seqeval's report, with 0 for the mean over no type at all, not NaN."""
+    from seqeval.metrics import classification_report
+
+    if any(tag != OUTSIDE for row in (*gold, *found) for tag in row):
+        return classification_report(gold, found, output_dict=True, zero_division=0)
+    none = dict.fromkeys(("precision", "recall", "f1-score", "support"), 0.0)
+    return {name: none for name in ("micro avg", "macro avg", "weighted avg")}
+
+
+def _notes(said: Sequence[str], gold: Sequence[list[str]]) -> tuple[str, ...]:
+    """Says when nothing at all was found, which most of the scores of words hide."""
+    missed = sum(len(spans_of(row)) for row in gold)
+    if not missed or any(tag != OUTSIDE for tag in said):
+        return ()
+    return (
+        f"every word is tagged O: none of {missed:,} entities is found; train longer "
+        "or with a higher learning rate, or weigh O less: class_weights",
+    )
 
 
 def _loss(predictions: Sequence[Any], gold: Sequence[list[str]], labels: Any) -> float:

@@ -33,7 +33,12 @@ from tfft.recipes.optimize import describe_rate
 from tfft.recipes.plan import plan_training
 from tfft.recipes.prepare import Prepared
 from tfft.recipes.recommend import settled
-from tfft.recipes.record import first_record, plain_config, plain_object
+from tfft.recipes.record import (
+    first_record,
+    notes_of,
+    plain_config,
+    plain_object,
+)
 from tfft.recipes.replicas import Replicas, on_replicas
 from tfft.recipes.run import Run
 from tfft.recipes.run_folder import (
@@ -256,6 +261,7 @@ class _Finetuning:
             if split != "train"
         }
         self.record["metrics"] = {split: one.metrics for split, one in reports.items()}
+        self.record["notes"] += notes_of(reports)
         run.write_reports(reports, best_epoch)
         self.record["status"] = "complete"
         write_record(self.folder, self.record)
@@ -281,6 +287,8 @@ class _Finetuning:
             self._say(f"\n{split}:")
             for table in report.tables():
                 self.console.print(table.to_rich())
+            for note in report.notes:
+                self._say(f"note: {note}")
         self._say(f"run: {self.folder}")
 
     def _save(self, built: Built, status: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from tfft.adapters.method import Method
 from tfft.core.config import to_dict
 from tfft.core.environment import versions
+from tfft.evaluation.report import Report
 from tfft.models.pretrained import Pretrained
 from tfft.recipes.config import FinetuneConfig
 from tfft.recipes.prepare import Prepared
@@ -47,6 +48,11 @@ def first_record(
         "versions": versions(),
         "metrics": {},
     }
+
+
+def notes_of(reports: Mapping[str, Report]) -> list[str]:
+    """Returns what reports say beside their scores, with the split of each."""
+    return [f"{split}: {note}" for split, one in reports.items() for note in one.notes]
 
 
 def plain_config(config: FinetuneConfig, task: Task, method: Method) -> dict[str, Any]:

@@ -186,7 +186,8 @@ class Run:
         table, mended = self.task.mended(table)
         self.task.check_labels(table, self.labels, "given")
         report = self.full_report(table, slice_by)
-        return dataclasses.replace(report, notes=(*notes, *further, *mended))
+        about_rows = (*notes, *further, *mended)
+        return dataclasses.replace(report, notes=(*about_rows, *report.notes))
 
     def evaluate_table(self, table: Table) -> Report:
         """Returns the scores of checked rows."""

@@ -12,7 +12,7 @@ from tfft.data.table import Table
 from tfft.recipes.batches import training_batches
 from tfft.recipes.cost import estimate
 from tfft.recipes.fitted import Fitted
-from tfft.recipes.record import first_record, plain_config, plain_object
+from tfft.recipes.record import first_record, notes_of, plain_config, plain_object
 from tfft.recipes.run import Run
 from tfft.recipes.run_folder import (
     BASE,
@@ -73,14 +73,16 @@ def save_run(
             if split != "train"
         }
         pretrained, task = inputs.pretrained, fitted.task
+        first = first_record(task, fitted.method, prepared, pretrained)
         record = {
-            **first_record(task, fitted.method, prepared, pretrained),
+            **first,
             "task": plain_object(task),
             "config": plain_config(config, task, fitted.method),
             "cost": _cost(fitted, run, policy),
             "precision": policy,
             "best_epoch": fitted.best_epoch,
             "metrics": {split: one.metrics for split, one in reports.items()},
+            "notes": [*first["notes"], *notes_of(reports)],
             "status": "complete",
         }
         save_weights(

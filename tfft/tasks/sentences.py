@@ -10,6 +10,7 @@ from tfft.core.errors import DataError, shorten
 from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.tasks.tag_schemes import (
+    SCHEMES,
     Scheme,
     TagSpan,
     detect,
@@ -136,8 +137,7 @@ class SentenceColumns:
         found = detect(tags)
         if found:
             return found
-        schemes: tuple[Scheme, ...] = ("IOB2", "IOB1", "BIOES")
-        return min(schemes, key=lambda one: sum(bool(problem(t, one)) for t in tags))
+        return min(SCHEMES, key=lambda one: sum(bool(problem(t, one)) for t in tags))
 
     def _text_columns(
         self, table: Table, labelled: bool

@@ -1,8 +1,8 @@
-"""Tags of words and the spans they mean, in the three common schemes.
+"""Tags of words and the spans they mean, in the four common schemes.
 
 IOB1 begins a span with `B-` only right after a span of the same type, IOB2 begins
 every span with `B-`, and BIOES also marks last words (`E-`) and single ones (`S-`).
-Inside tfft every tag is an IOB2 one.
+BILOU is BIOES with other letters, `L-` and `U-`. Inside tfft every tag is an IOB2 one.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-Scheme = Literal["auto", "IOB1", "IOB2", "BIOES"]
+Scheme = Literal["auto", "IOB1", "IOB2", "BIOES", "BILOU"]
 
 OUTSIDE = "O"
-_PREFIXES = {"IOB1": "IB", "IOB2": "IB", "BIOES": "BIES"}
+SCHEMES: tuple[Scheme, ...] = ("IOB2", "IOB1", "BIOES", "BILOU")
+_PREFIXES = {"IOB1": "IB", "IOB2": "IB", "BIOES": "BIES", "BILOU": "BILU"}
+_LAST, _SINGLE = ("E", "L"), ("S", "U")
 
 
 class TagSpan(NamedTuple):
@@ -44,7 +46,7 @@ def split_tag(tag: str) -> tuple[str, str]:
     prefix, dash, kind = tag.partition("-")
     if not dash or not kind:
         raise ValueError(f"tag {tag!r} has no prefix such as B-")
-    if prefix not in ("B", "I", "E", "S"):
+    if prefix not in ("B", "I", *_LAST, *_SINGLE):
         raise ValueError(f"tag {tag!r} is of an unknown scheme")
     return prefix, kind
 
@@ -78,10 +80,11 @@ def _broken(before: tuple[str, str], now: tuple[str, str], scheme: Scheme) -> st
         wrong = prefix == "B" and not same
         return "has a B- that no span of its type comes before" if wrong else ""
     open_before = before[0] in ("B", "I")
-    if prefix in ("I", "E") and not (same and open_before):
+    if prefix in ("I", *_LAST) and not (same and open_before):
         return "begins a span without B-"
-    if scheme == "BIOES" and open_before and prefix not in ("I", "E"):
-        return "leaves the span before it without E-"
+    marks_ends = scheme in ("BIOES", "BILOU")
+    if marks_ends and open_before and prefix not in ("I", *_LAST):
+        return f"leaves the span before it without {_PREFIXES[scheme][2]}-"
     return ""
 
 
@@ -91,7 +94,7 @@ def detect(sentences: Sequence[Sequence[str]]) -> Scheme | None:
     >>> detect([["I-PER", "B-PER"]]), detect([["B-PER", "I-PER"]]), detect([["O"]])
     ('IOB1', 'IOB2', 'IOB2')
     """
-    for scheme in ("IOB2", "IOB1", "BIOES"):
+    for scheme in SCHEMES:
         if all(problem(tags, scheme) is None for tags in sentences):
             return scheme
     return None
@@ -100,7 +103,7 @@ def detect(sentences: Sequence[Sequence[str]]) -> Scheme | None:
 def spans_of(tags: Sequence[str], scheme: Scheme = "IOB2") -> list[TagSpan]:
     """Returns the spans of legal tags, and the usual reading of illegal ones.
 
-    As in conlleval: a span begins at B- or S-, and at any tag that cannot go on
+    As in conlleval: a span begins at B-, S- or U-, and at any tag that cannot go on
     with the span before it.
 
     >>> spans_of(["B-PER", "I-PER", "O", "I-LOC"])
@@ -113,9 +116,9 @@ def spans_of(tags: Sequence[str], scheme: Scheme = "IOB2") -> list[TagSpan]:
         prefix, kind = split_tag(tag)
         ends = bool(open_type) and (
             not prefix
-            or prefix in ("B", "S")
+            or prefix in ("B", *_SINGLE)
             or kind != open_type
-            or before in ("E", "S")
+            or before in (*_LAST, *_SINGLE)
         )
         if ends:
             spans.append(TagSpan(start, index, open_type))

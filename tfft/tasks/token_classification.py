@@ -49,8 +49,8 @@ class TokenClassification(Task):
         text: The column with texts, in rows without words. Defaults to `text`.
         spans: The column with the spans of texts, each with `start`, `end` (in
             characters) and `label`. Defaults to `spans`.
-        scheme: That of the tags: `IOB1`, `IOB2`, `BIOES`, or `auto` to find it.
-            Defaults to `auto`.
+        scheme: That of the tags: `IOB1`, `IOB2`, `BIOES`, `BILOU`, or `auto` to find
+            it. Defaults to `auto`.
         max_length: The most tokens of a window, special tokens included. Defaults to
             256.
         stride: Tokens that a window shares with the one before. Defaults to 64.

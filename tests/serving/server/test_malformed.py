@@ -17,6 +17,9 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from tfft.serving.server import tensors
+from tfft.serving.server.refusals import InvalidRequestError
+
 HTTP = urllib3.PoolManager(retries=False)
 PREDICT = ":predict"
 
@@ -213,6 +216,10 @@ RPC = [
     ("unknown rank", with_tensor(unknown_rank=True), BAD, "whole sizes"),
     ("negative size", with_tensor(shape=[-1]), BAD, "whole sizes"),
     ("too many values", with_tensor(values=[b"a"] * 3), BAD, "no tensor"),
+    ("too few values", with_tensor(shape=[3], values=[b"a", b"b"]), BAD, "3 values"),
+    ("one value for all", with_tensor(shape=[2]), BAD, "1 values for shape [2]"),
+    ("no value", with_tensor(values=[]), BAD, "0 values for shape [1]"),
+    ("scalar without a value", with_tensor(shape=[], values=[]), BAD, "0 values"),
     ("content cut short",
      with_tensor(dtype=FLOAT, values=[], shape=[2], content=b"abc"), BAD, "no tensor"),
     ("2^40 elements", with_tensor(shape=[2**20, 2**20]), LARGE, "elements"),
@@ -256,3 +263,24 @@ def test_rpc_shapes_of_many_dimensions(stub):
     with pytest.raises(grpc.RpcError) as raised:
         stub.Predict(request, timeout=10)
     assert raised.value.code().name == "INVALID_ARGUMENT"
+
+
+FIELDS = {"float32": "float_val", "float16": "half_val", "int8": "int_val",
+          "bool": "bool_val", "complex64": "scomplex_val"}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", FIELDS)
+def test_a_tensor_of_as_many_values_is_taken_whatever_its_type(dtype):
+    array = np.arange(6).reshape(2, 3).astype(dtype)
+    # The values as they lie there, and one by one.
+    packed = tf.make_tensor_proto(array)
+    proto = tf.make_tensor_proto(array)
+    proto.ClearField("tensor_content")
+    proto.ClearField(FIELDS[dtype])
+    raw = {"float16": "uint16", "complex64": "float32"}.get(dtype, dtype)
+    getattr(proto, FIELDS[dtype]).extend(array.ravel().view(raw).tolist())
+    for one in (packed, proto):
+        assert tensors._array("x", one).tolist() == array.tolist()
+    del getattr(proto, FIELDS[dtype])[-1:]
+    with pytest.raises(InvalidRequestError, match="expected 6 values"):
+        tensors._array("x", proto)

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfft.serving.server.refusals import InvalidRequestError, TooLargeError
 from tfft.serving.server.signatures import Arrays, Signature
 
-# A TensorProto of one value may claim any shape, and is filled up with that value.
+# A few bytes may claim any shape.
 _MAX_ELEMENTS = 2**24
 
 
@@ -43,6 +43,14 @@ def _array(name: str, proto: Any) -> np.ndarray:
             f"input {name!r} has {math.prod(sizes)} elements",
             expected=f"at most {_MAX_ELEMENTS}",
         )
+    given = _count(proto)
+    # TensorFlow would repeat the last value, and a row would be answered twice.
+    if not proto.tensor_content and given < math.prod(sizes):
+        raise InvalidRequestError(
+            f"input {name!r} has {given} values for shape {sizes}",
+            expected=f"{math.prod(sizes)} values",
+            fix="give each element its value, or the shape of the values",
+        )
     try:
         array = tf.make_ndarray(proto)
     except (TypeError, ValueError) as error:
@@ -55,6 +63,15 @@ def _array(name: str, proto: Any) -> np.ndarray:
             f"input {name!r} has {array.size} values", expected=f"shape {sizes}"
         )
     return array
+
+
+def _count(proto: Any) -> int:
+    """Returns how many elements the fields of values hold."""
+    return sum(
+        len(value) // (2 if "complex" in field.name else 1)
+        for field, value in proto.ListFields()
+        if field.name.endswith("_val")
+    )
 
 
 def proto_of(array: np.ndarray) -> Any:
