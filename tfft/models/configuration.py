@@ -16,7 +16,9 @@ from tfft.core.errors import (
 )
 from tfft.models.folder import file_in
 
-Pooling = Literal["pooler", "mean", "first", "last"]
+Pooling = Literal[
+    "pooler", "mean", "first", "last", "max", "mean_sqrt_len", "weightedmean"
+]
 
 _MAX_BYTES = 1_000_000
 _LARGEST = 2**24 - 1
@@ -52,29 +54,6 @@ def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
             fix="download the model again",
         ) from error
     return config
-
-
-_POOLING_MODES: dict[str, Pooling] = {
-    "pooling_mode_mean_tokens": "mean",
-    "pooling_mode_cls_token": "first",
-    "pooling_mode_lasttoken": "last",
-}
-
-
-def read_pooling(folder: Path, default: Pooling) -> Pooling:
-    """Returns how a model sums up a text, as Sentence Transformers notes it.
-
-    Args:
-        folder: A Hugging Face folder.
-        default: What a folder without `1_Pooling`, or with another way, means.
-    """
-    if not (folder / "1_Pooling" / "config.json").is_file():
-        return default
-    modes = read_config(folder / "1_Pooling")
-    for key, pooling in _POOLING_MODES.items():
-        if modes.get(key):
-            return pooling
-    return default
 
 
 def read(config: Mapping[str, Any], key: str, most: int = _LARGEST) -> int:

@@ -34,10 +34,36 @@ def file_in(folder: Path, name: str) -> Path | None:
     return path
 
 
+def folder_in(folder: Path, name: str) -> Path | None:
+    """Returns a folder inside a model folder, None when it has none of that name.
+
+    Args:
+        folder: The model folder, which may itself be a link.
+        name: The plain name of a folder.
+
+    Raises:
+        DataError: For a name that is a path, or a link that leads elsewhere.
+    """
+    if Path(name).name != name or name in ("", "..") or "\0" in name:
+        raise _outside(folder, name)
+    path = folder / name
+    try:
+        if not path.is_dir():
+            return None
+        inside = path.resolve(strict=True).parent == folder.resolve()
+    except (OSError, RuntimeError):
+        return None
+    if not inside:
+        raise _outside(folder, name)
+    return path
+
+
 def _homes(folder: Path) -> list[Path]:
     """Returns where the files of a folder may lie."""
-    if folder.parent.name == "snapshots":
-        return [folder, folder.parent.parent / "blobs"]
+    # A model in the cache has folders of its own, such as 1_Pooling.
+    for snapshots in (folder.parent, folder.parent.parent):
+        if snapshots.name == "snapshots":
+            return [folder, snapshots.parent / "blobs"]
     return [folder]
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -20,15 +20,21 @@ from tfft.core.errors import (
 )
 from tfft.core.files import sha256
 from tfft.models.architecture import Architecture, architecture_of
-from tfft.models.configuration import Pooling, read_config, read_pooling
+from tfft.models.configuration import Pooling, read_config
 from tfft.models.generation_config import GenerationConfig, read_generation_config
 from tfft.models.hub_tokenizers import from_keras_hub
 from tfft.models.huggingface import load_backbone
 from tfft.models.layers import set_dropout, variables_by_path
+from tfft.models.sentence_transformers import (
+    Summary,
+    read_summary,
+    transformer_folder,
+)
 from tfft.models.speed import speed_up
 from tfft.models.tokenizer import Tokenizer
 from tfft.models.tokenizer_files import read_tokenizer
 
+_POOLER = Summary("pooler")
 _REMOTE = ("hf://", "kaggle://", "modelscope://")
 
 
@@ -44,8 +50,7 @@ class Pretrained:
         fingerprint: SHA-256 of the weight files, empty when there are none.
         notes: What the checkpoint did not fit exactly, a sentence each.
         fresh: Names of the places with random weights, which always train.
-        pooling: How the model's makers sum up a text: `pooler`, `mean`, `first` or
-            `last`.
+        summary: How the model's makers sum up a text.
         max_length: The most tokens of a text; None when the model does not say.
         config: The Hugging Face config, empty for a model of KerasHub's.
         head: The head of the checkpoint, tensors by Hugging Face's names.
@@ -59,11 +64,27 @@ class Pretrained:
     fingerprint: str = ""
     notes: tuple[str, ...] = ()
     fresh: tuple[str, ...] = ()
-    pooling: Pooling = "pooler"
+    summary: Summary = _POOLER
     max_length: int | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     head: Mapping[str, np.ndarray] = field(default_factory=dict)
     generation: GenerationConfig | None = None
+
+    @property
+    def pooling(self) -> Pooling:
+        """The way in which the model's makers sum up a text.
+
+        Raises:
+            ConfigError: When tfft does not have it.
+        """
+        if self.summary.pooling is None:
+            raise ConfigError(
+                f"the model sums up texts by {self.summary.lacking}",
+                where=self.source or "",
+                expected="one of: " + ", ".join(get_args(Pooling)),
+                fix='choose one yourself, such as task.pooling="mean"',
+            )
+        return self.summary.pooling
 
     @property
     def fresh_variables(self) -> list[Any]:
@@ -122,7 +143,7 @@ def load_pretrained(
 def _from_name(name: str, dropout: float | None) -> Pretrained:
     folder = Path(name).expanduser()
     if folder.is_dir():
-        if "registered_name" in read_config(folder):
+        if "registered_name" in read_config(transformer_folder(folder)):
             return _keras_hub_folder(folder)
         return _hugging_face(folder, dropout)
     if folder.is_file():
@@ -134,7 +155,8 @@ def _from_name(name: str, dropout: float | None) -> Pretrained:
     return _preset(name)
 
 
-def _hugging_face(folder: Path, dropout: float | None) -> Pretrained:
+def _hugging_face(root: Path, dropout: float | None) -> Pretrained:
+    folder = transformer_folder(root)
     tokenizer = read_tokenizer(folder)
     loaded = load_backbone(folder, dropout)
     report = loaded.report
@@ -156,11 +178,11 @@ def _hugging_face(folder: Path, dropout: float | None) -> Pretrained:
         loaded.backbone,
         tokenizer,
         loaded.architecture,
-        str(folder.absolute()),
+        str(root.absolute()),
         loaded.fingerprint,
         tuple(notes),
         report.fresh,
-        read_pooling(folder, loaded.architecture.poolings[0]),
+        read_summary(root, loaded.architecture.poolings[0]),
         loaded.max_length,
         loaded.config,
         report.head,
@@ -224,7 +246,7 @@ def _from_keras_hub(
         tokenizer,
         architecture,
         source,
-        pooling=architecture.poolings[0],
+        summary=Summary(architecture.poolings[0]),
         max_length=getattr(backbone, "max_sequence_length", None),
         generation=GenerationConfig() if architecture.causal else None,
     )

@@ -58,7 +58,8 @@ class MultiLabel(TextTask):
         dropout: Share of the summary dropped before the head in training. Defaults
             to 0.1.
         pooling: How a text is summed up for the head: `pooler`, `mean`, `first`,
-            `last`, or `auto` for the way of the model's makers. Defaults to `auto`.
+            `last`, `max`, `mean_sqrt_len`, `weightedmean`, or `auto` for the way of
+            the model's makers. Defaults to `auto`.
 
     >>> MultiLabel(separator=";").label
     'labels'

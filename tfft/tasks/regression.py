@@ -43,7 +43,8 @@ class Regression(TextTask):
         dropout: Share of the summary dropped before the head in training. Defaults
             to 0.1.
         pooling: How a text is summed up for the head: `pooler`, `mean`, `first`,
-            `last`, or `auto` for the way of the model's makers. Defaults to `auto`.
+            `last`, `max`, `mean_sqrt_len`, `weightedmean`, or `auto` for the way of
+            the model's makers. Defaults to `auto`.
 
     >>> Regression(text="sentence1,sentence2", label="score").text
     ('sentence1', 'sentence2')

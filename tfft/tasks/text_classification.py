@@ -49,7 +49,8 @@ class TextClassification(TextTask):
         dropout: Share of the summary dropped before the head in training.
             Defaults to 0.1.
         pooling: How a text is summed up for the head: `pooler`, `mean`, `first`,
-            `last`, or `auto` for the way of the model's makers. Defaults to `auto`.
+            `last`, `max`, `mean_sqrt_len`, `weightedmean`, or `auto` for the way of
+            the model's makers. Defaults to `auto`.
         class_weights: Weights of labels in the loss: `balanced`, or by label such as
             `spam=3`. Defaults to none.
         label_smoothing: Share of a label's weight that all labels divide. Defaults

@@ -13,6 +13,7 @@ from tfft.core.errors import DataError, shorten
 from tfft.data.batching import Examples
 from tfft.data.rows import BadRow
 from tfft.data.table import Table
+from tfft.models.configuration import Pooling
 from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer
 from tfft.tasks.served.endpoint import Endpoints, InGraph
@@ -34,14 +35,15 @@ class TextTask(Task):
         dropout: Share of the summary dropped before the head in training.
             Defaults to 0.1.
         pooling: How a text is summed up for the head: `pooler`, `mean`, `first`,
-            `last`, or `auto` for the way of the model's makers. Defaults to `auto`.
+            `last`, `max`, `mean_sqrt_len`, `weightedmean`, or `auto` for the way of
+            the model's makers. Defaults to `auto`.
     """
 
     text: tuple[str, ...] = ("text",)
     max_length: int = 256
     tail_tokens: int = 0
     dropout: float = 0.1
-    pooling: Literal["auto", "pooler", "mean", "first", "last"] = "auto"
+    pooling: Literal["auto", Pooling] = "auto"
 
     def __post_init__(self) -> None:
         """Refuses values that make no sense."""
@@ -69,6 +71,7 @@ class TextTask(Task):
         if task.pooling == "auto":
             task = replace(task, pooling=pretrained.pooling)
             notes.append(f"pooling is the model's own, {pretrained.pooling}")
+            notes.extend(pretrained.summary.notes)
         return task, notes
 
     def encoded(

@@ -10,6 +10,8 @@ from keras import ops
 from tfft.models.architecture import Architecture
 from tfft.models.configuration import Pooling
 
+_LOWEST = -3.0e38  # of float32: minus infinity has no product with 0
+
 
 @keras.saving.register_keras_serializable("tfft")
 class MaskedMean(keras.layers.Layer):
@@ -39,6 +41,62 @@ class MaskedMean(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("tfft")
+class MeanSqrtLen(MaskedMean):
+    """The sum of the states of real tokens over the square root of their number.
+
+    Call arguments and result are those of `MaskedMean`.
+
+    >>> import numpy as np
+    >>> states = np.array([[[1.0], [3.0], [4.0], [8.0], [9.0]]], "float32")
+    >>> MeanSqrtLen()(states, np.array([[1, 1, 1, 1, 0]])).numpy().tolist()
+    [[8.0]]
+    """
+
+    def call(self, states: Any, mask: Any) -> Any:
+        """Returns the sum over the root."""
+        weights = ops.expand_dims(ops.cast(mask, states.dtype), axis=-1)
+        total = ops.sum(states * weights, axis=1)
+        return total / ops.sqrt(ops.sum(weights, axis=1))
+
+
+@keras.saving.register_keras_serializable("tfft")
+class WeightedMean(MaskedMean):
+    """The mean of the states of real tokens, the n-th of them weighing n.
+
+    It suits decoders, whose later tokens have seen more of the text (Muennighoff,
+    2022, arXiv:2202.08904). Call arguments and result are those of `MaskedMean`.
+
+    >>> import numpy as np
+    >>> states = np.array([[[1.0], [4.0], [9.0]]], "float32")
+    >>> WeightedMean()(states, np.array([[1, 1, 0]])).numpy().tolist()
+    [[3.0]]
+    """
+
+    def call(self, states: Any, mask: Any) -> Any:
+        """Returns the weighted mean."""
+        real = ops.cast(mask, states.dtype)
+        return super().call(states, ops.cumsum(real, axis=1) * real)
+
+
+@keras.saving.register_keras_serializable("tfft")
+class MaskedMax(MaskedMean):
+    """The largest value of each dimension among the states of real tokens.
+
+    Call arguments and result are those of `MaskedMean`.
+
+    >>> import numpy as np
+    >>> states = np.array([[[1.0], [3.0], [9.0]]], "float32")
+    >>> MaskedMax()(states, np.array([[1, 1, 0]])).numpy().tolist()
+    [[3.0]]
+    """
+
+    def call(self, states: Any, mask: Any) -> Any:
+        """Returns the largest values."""
+        real = ops.expand_dims(ops.cast(mask, "bool"), axis=-1)
+        return ops.max(ops.where(real, states, _LOWEST), axis=1)
+
+
+@keras.saving.register_keras_serializable("tfft")
 class LastToken(keras.layers.Layer):
     """The state of the last real token, wherever the padding stands.
 
@@ -63,6 +121,15 @@ class LastToken(keras.layers.Layer):
         return ops.take_along_axis(states, places, axis=1)[:, 0]
 
 
+_LAYERS: dict[Pooling, type[keras.layers.Layer]] = {
+    "last": LastToken,
+    "max": MaskedMax,
+    "mean": MaskedMean,
+    "mean_sqrt_len": MeanSqrtLen,
+    "weightedmean": WeightedMean,
+}
+
+
 def summary(architecture: Architecture, backbone: Any, pooling: Pooling) -> Any:
     """Returns the symbolic summary of a backbone's inputs, shape (batch, hidden).
 
@@ -70,8 +137,9 @@ def summary(architecture: Architecture, backbone: Any, pooling: Pooling) -> Any:
         architecture: Knows the outputs.
         backbone: A functional KerasHub backbone.
         pooling: `pooler` for the layer pretrained for it, `first` for the state of
-            the first token, `last` for that of the last real one, `mean` for the mean
-            of all.
+            the first token, `last` for that of the last real one; of all real
+            tokens `mean`, `max`, `mean_sqrt_len` for the sum over the root of their
+            number, or `weightedmean` for the mean that weighs the n-th token n times.
     """
     outputs = backbone.output
     if pooling == "pooler":
@@ -79,6 +147,5 @@ def summary(architecture: Architecture, backbone: Any, pooling: Pooling) -> Any:
     states = architecture.sequence(outputs)
     if pooling == "first":
         return states[:, 0]
-    if pooling == "last":
-        return LastToken(name="last_pooling")(states, backbone.input["padding_mask"])
-    return MaskedMean(name="mean_pooling")(states, backbone.input["padding_mask"])
+    layer = _LAYERS[pooling](name=f"{pooling}_pooling")
+    return layer(states, backbone.input["padding_mask"])

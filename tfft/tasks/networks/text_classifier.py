@@ -23,8 +23,8 @@ class TextClassifier(FirstTokenModel):
         backbone: A KerasHub backbone of an architecture tfft knows.
         num_classes: Number of classes.
         dropout: Share of the summary dropped in training. Defaults to 0.1.
-        pooling: `pooler`, `mean` or `first`: how a text is summed up. Defaults to
-            `pooler`, as in BERT's paper.
+        pooling: How a text is summed up, as in `tasks.networks.pooling.summary`.
+            Defaults to `pooler`, as in BERT's paper.
         seed: For the head's weights and dropout. Defaults to 0.
         **options: Those of every Keras model.
 

@@ -1,0 +1,189 @@
+"""How the makers of a model sum up a text, as Sentence Transformers notes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tfft.core.errors import DataError, shorten
+from tfft.models.configuration import Pooling, read_config
+from tfft.models.folder import file_in, folder_in
+
+MODULES = "modules.json"
+_MOST_MODULES = 100
+# Pooling modes by Sentence Transformers' names, in the order in which it joins several.
+_MODES: dict[str, Pooling] = {
+    "cls": "first",
+    "max": "max",
+    "mean": "mean",
+    "mean_sqrt_len_tokens": "mean_sqrt_len",
+    "weightedmean": "weightedmean",
+    "lasttoken": "last",
+}
+# A switch for each mode, as it was written before version 5.4.
+_SWITCHES = {
+    "cls": "pooling_mode_cls_token",
+    "max": "pooling_mode_max_tokens",
+    "mean": "pooling_mode_mean_tokens",
+    "mean_sqrt_len_tokens": "pooling_mode_mean_sqrt_len_tokens",
+    "weightedmean": "pooling_mode_weightedmean_tokens",
+    "lasttoken": "pooling_mode_lasttoken",
+}
+# Modules after the pooling that a task does without, and why.
+_LEFT_ASIDE = {
+    "Normalize": "a head learns from vectors of any length",
+    "Dropout": "the task has its own",
+}
+
+
+class Module(NamedTuple):
+    """An entry of `modules.json`.
+
+    Attributes:
+        kind: The name of its class.
+        path: The folder of its files; empty for the model folder itself.
+    """
+
+    kind: str
+    path: str
+
+
+class Summary(NamedTuple):
+    """How a folder says that a text is summed up.
+
+    Attributes:
+        pooling: The way; None for one that tfft does not have.
+        lacking: What tfft does not have, for an error when that way is asked for.
+        notes: What was left aside, a sentence each.
+    """
+
+    pooling: Pooling | None
+    lacking: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def read_summary(folder: Path, default: Pooling) -> Summary:
+    """Returns how a model sums up a text.
+
+    Args:
+        folder: A Hugging Face folder, perhaps with the modules of Sentence
+            Transformers: `modules.json` in their order, or `1_Pooling` alone.
+        default: The way of a folder that does not say.
+
+    Raises:
+        DataError: When a file cannot be used.
+    """
+    modules = read_modules(folder)
+    if not modules and folder_in(folder, "1_Pooling") is not None:
+        modules = [Module("Transformer", ""), Module("Pooling", "1_Pooling")]
+    if modules and modules[0].kind == "Transformer":
+        del modules[0]
+    found = Summary(default)
+    if modules and modules[0].kind == "Pooling":
+        found = _pooling(folder, modules.pop(0).path)
+    lacking = [one.kind for one in modules if one.kind not in _LEFT_ASIDE]
+    if lacking and not found.lacking:
+        found = Summary(None, f"{lacking[0]} in {MODULES}")
+    notes = tuple(
+        f"{one.kind} in {MODULES} is left aside: {_LEFT_ASIDE[one.kind]}"
+        for one in modules
+        if one.kind in _LEFT_ASIDE
+    )
+    return found._replace(notes=notes)
+
+
+def transformer_folder(folder: Path) -> Path:
+    """Returns where the files of the transformer are, by `modules.json`.
+
+    The first versions of Sentence Transformers kept them in `0_Transformer`.
+
+    Raises:
+        DataError: When the file cannot be used.
+    """
+    first = next(iter(read_modules(folder)), Module("Transformer", ""))
+    if first.kind != "Transformer" or not first.path:
+        return folder
+    return folder_in(folder, first.path) or folder
+
+
+def read_modules(folder: Path) -> list[Module]:
+    """Returns the modules of a folder in their order, none without `modules.json`.
+
+    Raises:
+        DataError: When the file is no list of modules.
+    """
+    path = file_in(folder, MODULES)
+    if path is None:
+        return []
+    try:
+        content = json.loads(path.read_bytes()[:1_000_000])
+        if not isinstance(content, list) or len(content) > _MOST_MODULES:
+            raise ValueError("no list of modules")
+        return [_module(one) for one in content]
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"{MODULES} is not usable: {error}",
+            where=str(path),
+            expected="a list of objects with path and type",
+            fix="download the model again",
+        ) from error
+
+
+def _module(content: Any) -> Module:
+    known = isinstance(content, dict)
+    kind, path = (content.get("type"), content.get("path", "")) if known else (0, 0)
+    if not isinstance(kind, str) or not isinstance(path, str):
+        raise ValueError(f"module {shorten(content)}")
+    # The package moved its classes between versions; their names stayed.
+    return Module(kind.rpartition(".")[2], path)
+
+
+def _pooling(folder: Path, path: str) -> Summary:
+    place = folder_in(folder, path)
+    if place is None:
+        raise DataError(
+            f"{MODULES} names the folder {shorten(path)}, which is not there",
+            where=str(folder),
+            expected="a folder with the config.json of the pooling",
+            fix="download the model again",
+        )
+    config = read_config(place)
+    modes = _modes(config, place)
+    if len(modes) > 1:
+        return Summary(None, f"pooling {'+'.join(modes)}, several at once")
+    [mode] = modes
+    if mode not in _MODES:
+        return Summary(None, f"pooling {shorten(mode)}")
+    return Summary(_MODES[mode])
+
+
+def _modes(config: Mapping[str, Any], place: Path) -> Sequence[str]:
+    """Returns the modes whose vectors are joined, by Sentence Transformers' names.
+
+    Raises:
+        DataError: When they are neither a word nor a list of words.
+    """
+    given = config.get("pooling_mode")
+    if given is None:
+        # Without any, Sentence Transformers takes the mean.
+        on = [mode for mode, switch in _SWITCHES.items() if config.get(switch)]
+        unknown = [
+            name
+            for name, value in config.items()
+            if value is True
+            and name.startswith("pooling_mode_")
+            and name not in _SWITCHES.values()
+        ]
+        return [*on, *unknown] or ["mean"]
+    modes = [given] if isinstance(given, str) else given
+    words = isinstance(modes, list) and all(isinstance(one, str) for one in modes)
+    if not words or not modes:
+        raise DataError(
+            f"pooling_mode={shorten(given)}",
+            where=str(place / "config.json"),
+            expected="the name of a mode, or a list of names",
+            fix="download the model again",
+        )
+    return modes
