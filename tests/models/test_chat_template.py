@@ -223,6 +223,26 @@ def test_an_answer_of_weight_0_is_not_learned(source):
     assert [said for text, said in one.segments if text == "a<|end|>"] == [False, True]
 
 
+def test_what_follows_the_last_turn_alone_is_no_part_of_an_answer():
+    source = CHATML + "{% if not add_generation_prompt %}{{ eos_token }}{% endif %}"
+    template = ChatTemplate(source, (("eos_token", "</s>"),))
+    found = template.render(
+        [chat("user", "assistant"), chat("assistant", "user", "assistant")],
+        answered=True,
+    )
+    assert [one.segments[-2:] for one in found] == [
+        (("a<|end|>", True), ("</s>", False))
+    ] * 2
+    ended = ChatTemplate(CHATML.replace("<|end|>", "</s>"), (("eos_token", "</s>"),))
+    [one] = ended.render([chat("user", "assistant")], answered=True)
+    assert one.segments[-1] == ("a</s>", True)
+
+
+def test_what_json_cannot_hold_is_there_by_its_type():
+    message = {"role": "user", "content": "a", "sent": datetime(2024, 2, 29)}
+    assert text(render("{{ messages[0].sent }}", [message])) == "<datetime>"
+
+
 def test_an_answer_of_weight_0_needs_marks_that_tell_it_apart():
     source = "{% generation %}{{ messages | length }}{% endgeneration %}"
     first, second = chat("assistant", "assistant")

@@ -14,6 +14,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from jinja2 import TemplateError
+
 from tfft.models.chat_environment import Render, compiled
 
 Message = Mapping[str, Any]
@@ -25,7 +27,9 @@ _REASONING = ("reasoning_content", "thinking", "reasoning")
 _HERE = "\uf8ffHERE\uf8ff "
 
 
-def segments(render: Render, messages: Sequence[Message]) -> tuple[list[Segment], bool]:
+def segments(
+    render: Render, messages: Sequence[Message], end: str = ""
+) -> tuple[list[Segment], bool]:
     """Returns a conversation's text in parts, each learned or not.
 
     Where the template marks answers with `{% generation %}`, its marks decide. Else
@@ -36,6 +40,8 @@ def segments(render: Render, messages: Sequence[Message]) -> tuple[list[Segment]
     Args:
         render: Maps messages, and whether an answer is to follow, to text and marks.
         messages: The conversation.
+        end: The token that ends texts, which some templates write after the last
+            turn only. Defaults to none.
 
     Returns:
         The parts, and whether the template marked them.
@@ -55,7 +61,7 @@ def segments(render: Render, messages: Sequence[Message]) -> tuple[list[Segment]
     answers = [one for one in messages if one["role"] == "assistant"]
     learned = [one.get("weight", 1) != 0 for one in answers]
     if marks is None:
-        return _cut(whole, _turns(render, messages, whole), learned), False
+        return _cut(whole, _turns(render, messages, whole, end), learned), False
     if answers and not marks:
         raise ValueError("its {% generation %} marks nothing that the assistant says")
     if all(learned):
@@ -69,7 +75,7 @@ def segments(render: Render, messages: Sequence[Message]) -> tuple[list[Segment]
 
 
 def _turns(
-    render: Render, messages: Sequence[Message], whole: str
+    render: Render, messages: Sequence[Message], whole: str, end: str
 ) -> list[tuple[int, int]]:
     """Returns where each answer begins and ends in the text of the conversation."""
     found, done = [], 0
@@ -78,12 +84,26 @@ def _turns(
             continue
         before, _ = render(messages[:index], True)
         through, _ = render(messages[: index + 1], False)
+        last = index + 1 == len(messages)
+        if end and through.endswith(end):
+            following = _going_on(render, messages) if last else whole
+            turn = through.removesuffix(end)
+            if following.startswith(turn) and not following.startswith(through):
+                through = turn  # Phi's templates write it after the last turn alone
         follows = through.startswith(before) and whole.startswith(through)
         if not follows or len(before) < done:
             raise ValueError("it rewrites earlier turns, so no turn can be told apart")
         done = len(through)
         found.append((len(before), done))
     return found
+
+
+def _going_on(render: Render, messages: Sequence[Message]) -> str:
+    """Returns the conversation with one more answer to come; "" if that cannot be."""
+    try:
+        return render(messages, True)[0]
+    except TemplateError:
+        return ""
 
 
 def _cut(
@@ -175,7 +195,7 @@ def _rendered(
     messages = [prepared(message) for message in chat["messages"]]
     if not request["answered"]:
         return {"segments": [(prompt(render, messages), False)], "marked": False}
-    parts, marked = segments(render, messages)
+    parts, marked = segments(render, messages, variables.get("eos_token") or "")
     return {"segments": parts, "marked": marked}
 
 

@@ -141,9 +141,9 @@ class ChatTemplate:
             "answered": answered,
             "now": datetime.now().isoformat(),
             "seconds": seconds,
-            "memory": _MEMORY + 20 * len(json.dumps(chats)),
+            "memory": _MEMORY + 20 * len(_json(chats)),
         }
-        answer = self._run(json.dumps(request), seconds)
+        answer = self._run(_json(request), seconds)
         if "error" in answer:
             raise self._unusable(answer["error"])
         return [
@@ -182,6 +182,11 @@ class ChatTemplate:
             where=self.where,
             fix="check where the model came from",
         )
+
+
+def _json(value: Any) -> str:
+    """Returns JSON; what it cannot hold becomes its type, as in transformers."""
+    return json.dumps(value, default=lambda odd: f"<{type(odd).__name__}>")
 
 
 def _rendered(result: Mapping[str, Any], unread: str) -> Rendered:
