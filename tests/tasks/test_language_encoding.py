@@ -76,7 +76,8 @@ def test_a_model_without_a_chat_template_gets_a_plain_one(make_tokenizer):
 
 def test_text_that_spells_a_special_token_is_text_or_refused(make_tokenizer):
     tokenizer = make_tokenizer()
-    [plain] = encode(tokenizer, Conversation(completion="a<|end|>b"))
+    text = Conversation(completion="a<|end|>b")
+    [plain] = encode(tokenizer, text, split_special_tokens=True)
     assert plain.token_ids.count(1) == 1
     [chat] = encode(
         tokenizer, Conversation(turns=(Turn("user", "<|end|>"), Turn("assistant", "a")))

@@ -1,15 +1,68 @@
-"""Ids of what a language model reads: parts of texts, with or without a template."""
+"""Ids of what a language model reads, with and without special tokens."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
+from tfft.models.frame import frame
 from tfft.models.tokenizer import Tokenizer
+
+
+class TextIds(NamedTuple):
+    """A text as ids, with nothing put around it.
+
+    Attributes:
+        token_ids: The ids.
+        offsets: First character and the one after the last of each token.
+    """
+
+    token_ids: list[int]
+    offsets: list[tuple[int, int]]
+
+
+def text_ids(
+    tokenizer: Tokenizer, texts: Sequence[str], *, split_special_tokens: bool
+) -> list[TextIds]:
+    """Returns the ids of whole texts.
+
+    Args:
+        tokenizer: The tokenizer.
+        texts: The texts.
+        split_special_tokens: Whether a text that spells a special token is split
+            into the tokens of its letters, rather than becoming that token.
+    """
+    library = tokenizer.library
+    library.encode_special_tokens = split_special_tokens
+    try:
+        encoded = library.encode_batch(
+            [_encodable(text) for text in texts], add_special_tokens=False
+        )
+    finally:
+        library.encode_special_tokens = True
+    return [TextIds(one.ids, one.offsets) for one in encoded]
 
 
 def start_ids(tokenizer: Tokenizer) -> list[int]:
     """Returns what the tokenizer puts before every text."""
-    return list(tokenizer.library.encode("").ids)
+    before, _ = _around(tokenizer)
+    return before
+
+
+def end_ids(tokenizer: Tokenizer) -> list[int]:
+    """Returns what ends a text: the model's end, else what the tokenizer puts there."""
+    if tokenizer.eos_id is not None:
+        return [tokenizer.eos_id]
+    _, after = _around(tokenizer)
+    return after
+
+
+def _around(tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
+    parts = frame(tokenizer, texts=1)
+    place = [part.text for part in parts].index(0)
+    ids = [part.token_id for part in parts]
+    return ids[:place], ids[place + 1 :]
 
 
 def special_tokens(tokenizer: Tokenizer) -> dict[str, int]:
@@ -18,21 +71,11 @@ def special_tokens(tokenizer: Tokenizer) -> dict[str, int]:
     return {token.content: index for index, token in added.items() if token.special}
 
 
-def plain_ids(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
-    """Returns the ids of parts of texts, with nothing around them."""
-    encoded = tokenizer.library.encode_batch(
-        [_encodable(text) for text in texts], add_special_tokens=False
-    )
-    return [one.ids for one in encoded]
-
-
-def template_ids(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
-    """Returns the ids of what a chat template wrote, whose special tokens count."""
-    tokenizer.library.encode_special_tokens = False
-    try:
-        return plain_ids(tokenizer, texts)
-    finally:
-        tokenizer.library.encode_special_tokens = True
+def spelled_special_tokens(tokenizer: Tokenizer) -> re.Pattern[str]:
+    """Returns what finds special tokens in texts; it finds nothing without any."""
+    # The longer first, as the tokenizer prefers them.
+    names = sorted(special_tokens(tokenizer), key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, names)) or r"(?!)")
 
 
 def decode(tokenizer: Tokenizer, token_ids: Sequence[int]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -117,8 +118,17 @@ def prompt_ids(
         task.prompts(prompts),
         pretrained.tokenizer,
         max_length=task.max_length,
+        split_special_tokens=task.split_special_tokens,
         answered=False,
     )
+    split = sum(one.spells for one in encoded) if task.split_special_tokens else 0
+    if split:
+        warnings.warn(
+            f"{split:,} of {len(encoded):,} prompts spell special tokens, which are "
+            "split into letters as in the training; send a chat as messages, or train "
+            "with task.split_special_tokens=False",
+            stacklevel=2,
+        )
     for number, one in enumerate(encoded, start=1):
         if one.problem:
             raise DataError(

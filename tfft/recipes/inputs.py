@@ -62,6 +62,11 @@ def read_inputs(config: FinetuneConfig, task: Task, folder: Path, say: Say) -> I
         prepared.tables[split] = table
         encoded = task.encode(table, pretrained.tokenizer, prepared.labels)
         examples[split] = encoded.examples
+        if split == "train" and pretrained.generation is not None:
+            generation = pretrained.generation.ending_at(encoded.ends)
+            pretrained = replace(pretrained, generation=generation)
+        for note in encoded.notes:
+            say(f"note: {split}: {note}")
         if encoded.cut:
             say(
                 f"note: {split}: {encoded.cut:,} of {len(table):,} rows are longer "

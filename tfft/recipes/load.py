@@ -16,9 +16,9 @@ from tfft.recipes.run_folder import (
     RECORD,
     load_weights,
     read_record,
+    recorded_task,
     with_own_generation,
 )
-from tfft.tasks.task import TASKS
 
 
 def load(folder: str | Path, model: Any = None) -> Run:
@@ -59,8 +59,8 @@ def load(folder: str | Path, model: Any = None) -> Run:
             expected=f"weights with SHA-256 {base['fingerprint'][:12]}…",
             fix="give the right folder with model=",
         )
-    pretrained = with_own_generation(folder, pretrained)
-    task = TASKS.resolve(record["task"])
+    task = recorded_task(record)
+    pretrained = with_own_generation(folder, pretrained, task)
     method = METHODS.resolve(record["method"])
     labels = tuple(record["labels"])
     built = build(task, method, pretrained, labels, record["config"]["seed"])

@@ -13,9 +13,15 @@ import numpy as np
 from tfft.core.errors import ConfigError
 from tfft.recipes.load import load
 from tfft.recipes.run import Run
-from tfft.recipes.run_folder import BASE, load_weights, own_variables, read_record
+from tfft.recipes.run_folder import (
+    BASE,
+    load_weights,
+    own_variables,
+    read_record,
+    recorded_task,
+)
 from tfft.tasks.joining import agreed
-from tfft.tasks.task import TASKS, Task
+from tfft.tasks.task import Task
 
 
 class MemberRuns:
@@ -69,7 +75,7 @@ class MemberRuns:
         for variable, value in zip(self.variables, self.values[index], strict=True):
             variable.assign(value)
         first = self._first
-        task = TASKS.resolve(read_record(self.folders[index])["task"])
+        task = recorded_task(read_record(self.folders[index]))
         return Run(self.folders[index], task, first.labels, first.built)
 
 
@@ -91,7 +97,7 @@ def _check_alike(folders: Sequence[Path], records: Sequence[Mapping[str, Any]]) 
                     expected="members with the same base model, labels and method",
                     fix="leave one of them out",
                 )
-    tasks = [TASKS.resolve(record["task"]) for record in records]
+    tasks = [recorded_task(record) for record in records]
     return agreed(tasks)
 
 

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from tfft.models.generation_config import (
 )
 from tfft.models.pretrained import Pretrained
 from tfft.recipes.report_files import REPORT_FILES
+from tfft.tasks.task import TASKS, Task
 
 RECORD, METRICS = "run.json", "metrics.jsonl"
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
@@ -133,6 +134,7 @@ def check_resumable(folder: Path, config: dict[str, Any]) -> None:
         ConfigError: Naming each option that differs.
     """
     before = read_record(folder)["config"]
+    before = {**before, "task": _completed(before["task"])}
     differing = [
         f"{name} was {before.get(name)!r} and is {value!r}"
         for name, value in config.items()
@@ -209,15 +211,28 @@ def save_weights(
         )
 
 
-def with_own_generation(folder: Path, pretrained: Pretrained) -> Pretrained:
+def recorded_task(record: Mapping[str, Any]) -> Task:
+    """Returns the task of a run, with the options that it was trained with."""
+    return TASKS.resolve(_completed(record["task"]))
+
+
+def _completed(task: Mapping[str, Any]) -> dict[str, Any]:
+    return TASKS.get(task["name"]).as_recorded(task)
+
+
+def with_own_generation(folder: Path, pretrained: Pretrained, task: Task) -> Pretrained:
     """Returns a base model whose texts end where a run's do.
 
     Raises:
         DataError: When the run's file is damaged.
     """
-    if not (folder / GENERATION).is_file():
-        return pretrained
-    own, _ = read_generation_config(folder, {}).known_to(pretrained.tokenizer)
+    if not task.generates:
+        return dataclasses.replace(pretrained, generation=None)
+    tokenizer = pretrained.tokenizer
+    if (folder / GENERATION).is_file():
+        own, _ = read_generation_config(folder, {}).known_to(tokenizer)
+    else:  # older runs have none
+        own = pretrained.generation.ending_at(task.taught_ends(tokenizer))
     return dataclasses.replace(pretrained, generation=own)
 
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfft.core.errors import DataError
+from tfft.models.frame import Part, frame
 from tfft.models.tokenizer import Tokenizer
-from tfft.serving.frame import Part, frame
 
 
 class Pieces(NamedTuple):

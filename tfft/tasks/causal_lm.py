@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from tfft.core.config import configuration, require
-from tfft.core.errors import ConfigError
+from tfft.core.errors import ConfigError, DataError
 from tfft.data.conversations import (
     Conversation,
     Problem,
+    Turn,
     detect,
     parse,
     parse_table,
@@ -26,9 +27,9 @@ from tfft.models.tokenizer import Tokenizer
 from tfft.tasks.language.encode import (
     Learnable,
     encode_conversations,
-    packed_examples,
-    sums_by_row,
 )
+from tfft.tasks.language.notes import notes_on
+from tfft.tasks.language.packed import packed_examples, sums_by_row
 from tfft.tasks.language.prompts import asked_form, read_prompts, without_answer
 from tfft.tasks.served.endpoint import Endpoints, InGraph, Tryout
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
@@ -63,6 +64,11 @@ class CausalLanguageModelling(Task):
             counted. Defaults to 1024.
         train_on_prompt: Whether prompts are learned too, and not only completions
             and the assistant's turns; scores are of these alone. Defaults to False.
+        split_special_tokens: Whether plain text that spells a special token, such as
+            `<|im_start|>`, is split into the tokens of its letters; by default it
+            becomes that token, as in TRL and vLLM. Chats are not concerned: their
+            template writes special tokens, and messages must not spell them.
+            Defaults to False.
         padding_free: Whether several rows share an example, so that next to nothing
             is padding; none sees another. Defaults to True.
         label_smoothing: Share of a label's probability that goes to all tokens in
@@ -86,6 +92,7 @@ class CausalLanguageModelling(Task):
     target: str = "target"
     max_length: int = 1024
     train_on_prompt: bool = False
+    split_special_tokens: bool = False
     padding_free: bool = True
     label_smoothing: float = 0.0
     z_loss: float = 0.0
@@ -177,7 +184,22 @@ class CausalLanguageModelling(Task):
             tokenizer,
             max_length=self.max_length,
             train_on_prompt=self.train_on_prompt and training,
+            split_special_tokens=self.split_special_tokens,
         )
+
+    @classmethod
+    def as_recorded(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the options of a run; older ones split special tokens always."""
+        return {"split_special_tokens": True, **options}
+
+    def taught_ends(self, tokenizer: Tokenizer) -> tuple[int, ...]:
+        """Returns what ends an answer that the chat template writes."""
+        chat = Conversation(turns=(Turn("user", "a"), Turn("assistant", "b")))
+        try:
+            [one] = encode_conversations([chat], tokenizer, max_length=self.max_length)
+        except DataError:  # a template that cannot be used taught nothing
+            return ()
+        return one.ends
 
     def learn_labels(self, table: Table) -> Labels:
         """Returns none: the vocabulary is the model's."""
@@ -205,7 +227,11 @@ class CausalLanguageModelling(Task):
         rows = self._learnable(table, tokenizer, training=labels is not None)
         together_in = self.max_length * self.padding_free
         examples = packed_examples(rows, tokenizer.pad_id, together_in)
-        return Encoded(examples, cut=sum(row.cut for row in rows))
+        notes = notes_on(rows, split_special_tokens=self.split_special_tokens)
+        ends = dict.fromkeys(end for row in rows for end in row.ends)
+        return Encoded(
+            examples, sum(row.cut for row in rows), notes=notes, ends=tuple(ends)
+        )
 
     def build(self, pretrained: Pretrained, labels: Labels, seed: int) -> Any:
         """Returns a `CausalLM` on the backbone."""

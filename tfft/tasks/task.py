@@ -31,11 +31,15 @@ class Encoded:
         examples: What goes into batches. A long row may be several examples.
         cut: How many rows lost tokens.
         places: What decoding needs to know of each row, in the task's own form.
+        notes: A sentence for each thing that a user should know about the ids.
+        ends: The tokens that end the answers, for tasks that generate.
     """
 
     examples: Examples
     cut: int = 0
     places: Sequence[Any] = ()
+    notes: Sequence[str] = ()
+    ends: tuple[int, ...] = ()
 
 
 class Task(abc.ABC):
@@ -58,6 +62,8 @@ class Task(abc.ABC):
         text: The columns with text.
         max_length: The most tokens of an example.
         tail_tokens: How many of them a text that is cut keeps of its end.
+        split_special_tokens: Whether a text that spells a special token is split into
+            the tokens of its letters, rather than becoming that token.
     """
 
     name: ClassVar[str]
@@ -72,6 +78,16 @@ class Task(abc.ABC):
     text: tuple[str, ...]
     max_length: int
     tail_tokens = 0
+    split_special_tokens = True
+
+    @classmethod
+    def as_recorded(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the options that a run folder holds, completed.
+
+        An option that came later has the value that stands for what the run was
+        trained with, which need not be its default.
+        """
+        return dict(options)
 
     @property
     @abc.abstractmethod
@@ -256,6 +272,10 @@ class Task(abc.ABC):
             expected="a run of causal_lm",
             fix="call predict",
         )
+
+    def taught_ends(self, tokenizer: Tokenizer) -> tuple[int, ...]:
+        """Returns the tokens that end answers in runs that did not record them."""
+        return ()
 
     def asked(self, row: Mapping[str, Any]) -> tuple[Any, str]:
         """Returns what a row asks, as an input of `prompts`, and its answer.

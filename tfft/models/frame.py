@@ -51,7 +51,7 @@ def frame(tokenizer: Tokenizer, texts: int) -> list[Part]:
         raise DataError(
             f"tokenizer that puts {texts} texts in the order {order}",
             expected="each text once, the first before the second",
-            fix="export needs such a tokenizer",
+            fix="use a tokenizer that does",
         )
     return parts
 

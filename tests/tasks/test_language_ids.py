@@ -1,0 +1,87 @@
+"""Ids of rows are those of transformers and TRL, for tokenizers of every kind.
+
+The goldens hold what `AutoTokenizer` and TRL 1.16 made of texts, of prompts with
+answers, and of chats whose template marks the answers.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.goldens import ROOT
+from tfft.data.conversations import Conversation, Turn
+from tfft.models.chat_template import ChatTemplate
+from tfft.models.language_ids import start_ids
+from tfft.models.tokenizer import Tokenizer
+from tfft.models.tokenizer_files import read_tokenizer
+from tfft.tasks.language.encode import encode_conversations
+from tfft.tasks.language.notes import notes_on
+
+KINDS = sorted(folder.name for folder in (ROOT / "language-ids").iterdir())
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def given(request):
+    folder = ROOT / "language-ids" / request.param
+    return read_tokenizer(folder), json.loads((folder / "reference.json").read_text())
+
+
+def encode(tokenizer, conversations, **options):
+    return encode_conversations(conversations, tokenizer, max_length=200, **options)
+
+
+def test_a_text_has_what_the_tokenizer_puts_around_it_once(given):
+    tokenizer, reference = given
+    texts = [Conversation(completion=one["text"]) for one in reference["texts"]]
+    for one, right in zip(encode(tokenizer, texts), reference["texts"], strict=True):
+        assert one.token_ids == right["ids"]
+        assert one.learned[len(start_ids(tokenizer)) :] == [True] * (
+            len(right["ids"]) - len(start_ids(tokenizer))
+        )
+
+
+def test_a_prompt_and_its_answer_have_the_ids_of_their_text(given):
+    tokenizer, reference = given
+    pairs = [
+        Conversation(prompt=one["prompt"], completion=one["completion"])
+        for one in reference["pairs"]
+    ]
+    asked = [Conversation(prompt=one.prompt) for one in pairs]
+    prompts = encode(tokenizer, asked, answered=False)
+    rows = encode(tokenizer, pairs)
+    for row, prompt, right in zip(rows, prompts, reference["pairs"], strict=True):
+        assert prompt.token_ids == right["prompt_ids"]
+        assert row.token_ids == right["ids"]
+        assert row.learned.index(True) == right["first_learned"]
+        assert all(row.learned[right["first_learned"] :])
+        assert row.joined == right["joined"]
+    joined = sum(one["joined"] for one in reference["pairs"])
+    [note] = notes_on(rows, split_special_tokens=False)
+    assert joined
+    assert note.startswith(f"{joined} of 6 rows have a token across")
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_a_chat_has_the_ids_and_the_mask_of_its_text(given, marked):
+    tokenizer, reference = given
+    template = tokenizer.chat_template
+    if not marked:
+        source = template.source.replace("{% generation %}", "")
+        source = source.replace("{% endgeneration %}", "")
+        template = ChatTemplate(source, template.tokens)
+    tokenizer = Tokenizer(tokenizer.library, tokenizer.roles, template)
+    chats = [
+        Conversation(tuple(Turn(**turn) for turn in one["messages"]))
+        for one in reference["chats"]
+    ]
+    asked = [one._replace(turns=one.turns[:-1]) for one in chats]
+    prompts = encode(tokenizer, asked, answered=False)
+    rows = encode(tokenizer, chats)
+    for row, prompt, right in zip(rows, prompts, reference["chats"], strict=True):
+        assert row.token_ids == right["ids"]
+        assert row.learned == [bool(mark) for mark in right["learned"]]
+        assert prompt.token_ids == right["prompt_ids"]
+        assert row.ends == (tokenizer.eos_id,) * (len(right["messages"]) // 2)
+        assert not row.joined

@@ -1,0 +1,43 @@
+"""What users should know about how their rows became ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tfft.tasks.language.encode import Learnable
+
+
+def notes_on(rows: Sequence[Learnable], *, split_special_tokens: bool) -> list[str]:
+    """Returns a sentence with a count for each thing that rows have in common.
+
+    >>> notes_on([Learnable(ends=(1,), spells=True)], split_special_tokens=False)[0]
+    '1 of 1 rows spell special tokens, which become those tokens: task.split_special_tokens=True reads them as text'
+    """  # noqa: E501
+    notes = []
+    every = f"of {len(rows):,} rows"
+    spelling = sum(row.spells for row in rows)
+    if spelling:
+        notes.append(
+            f"{spelling:,} {every} spell special tokens, which "
+            + (
+                "are split into letters: task.split_special_tokens=False reads them "
+                "as those tokens"
+                if split_special_tokens
+                else "become those tokens: task.split_special_tokens=True reads them "
+                "as text"
+            )
+        )
+    joined = sum(row.joined for row in rows)
+    if joined:
+        notes.append(
+            f"{joined:,} {every} have a token across the border between prompt and "
+            "answer, or other tokens before it than the prompt alone: such a token is "
+            "learned with the answer, and generation starts from other ids. End "
+            "prompts where a word ends, and begin answers with the blank"
+        )
+    if rows and not any(row.ends for row in rows):
+        notes.append(
+            "no answer ends with a special token: generation goes on to "
+            "max_new_tokens, unless stop= says where it ends"
+        )
+    return notes

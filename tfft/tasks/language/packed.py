@@ -1,0 +1,101 @@
+"""Rows of ids as the examples of batches, several in one or each in its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfft.data.batching import Examples
+from tfft.data.packing import best_fit_decreasing, pack
+from tfft.tasks.language.encode import Learnable
+
+# Examples are filled up to a multiple, and full enough with such a share of tokens.
+_STEP, _ENOUGH = 16, 0.95
+
+
+def packed_examples(rows: Sequence[Learnable], pad: int, together_in: int) -> Examples:
+    """Returns rows for batches, several in one example or each in its own.
+
+    Args:
+        rows: Without problems.
+        pad: The id at padded places.
+        together_in: The most tokens of an example of several rows; 0 for one row
+            in each.
+    """
+    lengths = [len(row.token_ids) for row in rows]
+    groups = [[index] for index in range(len(rows))]
+    if together_in:
+        groups = _filled(lengths, together_in)
+    tokens, positions, sequences = pack([row.token_ids for row in rows], groups)
+    places, labels = [], []
+    for ids, starts, group in zip(tokens, positions, groups, strict=True):
+        marks = [mark for index in group for mark in rows[index].learned]
+        # The state of a token predicts the next; none predicts the first.
+        at = [i for i, mark in enumerate(marks) if mark and starts[i]]
+        places.append([i - 1 for i in at])
+        labels.append([ids[i] for i in at])
+    return Examples(
+        sequences={
+            "token_ids": tokens,
+            "positions": positions,
+            "sequence_ids": sequences,
+            "label_positions": places,
+            "labels": labels,
+        },
+        values={},
+        padding={
+            "token_ids": pad,
+            "positions": 0,
+            "sequence_ids": 0,
+            "label_positions": 0,
+            "labels": -1,
+        },
+        sources=groups,
+    )
+
+
+def sums_by_row(
+    outputs: Sequence[np.ndarray], examples: Examples, rows: int
+) -> np.ndarray:
+    """Returns sums of losses, hits and labels of the rows that shared examples.
+
+    Args:
+        outputs: Of each example the loss and hit of its labels, padding after them.
+        examples: What `packed_examples` made.
+        rows: The number of rows.
+
+    Returns:
+        Shape (rows, 3), in float64.
+    """
+    sums = np.zeros((rows, 3))
+    sequences = examples.sequences
+    for index, values in enumerate(outputs):
+        places = sequences["label_positions"][index]
+        numbers = np.array(sequences["sequence_ids"][index])[places] - 1
+        owners = np.array(examples.sources[index])[numbers]
+        scores = np.ones((len(places), 3))
+        scores[:, :2] = values[: len(places)]
+        np.add.at(sums, owners, scores)
+    return sums
+
+
+def _filled(lengths: Sequence[int], max_length: int) -> list[list[int]]:
+    """Returns which rows share an example, as short as leaves little padding.
+
+    Attention compares every pair of tokens of an example, so that longer ones cost
+    more; but when every row is a little longer than half of an example, half of it
+    would be padding.
+    """
+    longest = max(lengths, default=0)
+    best: list[list[int]] = []
+    least = 0.0
+    for times in (1, 2, 4):
+        capacity = min(-(-longest * times // _STEP) * _STEP, max(max_length, longest))
+        groups = best_fit_decreasing(lengths, capacity)
+        share = sum(lengths) / max(1, len(groups) * capacity)
+        if share > least:
+            best, least = groups, share
+        if share >= _ENOUGH:
+            break
+    return best

@@ -1,0 +1,119 @@
+"""Rows as the texts that a language model reads: plain, or by a chat template."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tfft.data.conversations import Conversation
+from tfft.data.turns import texts_in
+from tfft.models.chat_template import ChatTemplate, Rendered
+from tfft.models.language_ids import spelled_special_tokens
+from tfft.models.tokenizer import Tokenizer
+from tfft.tasks.language.marks import Span
+
+# For models that were never taught a chat: the headings of Alpaca's prompts.
+PLAIN_TEMPLATE = """\
+{% set names = {"user": "Instruction", "assistant": "Response",
+                "system": "System", "tool": "Tool"} -%}
+{% for message in messages -%}
+### {{ names[message.role] }}:
+{{ message.content }}
+{%- if message.role == "assistant" %}{{ eos_token }}{% endif %}
+
+
+{% endfor -%}
+{% if add_generation_prompt %}### Response:
+{% endif %}"""
+
+
+@dataclass(frozen=True)
+class Written:
+    """The text of a row, all of it in one.
+
+    Attributes:
+        text: Prompts and answers together.
+        spans: Which characters are learned.
+        templated: Whether a chat template wrote it: its special tokens are tokens,
+            and nothing is put around it.
+        marked: Whether the template itself says what is learned.
+        problem: Why the row cannot be used; empty when it can.
+    """
+
+    text: str
+    spans: tuple[Span, ...] = ()
+    templated: bool = False
+    marked: bool = False
+    problem: str = ""
+
+
+def write_rows(
+    conversations: Sequence[Conversation], tokenizer: Tokenizer, *, answered: bool
+) -> list[Written]:
+    """Returns the text of each row.
+
+    Args:
+        conversations: The rows in their one form.
+        tokenizer: The model's, with its chat template.
+        answered: Whether answers are there; without, a text ends where the model
+            goes on.
+    """
+    chats = [one for one in conversations if one.turns]
+    rendered = iter(_chats(chats, tokenizer, answered) if chats else [])
+    return [next(rendered) if one.turns else _plain(one) for one in conversations]
+
+
+def _plain(one: Conversation) -> Written:
+    text = one.prompt + one.completion
+    return Written(text, ((len(one.prompt), len(text)),))
+
+
+def _chats(
+    chats: Sequence[Conversation], tokenizer: Tokenizer, answered: bool
+) -> list[Written]:
+    template = tokenizer.chat_template or plain_template(tokenizer)
+    rendered = template.render(
+        [[turn.message for turn in one.turns] for one in chats],
+        answered=answered,
+        variables=[dict(one.variables) for one in chats],
+    )
+    special = spelled_special_tokens(tokenizer)
+    return [
+        _joined(one, _spelled(chat, special))
+        for chat, one in zip(chats, rendered, strict=True)
+    ]
+
+
+def _joined(one: Rendered, problem: str) -> Written:
+    """Returns the parts of a rendered conversation as one text."""
+    if one.problem and not problem:
+        problem = f"the chat template refuses it: {one.problem}"
+    spans, place = [], 0
+    for part, learned in one.segments:
+        if learned:
+            spans.append((place, place + len(part)))
+        place += len(part)
+    text = "".join(part for part, _ in one.segments)
+    return Written(text, tuple(spans), True, one.marked, problem)
+
+
+def _spelled(conversation: Conversation, special: re.Pattern[str]) -> str:
+    """Returns which special token a message spells, whose end it could forge."""
+    for number, turn in enumerate(conversation.turns, start=1):
+        token = _found(special, turn.texts)
+        if token:
+            return f"message {number} spells the special token {token}"
+    token = _found(special, texts_in(dict(conversation.variables)))
+    return f"its tools spell the special token {token}" if token else ""
+
+
+def _found(special: re.Pattern[str], texts: Iterable[str]) -> str:
+    matches = (special.search(text) for text in texts)
+    return next((match[0] for match in matches if match), "")
+
+
+def plain_template(tokenizer: Tokenizer) -> ChatTemplate:
+    """Returns the template for a model that has none of its own."""
+    end = tokenizer.roles.get("eos", "")
+    return ChatTemplate(PLAIN_TEMPLATE, (("eos_token", end),), "tfft's plain template")
