@@ -6,6 +6,7 @@ import itertools
 from collections import Counter
 
 import pytest
+import yaml
 
 import tfft
 
@@ -72,6 +73,29 @@ def test_hyperband_has_the_brackets_of_its_paper(tuned):
     ]
     distinct = {tuple(one.values.values()) for one in found.trials}
     assert len(distinct) == 5  # all but the promoted one are new
+
+
+def test_hyperband_over_few_combinations_trains_the_best_of_them_in_full(tuned):
+    found = tuned(search="hyperband", space={"rank": [2, 4]}, epochs=3)
+    assert [one.epochs for one in found.trials] == [1, 1, 3]
+    short = min(found.trials[:2], key=lambda one: one.score)
+    assert found.trials[2].values == short.values
+    assert found.best is found.trials[2]
+    assert yaml.safe_load(found.best_config.read_text())["epochs"] == 3
+
+
+def test_a_grid_is_whole_and_its_size_is_said(tuned, capsys):
+    space = {"learning_rate": RATES, "use_rslora": [False, True]}
+    given = {"name": "grid", "points": 2}
+    found = tuned(search=given, space=space, max_trials=3, verbose=1)
+    assert (
+        points(found)
+        == [
+            {"learning_rate": rate, "method.use_rslora": scaled}
+            for rate, scaled in itertools.product((1e-3, 1e-1), (False, True))
+        ][:3]
+    )
+    assert "note: 3 of 4 combinations, by max_trials" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -105,7 +105,9 @@ def test_a_damaged_state_file_is_named(search, options, tmp_path):
         tfft.tune(output_dir=tmp_path / "c", resume=True, **options)
 
 
-def test_a_trial_that_diverges_costs_that_trial_only(options, tmp_path, monkeypatch):
+def test_a_trial_that_diverges_costs_that_trial_only(
+    options, tmp_path, monkeypatch, capfd
+):
     fit = Shared.fit
 
     def diverging(self, **changes):
@@ -121,6 +123,7 @@ def test_a_trial_that_diverges_costs_that_trial_only(options, tmp_path, monkeypa
     assert [one.status for one in found.trials] == ["failed", "completed"]
     assert "the loss is nan" in str(found)
     assert found.best.values == {"method.rank": 2}
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_no_score_at_all_is_an_error_that_says_why(options, tmp_path, monkeypatch):

@@ -54,6 +54,17 @@ def test_few_trials_and_those_that_did_not_get_as_far_do_not_count():
     assert not is_hopeless([0, 0], 4, [*OTHERS[:3], *stopped], True)
 
 
+def test_scores_that_are_not_finite_are_no_scores():
+    nan = float("nan")
+    assert is_hopeless([nan, nan], 4, OTHERS, True)
+    assert is_hopeless([nan, 4.4], 4, OTHERS, True)
+    assert not is_hopeless([nan, 4.6], 4, OTHERS, True)
+    # Of 5, 3, 4 and 9, with whatever else the others have had.
+    noisy = ended([1, 5, nan], [nan, 3, 9], [4, nan, nan, 4], [9, float("inf"), 1, 1])
+    assert is_hopeless([4.4, 4.4], 4, noisy, True)
+    assert not is_hopeless([4.6, 4.6], 4, noisy, True)
+
+
 def test_watch_stops_the_training():
     class Model:
         stop_training = False

@@ -147,7 +147,7 @@ class _Tuning:
         import keras_tuner
 
         from tfft.tuning.board import write_space
-        from tfft.tuning.oracles import make_oracle
+        from tfft.tuning.oracles import length_note, make_oracle
         from tfft.tuning.search import run_search
 
         oracle = make_oracle(
@@ -159,6 +159,8 @@ class _Tuning:
             seed=self.config.seed,
         )
         if me != "worker":
+            if note := length_note(oracle):
+                self._say(note)
             write_space(self.folder / LOGS, self.space, self.objective)
         timeout = self.tuning.worker_timeout
         run_search(oracle, self.space, self._measure, self._note, self.folder, timeout)

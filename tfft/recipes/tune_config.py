@@ -16,8 +16,10 @@ class TuneConfig:
             search: a list, or `log_uniform`, `uniform`, `int_range`, `choice`.
         search: `random`, `bayesian`, `hyperband` or `grid`, a mapping of `name` and
             options of the KerasTuner class, or in Python an oracle of KerasTuner.
-            Defaults to `random`.
-        max_trials: Trainings at most. Defaults to 20; Hyperband decides by `epochs`.
+            `{name: grid, points: 7}` takes 7 values of each range of numbers instead
+            of 5. Defaults to `random`.
+        max_trials: Trainings at most. Defaults to 20, and for a grid to all of its
+            combinations; Hyperband decides by `epochs`.
         objective: The metric of the validation rows that is searched for. Defaults
             to the one that decides which epoch of a training is kept.
         direction: `max` or `min`. Defaults to what suits the metric.

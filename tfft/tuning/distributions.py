@@ -125,12 +125,16 @@ class Choice(Distribution):
         return len(kinds) == 1 and kinds <= {str, int, float, bool}
 
     def _declare(self, space: Any, name: str) -> None:
-        count = range(len(self.values))
-        space.Choice(name, list(self.values if self.plain else count), ordered=False)
+        numbers = {repr(value): number for number, value in enumerate(self.values)}
+        known = self.values if self.plain else numbers.values()
+        space.Choice(name, list(known), ordered=False)
 
     def value(self, stored: Any) -> Any:
-        """Returns a value; of several kinds, KerasTuner knows them by number."""
-        return stored if self.plain else self.values[stored]
+        """Returns a value; of several kinds, KerasTuner knows them by number.
+
+        It knows True and False as 1 and 0.
+        """
+        return self.values[self.values.index(stored) if self.plain else stored]
 
 
 def log_uniform(low: float, high: float) -> LogUniform:

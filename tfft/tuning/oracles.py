@@ -1,24 +1,19 @@
-"""KerasTuner's oracles by name or object, with state files that survive a crash."""
+"""KerasTuner's oracles by name or object, which repeat nothing and survive crashes."""
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-import io
-import json
-import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import keras_tuner
-import numpy as np
-from keras_tuner.engine.trial import TrialStatus
 
-from tfft.core.errors import ConfigError, DataError, nearest, one_of, shorten
-from tfft.core.files import write_atomically, write_json
+from tfft.core.errors import ConfigError, nearest, one_of, shorten
 from tfft.core.seeds import derive
-from tfft.core.signals import uninterrupted
+from tfft.tuning.bayesian import CarefulBayesian
+from tfft.tuning.careful import SCORE, Careful, CarefulForeign
+from tfft.tuning.grid import CarefulGrid
+from tfft.tuning.hyperband import CarefulHyperband
 
 _TABLE = {
     "random": keras_tuner.oracles.RandomSearchOracle,
@@ -31,68 +26,13 @@ _OURS = (
     "allow_new_entries", "tune_new_entries", "max_retries_per_trial",
     "max_consecutive_failed_trials",
 )  # fmt: skip
-SCORE = "score"
-
-
-class Careful:
-    """Mixed into an oracle: what it writes is there whole, and signals wait for it."""
-
-    def create_trial(self, tuner_id: str) -> Any:
-        """Returns the next trial; at the end, workers wait for those of the others."""
-        with uninterrupted():
-            trial = super().create_trial(tuner_id)
-            if trial.status == TrialStatus.STOPPED and self.ongoing_trials:
-                # Should a worker go, another one has to be there for its trial.
-                trial.status = TrialStatus.IDLE
-                self.tuner_ids.add(tuner_id)
-            return trial
-
-    def update_trial(self, trial_id: str, metrics: Any, step: int = 0) -> Any:
-        """Takes the score of a trial."""
-        with uninterrupted():
-            return super().update_trial(trial_id, metrics, step=step)
-
-    def end_trial(self, trial: Any) -> None:
-        """Ends a trial."""
-        with uninterrupted(), contextlib.redirect_stdout(io.StringIO()):
-            super().end_trial(trial)
-
-    def save(self) -> None:
-        """Writes the state, which KerasTuner would truncate first."""
-        write_json(Path(self._project_dir) / "oracle.json", self.get_state())
-
-    def _save_trial(self, trial: Any) -> None:
-        path = Path(self._get_trial_dir(trial.trial_id)) / "trial.json"
-        write_atomically(path, lambda target: trial.save(str(target)))
-
-    def reload(self) -> None:
-        """Reads the state; a trial that it does not know yet is begun anew."""
-        for path in sorted(Path(self._project_dir).rglob("*.json")):
-            try:
-                json.loads(path.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise DataError(
-                    "a file of the search is damaged",
-                    where=str(path),
-                    expected="the JSON that KerasTuner wrote",
-                    fix="put it back, or begin anew with overwrite",
-                ) from error
-        super().reload()
-        self.trials = {name: self.trials[name] for name in self.start_order}
-
-
-class CarefulBayesian(Careful):
-    """The same; draws depend on the trial, so that a resumed search makes them too."""
-
-    def populate_space(self, trial_id: str) -> Any:
-        """Returns the values of a trial."""
-        from sklearn.exceptions import ConvergenceWarning
-
-        self._random_state = np.random.RandomState(derive(self.seed, trial_id))
-        with warnings.catch_warnings():
-            # A length scale at its bound is what a few trials look like.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            return super().populate_space(trial_id)
+_MIXED = {
+    "random": Careful,
+    "bayesian": CarefulBayesian,
+    "hyperband": CarefulHyperband,
+    "grid": CarefulGrid,
+}
+_POINTS = "points"  # the option of a grid that KerasTuner does not have
 
 
 def make_oracle(
@@ -108,9 +48,11 @@ def make_oracle(
 
     Args:
         search: `random`, `bayesian`, `hyperband` or `grid`; a mapping of `name` and
-            options of the KerasTuner class; or an oracle or tuner of KerasTuner.
+            options of the KerasTuner class, for a grid also `points`; or an oracle or
+            tuner of KerasTuner.
         space: KerasTuner's `HyperParameters`.
-        max_trials: How many trials at most; None for 20, or for the oracle's own.
+        max_trials: How many trials at most. None means the whole grid, the oracle's
+            own number, or 20.
         epochs: Of a whole training, for Hyperband.
         higher_is_better: The direction of the score.
         seed: For its draws.
@@ -130,7 +72,31 @@ def make_oracle(
             fix=nearest(str(name), _TABLE) or "choose one of them",
         )
     cls = _TABLE[name]
+    _check_options(cls, name, options)
+    points = _points(options)
+    length = _length(name, space, max_trials, epochs)
+    try:
+        oracle = cls(
+            objective=objective,
+            hyperparameters=space,
+            # KerasTuner takes 0 for no seed at all.
+            seed=derive(seed, "search") + 1,
+            max_retries_per_trial=1,
+            max_consecutive_failed_trials=10**6,
+            **length,
+            **options,
+        )
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"KerasTuner refuses {shorten(options)}: {error}", where=f"search {name}"
+        ) from error
+    return _careful(oracle, points)
+
+
+def _check_options(cls: type, name: str, options: Mapping[str, Any]) -> None:
     allowed = [n for n in inspect.signature(cls.__init__).parameters if n not in _OURS]
+    if issubclass(cls, keras_tuner.oracles.GridSearchOracle):
+        allowed.append(_POINTS)
     for option in options:
         if option not in allowed:
             raise ConfigError(
@@ -138,25 +104,28 @@ def make_oracle(
                 expected=one_of(allowed) if allowed else "no options",
                 fix=nearest(option, allowed) or "leave it out",
             )
-    length = _length(cls, name, max_trials, epochs)
-    oracle = cls(
-        objective=objective,
-        hyperparameters=space,
-        # KerasTuner takes 0 for no seed at all.
-        seed=derive(seed, "search") + 1,
-        max_retries_per_trial=1,
-        max_consecutive_failed_trials=10**6,
-        **length,
-        **options,
-    )
-    return _careful(oracle)
+
+
+def _points(options: dict[str, Any]) -> int:
+    """Takes the option `points` out of a grid's options, and returns it."""
+    points = options.pop(_POINTS, Careful.points)
+    if type(points) is not int or points < 2:
+        raise ConfigError(
+            f"{_POINTS}={shorten(points)}",
+            where="search grid",
+            expected="2 or more values for each range of numbers",
+            fix="leave it out for 5",
+        )
+    return points
 
 
 def _length(
-    cls: type, name: str, max_trials: int | None, epochs: int | None
-) -> dict[str, int]:
+    name: str, space: Any, max_trials: int | None, epochs: int | None
+) -> dict[str, int | None]:
     """Returns what decides how long a search is."""
-    if "max_trials" in inspect.signature(cls.__init__).parameters:
+    if name == "grid":
+        return {"max_trials": max_trials}
+    if name != "hyperband":
         return {"max_trials": max_trials or 20}
     for option, value, wanted in (
         ("max_trials", max_trials, False),
@@ -169,6 +138,13 @@ def _length(
                 expected="epochs, from which it decides the number of trials",
                 fix=f"{'say' if wanted else 'leave out'} {option}",
             )
+    if any(entry.name == "epochs" for entry in space.space):
+        raise ConfigError(
+            "epochs is in the space of hyperband",
+            where="space",
+            expected="epochs beside the space; hyperband gives each trial its share",
+            fix="take it out of the space, or choose another search",
+        )
     return {"max_epochs": epochs}
 
 
@@ -188,13 +164,34 @@ def _given(given: Any, space: Any, objective: Any, max_trials: int | None) -> An
     oracle.objective, oracle.max_retries_per_trial = objective, 1
     oracle.max_consecutive_failed_trials = 10**6
     oracle.update_space(space)
-    return _careful(oracle)
+    return _careful(oracle, Careful.points)
 
 
-def _careful(oracle: Any) -> Any:
-    bayesian = isinstance(oracle, keras_tuner.oracles.BayesianOptimizationOracle)
-    mixed = CarefulBayesian if bayesian else Careful
+def _careful(oracle: Any, points: int) -> Any:
     cls = type(oracle)
-    oracle.__class__ = type(cls.__name__, (mixed, cls), {})
+    kinds = (_MIXED[name] for name, kind in _TABLE.items() if issubclass(cls, kind))
+    mixed = next(kinds, CarefulForeign)
+    oracle.__class__ = type(cls.__name__, (mixed, cls), {"points": points})
     oracle.verbose = 0
+    if mixed is CarefulGrid and oracle.max_trials is None:
+        oracle.max_trials = oracle.size
     return oracle
+
+
+def length_note(oracle: Any) -> str:
+    """Returns how many trials a search will have, where that is no surprise but news.
+
+    Args:
+        oracle: From `make_oracle`.
+    """
+    size, wanted = oracle.size, oracle.wanted
+    if isinstance(oracle, CarefulGrid):
+        if wanted < size:
+            return f"note: {wanted:,} of {size:,} combinations, by max_trials"
+        return f"grid: {size:,} combinations"
+    if size is not None and size < wanted:
+        return (
+            f"note: the space has {size:,} combinations, and none is trained twice; "
+            f"the search would have tried {wanted:,}"
+        )
+    return ""

@@ -48,6 +48,8 @@ def is_hopeless(
         return False
     mine = best_so_far(history, 1, len(history), higher)
     median = statistics.median(known)
+    if mine is None:  # no score of its own was a finite number
+        return True
     return mine < median if higher else mine > median
 
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from keras_tuner.engine.base_tuner import BaseTuner
-from keras_tuner.errors import FailedTrialError, FatalError
+from keras_tuner.errors import FatalError
 
-from tfft.core.errors import DivergedError, OutOfMemoryError, TfftError
+from tfft.core.errors import DivergedError, OutOfMemoryError
 from tfft.training.tensorboard import memory_in_use
 from tfft.tuning import workers
-from tfft.tuning.oracles import SCORE
+from tfft.tuning.careful import SCORE
 from tfft.tuning.space import Space
-from tfft.tuning.trials import Trial
+from tfft.tuning.trials import Trial, is_written
 
 ORACLE, TRIALS = "oracle", "trials"
 _PAUSE = 0.5
@@ -45,6 +46,7 @@ class _Tuner(BaseTuner):
         self._space, self._measure, self._folder = space, measure, folder
         self._note = note
         self._idle = False
+        self._worst = -math.inf if oracle.objective.direction == "max" else math.inf
         with contextlib.redirect_stdout(io.StringIO()):
             super().__init__(oracle, directory=str(folder), project_name=ORACLE)
 
@@ -72,15 +74,24 @@ class _Tuner(BaseTuner):
             done = self._measure(asked, stored.get("tuner/epochs"))
         except (DivergedError, OutOfMemoryError) as error:
             done = dataclasses.replace(asked, status="failed", message=str(error))
-        except TfftError as error:  # of the options: another trial has it too
+        except Exception as error:  # another trial would have it too
             raise FatalError(str(error)) from error
+        done = _finite(done)
         seconds, memory = time.monotonic() - started, memory_now()
         done = dataclasses.replace(done, seconds=round(seconds, 3), memory=memory)
         self._note(done)
         done.save(self._folder / TRIALS)
-        if done.score is None:
-            raise FailedTrialError(done.message)
-        return {SCORE: done.score}
+        # An error instead would be printed with its traceback, and cost the bracket of
+        # a Hyperband a promotion; not-a-number would be tried once more.
+        return {SCORE: self._worst if done.score is None else done.score}
+
+
+def _finite(done: Trial) -> Trial:
+    """Returns a trial, as failed when its score is not a finite number."""
+    if done.score is None or math.isfinite(done.score):
+        return done
+    message = done.message or f"its score is {done.score}"
+    return dataclasses.replace(done, status="failed", score=None, message=message)
 
 
 def memory_now() -> float:
@@ -114,7 +125,7 @@ def run_search(
         worker_timeout: Seconds without a sign after which a worker counts as gone.
 
     Raises:
-        TfftError: What stopped `measure`, unless it concerns one trial alone.
+        Exception: What stopped `measure`, unless it concerns one trial alone.
     """
     signs = folder / ORACLE
     tuner = _Tuner(oracle, space, measure, note, folder)
@@ -135,7 +146,7 @@ def run_search(
 def _note_lost(oracle: Any, space: Space, folder: Path) -> None:
     """Writes a result for each trial that went with its worker."""
     for trial in oracle.trials.values():
-        if trial.status not in ("COMPLETED", "FAILED"):
+        if not is_written(folder / TRIALS, trial.trial_id):
             values: Mapping[str, Any] = space.values(trial.hyperparameters.values)
             message = trial.message or "its worker is gone"
             Trial(trial.trial_id, "lost", values, message=message).save(folder / TRIALS)

@@ -56,6 +56,11 @@ class Trial:
         write_json(folder / self.name / _FILE, dataclasses.asdict(self))
 
 
+def is_written(folder: Path, name: str) -> bool:
+    """Whether the folder of all trials has the result of one."""
+    return (folder / name / _FILE).is_file()
+
+
 def read_trials(folder: Path) -> list[Trial]:
     """Returns the trials that are written below a folder, in their order.
 
@@ -78,7 +83,10 @@ def read_trials(folder: Path) -> list[Trial]:
 def ranked(trials: Sequence[Trial], higher_is_better: bool) -> list[Trial]:
     """Returns the trials with a score, the best first; of equal ones, the first."""
     sign = -1.0 if higher_is_better else 1.0
-    scored = [one for one in trials if one.score is not None]
+    # Before, a score that is not finite was written as one.
+    scored = [
+        one for one in trials if one.score is not None and math.isfinite(one.score)
+    ]
     return sorted(scored, key=lambda one: (sign * one.score, one.name))
 
 
@@ -94,7 +102,7 @@ def table_of(
         higher: Whether more of it is better.
     """
     order = ranked(trials, higher)
-    rest = [one for one in trials if one.score is None]
+    rest = [one for one in trials if one not in order]
     rows = tuple(
         (
             one.name,
@@ -125,10 +133,11 @@ def _cell(value: Any) -> str:
 
 
 def best_so_far(history: Sequence[float], share: float, epochs: int, higher: bool):
-    """Returns the best score within a share of a training; None before any.
+    """Returns the best score within a share of a training; None without any.
 
     >>> best_so_far([0.5, 0.7, 0.6], share=0.5, epochs=4, higher=True)
     0.7
     """
-    known = history[: math.floor(share * epochs + 1e-9)]
+    reached = history[: math.floor(share * epochs + 1e-9)]
+    known = [value for value in reached if math.isfinite(value)]
     return (max(known) if higher else min(known)) if known else None
