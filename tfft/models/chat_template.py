@@ -190,7 +190,7 @@ def _json(value: Any) -> str:
 
 
 def _rendered(result: Mapping[str, Any], unread: str) -> Rendered:
-    problem = result.get("error") or unread
+    problem = unread or result.get("error", "")
     if problem:
         return Rendered(problem=problem)
     segments = tuple((text, said) for text, said in result["segments"])
