@@ -10,6 +10,7 @@ from tfft.core.errors import DataError
 from tfft.models import chat_template
 from tfft.models.chat_template import ChatTemplate
 from tfft.models.chat_template_files import read_chat_template
+from tfft.models.tokenizer_files import read_tokenizer, word_piece
 
 CHATML = (
     "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}"
@@ -112,6 +113,22 @@ def test_bombs_are_ended(bomb):
         ChatTemplate(bomb, where="folder").render([chat("user")], answered=False)
     # Two seconds of its own time; the rest is for a machine that is busy.
     assert time.monotonic() - start < 30
+
+
+def test_long_conversations_have_more_time(monkeypatch):
+    given = []
+
+    def run(self, request, seconds):
+        given.append(seconds)
+        chats = json.loads(request)["chats"]
+        return {"results": [{"segments": [], "marked": False}] * len(chats)}
+
+    monkeypatch.setattr(ChatTemplate, "_run", run)
+    short, long = chat("user", "assistant"), chat("user", "assistant") * 20
+    for chats in ([short], [short] * 1000, [long] * 1000):
+        ChatTemplate(CHATML).render(chats, answered=True)
+    # Twenty answers: forty messages are rendered 41 times.
+    assert given == [2, 4, 2 + 2 + 40 * 41 * 1000 // 50_000]
 
 
 def test_a_template_of_a_size_that_none_has_is_refused():
@@ -288,6 +305,15 @@ def test_conversations_with_tools_get_the_template_for_tools():
         [chat("user")] * 2, answered=False, variables=[{}, {"tools": [{"name": "f"}]}]
     )
     assert [text(one) for one in found] == ["plain", "f"]
+
+
+def test_a_saved_tokenizer_keeps_every_template(tmp_path):
+    tokenizer = word_piece(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a"])
+    template = ChatTemplate("d", (), "here", (("rag", "r"), ("tool_use", "t")))
+    tokenizer.chat_template = template
+    tokenizer.save(tmp_path)
+    found = read_tokenizer(tmp_path).chat_template
+    assert (found.source, found.named) == (template.source, template.named)
 
 
 def test_templates_in_files_count_before_the_config(tmp_path):

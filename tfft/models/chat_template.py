@@ -16,8 +16,9 @@ from tfft.core.errors import DataError
 
 _LARGEST = 64 * 1024
 _SECONDS = 2
-# Conversations that a template may render in one of those seconds.
-_RATE = 500
+# What a template may render in one more second: a conversation is rendered anew for
+# each of its answers, so that long ones take far longer than short ones.
+_RATE, _MESSAGE_RATE = 500, 50_000
 _AT_ONCE = 2_000
 _MEMORY = 256 * 2**20
 
@@ -127,7 +128,8 @@ class ChatTemplate:
     def _render(
         self, chats: Sequence[dict[str, Any]], answered: bool
     ) -> list[Rendered]:
-        seconds = _SECONDS + len(chats) // _RATE
+        messages = sum(_rendered_messages(chat["messages"]) for chat in chats)
+        seconds = _SECONDS + len(chats) // _RATE + messages // _MESSAGE_RATE
         templates = {"default": self.source, **dict(self.named)}
         for chat in chats:
             tools = chat["variables"].get("tools") is not None
@@ -182,6 +184,12 @@ class ChatTemplate:
             where=self.where,
             fix="check where the model came from",
         )
+
+
+def _rendered_messages(messages: Sequence[Message]) -> int:
+    """Returns how many messages are rendered to learn from a conversation."""
+    answers = sum(message.get("role") == "assistant" for message in messages)
+    return len(messages) * (1 + 2 * answers)
 
 
 def _json(value: Any) -> str:
