@@ -133,6 +133,21 @@ def test_combined_adapters_change_the_kernels_as_peft_says(make_backbone, how, s
         assert one.layer.rank == {"linear": 2, "cat": 4, "svd": 4}[how]
 
 
+def test_linear_puts_the_sign_of_a_negative_weight_on_a():
+    generator = np.random.default_rng(0)
+    first, second = (
+        Factors(generator.normal(size=(6, 2)), generator.normal(size=(2, 5)), scale)
+        for scale in (2.0, 0.5)
+    )
+    found = combine([first, second], [1.5, -0.5], "linear").delta
+    expected = (np.sqrt(3) * first.a - 0.5 * second.a) @ (
+        np.sqrt(3) * first.b + 0.5 * second.b
+    )
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    alone = combine([second], [-1.0], "linear").delta
+    np.testing.assert_allclose(alone, -second.delta, rtol=0, atol=1e-12)
+
+
 def test_svd_of_a_smaller_rank_is_the_best_approximation():
     generator = np.random.default_rng(0)
     parts = [

@@ -31,6 +31,8 @@ CASES = [
     "peft-gpt2-ia3",
     "peft-llama-lora",
     "peft-llama-ia3",
+    "peft-llama-head",
+    "peft-llama-tied",
 ] + ["peft-roberta-seq-cls"] * ("roberta" in ARCHITECTURES.names())
 every_case = pytest.mark.parametrize("name", CASES)
 

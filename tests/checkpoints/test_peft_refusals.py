@@ -119,10 +119,16 @@ MALFORMED = {
     "unknown type": (config(peft_type="LOHA"), "peft_type='LOHA'.*IA3, LORA"),
     "no type": (config(peft_type=["LORA"]), "peft_type="),
     "target of nothing": (
-        config(target_modules=["query", "value", "q_proj"]),
-        "'q_proj' matches no layer",
+        [
+            config(target_modules=["q_proj"]),
+            tensors(lambda t: [t.pop(n) for n in list(t) if "lora" in n]),
+        ],
+        "'q_proj'.* matches no layer",
     ),
-    "regex of nothing": (config(target_modules="q_.*"), "'q_.*' matches no layer"),
+    "regex of other layers": (
+        config(target_modules="q_.*"),
+        "query is not known to the config's target_modules",
+    ),
     "rank mismatch": (config(r=4), "lora_A.weight has rank 3, not r=4"),
     "outside": (outside, "adapter_model.safetensors leads to"),
     "pickle": (pickled, "adapter_model.bin is a pickle, which tfft never opens"),
@@ -170,7 +176,8 @@ def test_a_malformed_folder_has_an_error_of_its_own_and_changes_nothing(
     monkeypatch.chdir(tmp_path)
     folder = shutil.copytree(GOLDEN, tmp_path / "adapter")
     damage, says = MALFORMED[kind]
-    damage(folder)
+    for step in damage if isinstance(damage, list) else [damage]:
+        step(folder)
     backbone = load_backbone(folder / "base").backbone
     before = {v.path: np.array(v) for v in backbone.weights}
     started = time.monotonic()
@@ -259,3 +266,33 @@ def test_a_part_of_c_attn_with_dora_has_no_pefts_form(tmp_path):
 def test_other_methods_have_no_peft_format(backbone, method):
     adapter = METHODS.resolve(method).apply(backbone, architecture_of(backbone), 0)
     assert not can_save(adapter)
+
+
+def test_an_embedding_trained_apart_from_its_tied_head_is_refused(tmp_path):
+    folder = shutil.copytree(ROOT / "peft-llama-tied", tmp_path / "adapter")
+    tensors(lambda t: t.pop("base_model.model.lm_head.weight"))(folder)
+    backbone = load_backbone(folder / "base").backbone
+    with pytest.raises(DataError, match="embed_tokens and lm_head were trained apart"):
+        tfft.load_adapter(backbone, folder)
+    # A classifier has no head that could be tied to the embedding.
+    config(task_type="SEQ_CLS")(folder)
+    tfft.load_adapter(backbone, folder)
+
+
+def test_an_adapter_outside_the_layers_is_refused_with_what_helps(tmp_path):
+    folder = shutil.copytree(GOLDEN, tmp_path / "adapter")
+    pooler = "base_model.model.bert.pooler.dense.lora_A.weight"
+    tensors(lambda t: t.update({pooler: t[NAME]}))(folder)
+    backbone = load_backbone(GOLDEN / "base").backbone
+    with pytest.raises(DataError, match=r"adapters on pooler\.dense") as caught:
+        tfft.load_adapter(backbone, folder)
+    assert "merge_and_unload" in caught.value.fix
+
+
+def test_a_pattern_for_each_module_is_read_in_time(tmp_path):
+    folder = shutil.copytree(GOLDEN, tmp_path / "adapter")
+    names = [f"bert.encoder.layer.{i}.attention.self.query" for i in range(2000)]
+    config(alpha_pattern=dict.fromkeys(names, 5))(folder)
+    adapter = tfft.load_adapter(load_backbone(folder / "base").backbone, folder)
+    scales = {one.place.name: one.layer.scale for one in adapter.adapter.injected}
+    assert scales["layers.1.attention.query"] == 5 / 3

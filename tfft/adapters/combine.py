@@ -45,12 +45,13 @@ def combine(
         weights: A weight for each.
         how: `cat` is the weighted sum exactly, its rank the sum of ranks. `svd` is
             the sum's best approximation of a rank. `linear` sums the factors, each
-            times the root of weight and scale; A of one then meets B of another,
-            which is PEFT's definition and not the sum of updates.
+            times the root of weight and scale, with the sign of the weight on A; A of
+            one then meets B of another, which is PEFT's definition and not the sum of
+            updates.
         rank: That of `svd`. Defaults to the largest of the updates.
 
     Raises:
-        ConfigError: For `linear` with several ranks or a negative weight.
+        ConfigError: For `linear` with several ranks.
 
     >>> one = Factors(np.ones((2, 1)), np.ones((1, 2)), 2.0)
     >>> combine([one, one], [0.5, 0.25], "cat").delta.tolist()
@@ -63,18 +64,17 @@ def _linear(
     updates: Sequence[Factors], weights: Sequence[float], rank: int | None
 ) -> Factors:
     ranks = {update.a.shape[1] for update in updates}
-    if len(ranks) > 1 or min(weights) < 0:
+    if len(ranks) > 1:
         raise ConfigError(
-            f"how='linear' with ranks {sorted(ranks)} and weights {list(weights)}",
+            f"how='linear' with ranks {sorted(ranks)}",
             where="combine",
-            expected="one rank, and weights of 0 or more",
+            expected="one rank",
             fix='use how="cat" or how="svd"',
         )
-    roots = [
-        math.sqrt(weight * one.scale)
-        for one, weight in zip(updates, weights, strict=True)
-    ]
-    a = sum(root * one.a for root, one in zip(roots, updates, strict=True))
+    factors = [weight * one.scale for one, weight in zip(updates, weights, strict=True)]
+    roots = [math.sqrt(abs(factor)) for factor in factors]
+    signed = [math.copysign(r, f) for r, f in zip(roots, factors, strict=True)]
+    a = sum(root * one.a for root, one in zip(signed, updates, strict=True))
     b = sum(root * one.b for root, one in zip(roots, updates, strict=True))
     return Factors(a, b, 1.0)
 

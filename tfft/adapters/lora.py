@@ -18,6 +18,7 @@ from tfft.core.config import configuration, require
 from tfft.core.patterns import matches
 from tfft.core.seeds import derive
 from tfft.models.architecture import Architecture, Place
+from tfft.models.layers import layers_by_path
 
 LARGEST_RANK = 65536
 
@@ -132,7 +133,7 @@ class LoRA(Method):
         """Puts a LoRA layer around each target.
 
         Raises:
-            ConfigError: For a pattern that means no layer, or PiSSA on a fused one.
+            ConfigError: For a pattern that means no layer.
         """
         from tfft.adapters.inject import wrap
 
@@ -144,12 +145,7 @@ class LoRA(Method):
             self.alpha_pattern, places, self.alpha, "LoRA.alpha_pattern"
         )
         fused = self._fused(places, ranks)
-        require(
-            not fused or self.initialization != "pissa",
-            self,
-            "initialization",
-            "uniform for a fused matrix, whose parts have no A in common",
-        )
+        starts = self._fused_starts(backbone, fused, places, ranks, alphas)
         owners: dict[str, Any] = {}
         injected = []
         for place, rank, alpha in zip(places, ranks, alphas, strict=True):
@@ -157,6 +153,7 @@ class LoRA(Method):
                 "rank": rank,
                 "alpha": alpha,
                 "shared": owners.get(place.theirs) if place.theirs in fused else None,
+                "start": starts.get(place.name),
                 "seed": derive(seed, "lora", place.name, *([label] if label else [])),
                 "label": label,
             }
@@ -253,6 +250,40 @@ class LoRA(Method):
                 or any(matches(pattern, theirs) for pattern in patterns)
             )
         }
+
+    def _fused_starts(
+        self,
+        backbone: Any,
+        fused: set[str],
+        places: list[Place],
+        ranks: list[int],
+        alphas: list[float],
+    ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Returns the first A and B of the parts that share one A, by place.
+
+        PiSSA takes the principal directions of the whole fused matrix, as PEFT does.
+        """
+        from tfft.adapters.layers.lora import scale_of
+        from tfft.adapters.layers.lora_starts import principal
+        from tfft.adapters.layers.matrix import kernel_of
+
+        if self.initialization != "pissa":
+            return {}
+        layers = layers_by_path(backbone)
+        starts = {}
+        for theirs in fused:
+            parts = [
+                (place, rank, scale_of(rank, alpha, self.use_rslora))
+                for place, rank, alpha in zip(places, ranks, alphas, strict=True)
+                if place.theirs == theirs
+            ]
+            kernels = [kernel_of(layers[place.path]) for place, _, _ in parts]
+            _, rank, first = parts[0]
+            A, B = principal(np.concatenate(kernels, axis=1), rank, first)
+            shares = np.split(B, len(parts), axis=1)
+            for (place, _, scale), share in zip(parts, shares, strict=True):
+                starts[place.name] = (A, share * (first / scale))
+        return starts
 
     def _multipliers(self, injected: list[Injected]) -> dict[str, float]:
         if self.learning_rate_ratio == 1:

@@ -95,8 +95,8 @@ def _gpt2() -> Any:
     return hf.GPT2LMHeadModel(hf.GPT2Config(**_GPT2))
 
 
-def _llama() -> Any:
-    return hf.LlamaForCausalLM(hf.LlamaConfig(**_LLAMA))
+def _llama(**options: Any) -> Any:
+    return hf.LlamaForCausalLM(hf.LlamaConfig(**_LLAMA, **options))
 
 
 def _lora(task: str | None, **options: Any) -> Any:
@@ -141,6 +141,18 @@ _CASES = {
     "peft-gpt2-ia3": (_gpt2, _ia3(_CAUSAL_LM)),
     "peft-llama-lora": (_llama, _lora(_CAUSAL_LM, target_modules="all-linear")),
     "peft-llama-ia3": (_llama, _ia3(_CAUSAL_LM)),
+    "peft-llama-head": (
+        _llama,
+        _lora(_CAUSAL_LM, modules_to_save=["lm_head", "model.embed_tokens"]),
+    ),
+    "peft-llama-tied": (
+        lambda: _llama(tie_word_embeddings=True),
+        _lora(
+            _CAUSAL_LM,
+            modules_to_save=["embed_tokens", "norm"],
+            ensure_weight_tying=True,
+        ),
+    ),
 }
 
 

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
@@ -35,6 +36,7 @@ class LoRALayer(Wrapper):
         use_dora: bool = False,
         initialization: str = "uniform",
         shared: LoRALayer | None = None,
+        start: tuple[np.ndarray, np.ndarray] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(layer, **options)
@@ -49,6 +51,7 @@ class LoRALayer(Wrapper):
         self._variant, self._start = VARIANTS[use_dora], STARTS[initialization]
         # Behind a function, or it would count as a child of this layer.
         self._shared = lambda: shared
+        self._given = start
 
     def set_scale(self, scale: float) -> None:
         """Has the layer compute with another scale from now on, without a new trace.
@@ -73,7 +76,8 @@ class LoRALayer(Wrapper):
         self._variant.make_weights(self)
 
     def _begin(self) -> None:
-        A, B = self._start.values(self, self.seed)
+        A, B = self._given or self._start.values(self, self.seed)
+        self._given = None
         if self._shared() is None:
             self.lora_a.assign(A)
         self.lora_b.assign(B)
@@ -144,11 +148,9 @@ class LoRALayer(Wrapper):
         return [(self.base.kernel, self.matrix.as_kernel(merged))]
 
     def neutral(self) -> list[tuple[Any, Any]]:
-        """Returns the A and B of the start, or a B of zeros."""
-        if self.first:
-            pairs = list(zip((self.lora_a, self.lora_b), self.first, strict=True))
-        else:
-            pairs = [(self.lora_b, ops.zeros_like(self.lora_b))]
+        """Returns a B of zeros; A may be another layer's too."""
+        zeroed = [self.lora_b, *self.first[1:]]
+        pairs = [(variable, ops.zeros_like(variable)) for variable in zeroed]
         return [*pairs, *self._variant.neutral(self)]
 
     def own_config(self) -> dict[str, Any]:
@@ -177,6 +179,7 @@ class LoRADense(LoRALayer):
         use_dora: Learn the magnitude of each output apart. Defaults to False.
         initialization: `uniform` or `pissa`. Defaults to `uniform`.
         shared: A layer whose A this one uses too. Defaults to none.
+        start: The first A and B. Defaults to those of `initialization`.
         seed: For A and for dropout.
         **options: Those of every Keras layer.
 
@@ -210,6 +213,7 @@ class LoRAEinsumDense(LoRALayer):
         use_dora: Learn the magnitude of each output apart. Defaults to False.
         initialization: `uniform` or `pissa`. Defaults to `uniform`.
         shared: A layer whose A this one uses too. Defaults to none.
+        start: The first A and B. Defaults to those of `initialization`.
         seed: For A and for dropout.
         **options: Those of every Keras layer.
 

@@ -51,15 +51,28 @@ class PiSSA(Start):
 
     def values(self, layer: Any, seed: int | None) -> tuple[np.ndarray, np.ndarray]:
         """Returns U·sqrt(S/s) and sqrt(S/s)·V of the largest singular values."""
-        W = np.array(layer.matrix.kernel(), "float32")
-        rank = layer.rank
-        U, S, V = np.linalg.svd(W, full_matrices=False)
-        root = np.sqrt(S[:rank] / layer.scale)
-        A = np.zeros((W.shape[0], rank), "float32")
-        B = np.zeros((rank, W.shape[1]), "float32")
-        # A rank above that of W leaves the rest zero.
-        A[:, : len(root)], B[: len(root)] = U[:, :rank] * root, root[:, None] * V[:rank]
-        return A, B
+        return principal(layer.matrix.kernel(), layer.rank, layer.scale)
+
+
+def principal(W: Any, rank: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """Returns A and B with s·A·B the best approximation of W of a rank.
+
+    Args:
+        W: Shape (in, out).
+        rank: Their rank; what is above W's own stays zero.
+        scale: The factor s.
+
+    >>> A, B = principal(np.diag([3.0, 2.0, 1.0]), rank=2, scale=0.5)
+    >>> np.abs(0.5 * A @ B).round(6).tolist()
+    [[3.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 0.0]]
+    """
+    W = np.array(W, "float32")
+    U, S, V = np.linalg.svd(W, full_matrices=False)
+    root = np.sqrt(S[:rank] / scale)
+    A = np.zeros((W.shape[0], rank), "float32")
+    B = np.zeros((rank, W.shape[1]), "float32")
+    A[:, : len(root)], B[: len(root)] = U[:, :rank] * root, root[:, None] * V[:rank]
+    return A, B
 
 
 STARTS: dict[str, Start] = {"uniform": Uniform(), "pissa": PiSSA()}

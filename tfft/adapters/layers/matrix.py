@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from tfft.core.errors import ConfigError
@@ -104,3 +105,9 @@ class Matrix:
     def bias(self) -> Any:
         """Returns the bias flattened, shape (out,), or None."""
         return flat_bias(self.layer)
+
+
+def kernel_of(layer: Any) -> np.ndarray:
+    """Returns W of a linear layer, or of the one inside a wrapper, shape (in, out)."""
+    matrix = getattr(layer, "matrix", None) or Matrix(layer)
+    return np.array(matrix.kernel())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,9 +18,9 @@ from tfft.models.weights import read_tensors
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 ROOT = "base_model.model."
-# For all patterns of a downloaded file together, which must not keep us busy;
-# matching a name takes microseconds.
-_SECONDS = 0.1
+# The patterns of a downloaded file must not keep us busy. A match takes microseconds;
+# those that take longer share a tenth of a second.
+_SLOW, _SECONDS = 1e-3, 0.1
 _LONGEST_PATTERN = 2000
 
 
@@ -31,13 +32,15 @@ class Folder:
         config: The content of `adapter_config.json`.
         tensors: Arrays by name, without `base_model.model.`.
         path: Where it is.
-        spent: Seconds that patterns took so far, one for each match.
+        expressions: The compiled patterns of the config.
+        slow: Seconds of each match that took unusually long.
     """
 
     config: Mapping[str, Any]
     tensors: Mapping[str, np.ndarray]
     path: Path
-    spent: list[float] = field(default_factory=list)
+    expressions: dict[str, Any] = field(default_factory=dict)
+    slow: list[float] = field(default_factory=list)
 
     def error(self, what: str, *, file: str = CONFIG, **parts: str) -> DataError:
         """Returns an error that names one of its files."""
@@ -112,35 +115,63 @@ class Folder:
                     fix="merge the adapter with PEFT and load the merged model",
                 )
 
-    def matches(self, key: str, pattern: str, name: str, *, whole: bool) -> bool:
-        """Tells whether a regular expression of the config means a module.
-
-        Args:
-            key: The field, for messages.
-            pattern: The expression.
-            name: The module.
-            whole: Whether it must mean the whole name, or its tail after a dot.
+    def patterns(self, key: str) -> str | tuple[str, ...] | None:
+        """Returns a regular expression or a list of names; None when it is not there.
 
         Raises:
-            DataError: When it is none, or takes too long to tell.
+            DataError: When it is something else.
         """
-        shape = pattern if whole else rf"(?:.*\.)?(?:{pattern})"
-        left = _SECONDS - sum(self.spent)
+        value = self.config.get(key)
+        return value if value is None or isinstance(value, str) else self.strings(key)
+
+    def match(
+        self, key: str, pattern: str, shape: str, name: str, *, whole: bool = False
+    ) -> Any:
+        """Matches the beginning of a module's name, as `re.match` does.
+
+        Args:
+            key: The field that the pattern comes from, for messages.
+            pattern: The pattern, for messages.
+            shape: The regular expression that PEFT makes of it.
+            name: The module's name.
+            whole: Whether the whole name must match.
+
+        Raises:
+            DataError: For a broken expression, or one that takes too long to match.
+        """
+        left = _SECONDS - sum(self.slow)
         started = time.monotonic()
         try:
             if len(pattern) > _LONGEST_PATTERN or left <= 0:
                 raise TimeoutError
-            return regex.fullmatch(shape, name, timeout=left) is not None
-        except (regex.error, TimeoutError, RecursionError) as error:
-            slow = isinstance(error, TimeoutError)
-            what = "takes too long to match" if slow else f"is broken: {error}"
-            raise self.error(
-                f"{key}: pattern {shorten(pattern)} {what}",
-                expected="a regular expression for names of modules",
-                fix="list the modules by name",
-            ) from error
+            compiled = self._compiled(shape)
+            started = time.monotonic()
+            matcher = compiled.fullmatch if whole else compiled.match
+            return matcher(name, timeout=left)
+        except (re.error, regex.error, OverflowError, RecursionError) as error:
+            raise self._broken(key, pattern, f"is broken: {error}") from error
+        except TimeoutError as error:
+            raise self._broken(key, pattern, "takes too long to match") from error
         finally:
-            self.spent.append(time.monotonic() - started)
+            if (took := time.monotonic() - started) > _SLOW:
+                self.slow.append(took)
+
+    def _compiled(self, shape: str) -> Any:
+        """Returns an expression in Python's syntax, which is PEFT's.
+
+        `regex` does the matching, because it can be stopped.
+        """
+        if shape not in self.expressions:
+            re.compile(shape)
+            self.expressions[shape] = regex.compile(shape)
+        return self.expressions[shape]
+
+    def _broken(self, key: str, pattern: str, what: str) -> DataError:
+        return self.error(
+            f"{key}: pattern {shorten(pattern)} {what}",
+            expected="a regular expression for names of modules",
+            fix="list the modules by name",
+        )
 
 
 def read_folder(path: Path) -> Folder:

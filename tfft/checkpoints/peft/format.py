@@ -12,12 +12,13 @@ from tfft.adapters.adapter import Adapter, Injected
 from tfft.adapters.method import Method
 from tfft.checkpoints.peft.folder import Folder
 from tfft.checkpoints.peft.modules import Module
+from tfft.checkpoints.peft.rules import Rules
 from tfft.core.registry import Registry
-from tfft.models.architecture import Architecture
 
 FORMATS = Registry("PEFT adapter type", "tfft.checkpoints.peft")
 
 Pairs = list[tuple[Any, np.ndarray]]
+Tensors = Mapping[str, Mapping[str, np.ndarray]]
 
 
 class Format(abc.ABC):
@@ -49,15 +50,17 @@ class Format(abc.ABC):
     def read(
         self,
         folder: Folder,
-        architecture: Architecture,
+        rules: Rules,
+        backbone: Any,
         modules: Mapping[str, Module],
-        adapted: Mapping[str, Mapping[str, np.ndarray]],
-    ) -> Method:
-        """Returns the method of a folder, all its tensors known to fit.
+        adapted: Tensors,
+    ) -> tuple[Method, Tensors]:
+        """Returns the method of a folder, and its tensors once they are known to fit.
 
         Args:
             folder: The folder.
-            architecture: That of the backbone.
+            rules: The patterns of its config.
+            backbone: The backbone, which stays as it is.
             modules: What can be adapted.
             adapted: The tensors of each adapted module, by ending.
 
@@ -74,7 +77,7 @@ class Format(abc.ABC):
         self,
         adapter: Adapter,
         modules: Mapping[str, Module],
-        adapted: Mapping[str, Mapping[str, np.ndarray]],
+        adapted: Tensors,
     ) -> Pairs:
         """Returns the adapter's variables with their values from the tensors."""
 

@@ -10,10 +10,11 @@ import numpy as np
 from tfft.adapters.adapter import Adapter
 from tfft.adapters.ia3 import IA3
 from tfft.checkpoints.peft.folder import Folder
-from tfft.checkpoints.peft.format import FORMATS, Format, Pairs, by_module
-from tfft.checkpoints.peft.modules import Module, means, modules_of, refuse
+from tfft.checkpoints.peft.format import FORMATS, Format, Pairs, Tensors, by_module
+from tfft.checkpoints.peft.modules import Module, modules_of, refuse
+from tfft.checkpoints.peft.rules import Rules
 from tfft.core.errors import ConfigError
-from tfft.models.architecture import Architecture
+from tfft.models.architecture import architecture_of
 
 _L = "ia3_l"
 
@@ -68,33 +69,43 @@ class IA3Format(Format):
     def read(
         self,
         folder: Folder,
-        architecture: Architecture,
+        rules: Rules,
+        backbone: Any,
         modules: Mapping[str, Module],
-        adapted: Mapping[str, Mapping[str, np.ndarray]],
-    ) -> IA3:
-        """Returns the IA3 of a folder, its tensors known to fit.
+        adapted: Tensors,
+    ) -> tuple[IA3, Tensors]:
+        """Returns the IA3 of a folder, and its tensors once they are known to fit.
 
         Raises:
             DataError: For a config or tensors that cannot be used.
         """
-        inner = folder.config.get("feedforward_modules")
-        if not isinstance(inner, str):
-            inner = folder.strings("feedforward_modules")
-        on_inputs = [
-            name
-            for name in adapted
-            if means(folder, "feedforward_modules", inner, name)
-            or means(folder, "feedforward_modules", inner, architecture.prefix + name)
-        ]
+        inner = self._on_inputs(folder, rules, backbone, adapted)
         problems = []
         for name, tensors in adapted.items():
             inputs, outputs = modules[name].shape
-            expected = (1, inputs) if name in on_inputs else (outputs, 1)
+            expected = (1, inputs) if name in inner else (outputs, 1)
             if tensors[_L].shape != expected:
                 shape = tensors[_L].shape
                 problems.append(f"{name}.{_L} has shape {shape}, not {expected}")
         refuse(folder, problems)
-        return IA3(target=tuple(adapted), feedforward=tuple(on_inputs))
+        return IA3(target=tuple(adapted), feedforward=tuple(inner)), adapted
+
+    def _on_inputs(
+        self, folder: Folder, rules: Rules, backbone: Any, adapted: Tensors
+    ) -> list[str]:
+        """Returns the modules whose inputs are multiplied.
+
+        PEFT compares the ends of names here, dot or no dot.
+        """
+        inner = folder.patterns("feedforward_modules")
+        if inner is None:
+            method, architecture = IA3(), architecture_of(backbone)
+            places = method.places(architecture, backbone.num_layers)
+            inner = tuple(one.theirs for one in places if method.on_inputs(one))
+        if isinstance(inner, str):
+            key = "feedforward_modules"
+            return [name for name in adapted if rules.means(key, inner, name)]
+        return [n for n in adapted if f"{rules.prefix}{n}".endswith(inner)]
 
     def differences(self, ours: Adapter, theirs: IA3) -> list[str]:
         """Returns in what the mathematics of a folder is another than an adapter's."""
@@ -108,7 +119,7 @@ class IA3Format(Format):
         self,
         adapter: Adapter,
         modules: Mapping[str, Module],
-        adapted: Mapping[str, Mapping[str, np.ndarray]],
+        adapted: Tensors,
     ) -> Pairs:
         """Returns the factors with their values."""
         pairs: Pairs = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from tfft.checkpoints.peft.modules import (
     Sorted,
     modules_of,
     refuse,
-    targeted,
 )
+from tfft.checkpoints.peft.rules import Rules
+from tfft.core.errors import shorten
 from tfft.models.architecture import Architecture
 
 Heads = dict[str, dict[str, np.ndarray]]
@@ -61,15 +63,35 @@ def understand(backbone: Any, architecture: Architecture, path: Path) -> Read:
     kind = FORMATS.get(folder.config["peft_type"])()
     modules = modules_of(backbone, architecture)
     tensors = Sorted(folder, architecture, modules, kind.endings)
-    wanted = {one.name for one in targeted(folder, architecture, modules.values())}
-    found = tensors.adapted.keys()
-    problems = [f"{name}.{kind.endings[0]} is missing" for name in wanted - found]
-    problems += [f"{name} is not known" for name in found - wanted]
-    refuse(folder, sorted(problems))
-    method = kind.read(folder, architecture, modules, tensors.adapted)
-    base, whole, heads = take(folder, architecture, backbone, tensors.others)
+    default = kind.method().places(architecture, backbone.num_layers)
+    rules = Rules(folder, tensors.prefix, [place.theirs for place in default])
+    _expect_targets(rules, modules, tensors.adapted.keys(), kind.endings[0])
+    method, adapted = kind.read(folder, rules, backbone, modules, tensors.adapted)
+    base, whole, heads = take(rules, architecture, backbone, tensors.others)
     method = dataclasses.replace(method, modules_to_save=whole)
-    return Read(folder, kind, method, modules, tensors.adapted, base, heads)
+    return Read(folder, kind, method, modules, adapted, base, heads)
+
+
+def _expect_targets(
+    rules: Rules, modules: Mapping[str, Module], found: Set[str], ending: str
+) -> None:
+    """Compares the modules that the config means with those that have tensors.
+
+    Raises:
+        DataError: When they are not the same, or none.
+    """
+    wanted = {name for name in modules if rules.targets(name)}
+    if not wanted and not found:
+        raise rules.folder.error(
+            f"target_modules: {shorten(rules.target)} matches no layer",
+            expected="modules inside the layers of the model",
+            fix="use the model that it was trained on",
+        )
+    problems = [f"{name}.{ending} is missing" for name in wanted - found]
+    problems += [
+        f"{name} is not known to the config's target_modules" for name in found - wanted
+    ]
+    refuse(rules.folder, sorted(problems))
 
 
 def read_peft(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,20 @@ import numpy as np
 from tfft.adapters.adapter import Adapter
 from tfft.adapters.lora import LARGEST_RANK, LoRA
 from tfft.checkpoints.peft.folder import Folder
-from tfft.checkpoints.peft.format import FORMATS, Format, Pairs, by_module
+from tfft.checkpoints.peft.format import FORMATS, Format, Pairs, Tensors, by_module
+from tfft.checkpoints.peft.lora_starts import (
+    in_file,
+    rank_in_file,
+    start_of,
+    with_start,
+)
 from tfft.checkpoints.peft.lora_tensors import A, B, Kept, M, kept, values
 from tfft.checkpoints.peft.modules import Module, modules_of, refuse
-from tfft.models.architecture import Architecture
+from tfft.checkpoints.peft.rules import Rules
+from tfft.core.errors import shorten
+from tfft.models.layers import layers_by_path
+
+_MOST_PATTERNS = 5000  # more than models have modules
 
 # Fields that change the mathematics, with the values that do not.
 _NOT_IMPLEMENTED: dict[str, tuple] = {
@@ -22,7 +32,6 @@ _NOT_IMPLEMENTED: dict[str, tuple] = {
     "arrow_config": ({},),
     "kasa_config": ({},),
     "layer_replication": ([],),
-    "layers_pattern": ([], ""),
     "lora_bias": (False,),
     "monteclora_config": ({},),
     "target_parameters": ([],),
@@ -83,20 +92,24 @@ class LoRAFormat(Format):
     def read(
         self,
         folder: Folder,
-        architecture: Architecture,
+        rules: Rules,
+        backbone: Any,
         modules: Mapping[str, Module],
-        adapted: Mapping[str, Mapping[str, np.ndarray]],
-    ) -> LoRA:
-        """Returns the LoRA of a folder, its tensors known to fit.
+        adapted: Tensors,
+    ) -> tuple[LoRA, Tensors]:
+        """Returns the LoRA of a folder, and its tensors once they are known to fit.
 
         Raises:
             DataError: For a config or tensors that cannot be used.
         """
+        from tfft.adapters.layers.lora import scale_of
+
         folder.refuse_unless_default(_NOT_IMPLEMENTED)
+        start = start_of(folder)
         rank = folder.number("r", 8, 1, LARGEST_RANK)
         alpha = folder.number("lora_alpha", 8, 1e-6, 1e9)
-        ranks = self._pattern(folder, "rank_pattern", adapted, rank, 1, LARGEST_RANK)
-        alphas = self._pattern(folder, "alpha_pattern", adapted, alpha, 1e-6, 1e9)
+        ranks = _by_pattern(rules, "rank_pattern", adapted, rank, 1, LARGEST_RANK)
+        alphas = _by_pattern(rules, "alpha_pattern", adapted, alpha, 1e-6, 1e9)
         use_dora = folder.flag("use_dora")
         bias = folder.config.get("bias", "none")
         if bias not in ("none", "all", "lora_only"):
@@ -104,10 +117,15 @@ class LoRAFormat(Format):
         problems = [
             problem
             for name, tensors in adapted.items()
-            for problem in _misfits(modules[name], tensors, ranks[name], use_dora)
+            for problem in _misfits(
+                modules[name],
+                tensors,
+                rank_in_file(start, ranks[name], modules[name]),
+                use_dora,
+            )
         ]
         refuse(folder, problems)
-        return LoRA(
+        method = LoRA(
             rank=rank,
             alpha=alpha,
             dropout=folder.number("lora_dropout", 0.0, 0, 0.999),
@@ -117,45 +135,26 @@ class LoRAFormat(Format):
             bias=bias,
             use_rslora=folder.flag("use_rslora"),
             use_dora=use_dora,
+            initialization=start,
         )
-
-    def _pattern(
-        self,
-        folder: Folder,
-        key: str,
-        names: Mapping[str, Any],
-        default: float,
-        low: float,
-        high: float,
-    ) -> dict[str, Any]:
-        """Returns a number for each module: of the first pattern that means it."""
-        patterns = folder.config.get(key) or {}
-        if not isinstance(patterns, dict):
-            raise folder.error(f"{key} is no object", expected="numbers by pattern")
-        for pattern, value in patterns.items():
-            folder.checked_number(f"{key}[{pattern!r}]", value, low, high)
-        return {
-            name: next(
-                (
-                    value
-                    for pattern, value in patterns.items()
-                    if folder.matches(key, pattern, name, whole=False)
-                ),
-                default,
-            )
-            for name in names
+        scales = {
+            name: scale_of(ranks[name], alphas[name], method.use_rslora)
+            for name in adapted
         }
+        layers = layers_by_path(backbone)
+        tensors = {
+            name: with_start(start, modules[name], layers, one, ranks[name], scale)
+            for (name, one), scale in zip(adapted.items(), scales.values(), strict=True)
+        }
+        return method, tensors
 
     def differences(self, ours: Adapter, theirs: LoRA) -> list[str]:
         """Returns in what the mathematics of a folder is another than an adapter's."""
         mine = self.config(ours)
         found = {
-            "r": theirs.rank,
-            "lora_alpha": theirs.alpha,
             "use_rslora": theirs.use_rslora,
             "use_dora": theirs.use_dora,
-            "rank_pattern": dict(theirs.rank_pattern),
-            "alpha_pattern": dict(theirs.alpha_pattern),
+            **in_file(theirs),
         }
         return [
             f"{key}={value} in the folder, {key}={mine[key]} in the method"
@@ -167,7 +166,7 @@ class LoRAFormat(Format):
         self,
         adapter: Adapter,
         modules: Mapping[str, Module],
-        adapted: Mapping[str, Mapping[str, np.ndarray]],
+        adapted: Tensors,
     ) -> Pairs:
         """Returns A, B and magnitudes with their values."""
         return [
@@ -175,6 +174,28 @@ class LoRAFormat(Format):
             for name, ones in by_module(adapter).items()
             for pair in values(modules[name], ones, adapted[name])
         ]
+
+
+def _by_pattern(
+    rules: Rules,
+    key: str,
+    names: Iterable[str],
+    default: float,
+    low: float,
+    high: float,
+) -> dict[str, Any]:
+    """Returns a number for each module: of the first pattern that means it."""
+    folder = rules.folder
+    patterns = folder.config.get(key) or {}
+    if not isinstance(patterns, dict) or len(patterns) > _MOST_PATTERNS:
+        raise folder.error(
+            f"{key}={shorten(patterns)}",
+            expected=f"an object with at most {_MOST_PATTERNS} numbers by pattern",
+        )
+    for pattern, value in patterns.items():
+        folder.checked_number(f"{key}[{pattern!r}]", value, low, high)
+    found = {name: rules.value(key, patterns, name) for name in names}
+    return {n: default if value is None else value for n, value in found.items()}
 
 
 def _misfits(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tfft.checkpoints.peft.folder import WEIGHTS, Folder
-from tfft.core.errors import shorten
 from tfft.models.architecture import Architecture, Place
 from tfft.models.layers import layers_by_path
 
@@ -29,6 +28,17 @@ class Module:
     name: str
     places: tuple[Place, ...]
     shape: tuple[int, int]
+
+    def kernel(self, layers: Mapping[str, Any]) -> np.ndarray:
+        """Returns the module's matrix in float32, as it is in a plain backbone.
+
+        Args:
+            layers: The backbone's layers by path.
+        """
+        from tfft.adapters.layers.matrix import kernel_of
+
+        parts = [kernel_of(layers[place.path]) for place in self.places]
+        return np.concatenate(parts, axis=1)
 
     def share(self, values: np.ndarray, place: Place, axis: int) -> np.ndarray:
         """Returns the part of a fused tensor that belongs to a place."""
@@ -62,12 +72,16 @@ class Sorted:
     Args:
         folder: The folder.
         architecture: Its prefix is taken off the names.
-        modules: What can be adapted.
-        endings: What a module's adapter tensors end in.
+        modules: The modules that can be adapted.
+        endings: The ends of the names of a module's adapter tensors.
 
     Attributes:
+        prefix: The architecture's, or empty where the names lack it.
         adapted: For each adapted module its tensors by ending.
-        others: What is left, by name: heads and modules saved whole.
+        others: The rest, by name: heads and modules saved whole.
+
+    Raises:
+        DataError: For adapters on modules that cannot be adapted.
     """
 
     def __init__(
@@ -79,24 +93,53 @@ class Sorted:
     ) -> None:
         self.adapted: dict[str, dict[str, np.ndarray]] = {}
         self.others: dict[str, np.ndarray] = {}
-        unknown = []
+        self.prefix = ""
+        unknown = {}
         for full, value in folder.tensors.items():
             name = full.removeprefix(architecture.prefix)
             module, ending = _split(name, endings)
-            if ending is None:
-                self.others[name] = value
-            elif module in modules:
+            if ending in endings and module in modules:
                 self.adapted.setdefault(module, {})[ending] = value
+                self.prefix = full.removesuffix(f"{module}.{ending}")
+            elif ending:
+                unknown[name] = module
             else:
-                unknown.append(name)
-        refuse(folder, [f"{name} is not known" for name in sorted(unknown)])
+                self.others[name] = value
+        _refuse_unknown(folder, architecture, unknown)
 
 
-def _split(name: str, endings: Sequence[str]) -> tuple[str, str | None]:
+def _refuse_unknown(
+    folder: Folder, architecture: Architecture, unknown: Mapping[str, str]
+) -> None:
+    """Raises for adapters on modules that cannot be adapted.
+
+    Args:
+        folder: The folder.
+        architecture: Its layers' names tell those inside the stack.
+        unknown: Names of tensors, and the modules that they belong to.
+
+    Raises:
+        DataError: For one or more; the fix depends on where the modules are.
+    """
+    stems = tuple(place.theirs.split("{i}")[0] for place in architecture.per_layer)
+    outside = sorted({m for m in unknown.values() if not m.startswith(stems)})
+    if outside and len(outside) == len(set(unknown.values())):
+        raise folder.error(
+            f"adapters on {', '.join(outside[:_SHOWN])}",
+            file=WEIGHTS,
+            expected="adapters on linear modules inside the layers",
+            fix="merge the adapter with PEFT's merge_and_unload and load that model",
+        )
+    refuse(folder, [f"{name} is not known" for name in sorted(unknown)])
+
+
+def _split(name: str, endings: Sequence[str]) -> tuple[str, str]:
+    """Returns the module of an adapter's tensor and the rest of its name, if it is."""
     for ending in endings:
         if name.endswith("." + ending):
             return name.removesuffix("." + ending), ending
-    return name, None
+    module, mark, rest = name.partition(".lora_")
+    return (module, mark[1:] + rest) if mark else (name, "")
 
 
 def refuse(folder: Folder, problems: Sequence[str]) -> None:
@@ -113,66 +156,3 @@ def refuse(folder: Folder, problems: Sequence[str]) -> None:
         file=WEIGHTS,
         fix="use the model that they were trained on",
     )
-
-
-def targeted(
-    folder: Folder, architecture: Architecture, modules: Iterable[Module]
-) -> list[Module]:
-    """Returns the modules that the config's target fields mean, as PEFT reads them.
-
-    Raises:
-        DataError: When an entry means none, or a field cannot be read.
-    """
-    target = folder.config.get("target_modules")
-    if not isinstance(target, str):
-        target = folder.strings("target_modules")
-    prefixes = ("", architecture.prefix)
-    every = list(modules)
-
-    def meant(entries: str | Sequence[str]) -> list[Module]:
-        return [
-            one
-            for one in every
-            if any(
-                means(folder, "target_modules", entries, prefix + one.name)
-                for prefix in prefixes
-            )
-        ]
-
-    for entry in (target,) if isinstance(target, str) else target:
-        if not meant(target if isinstance(target, str) else (entry,)):
-            raise folder.error(
-                f"target_modules: {shorten(entry)} matches no layer",
-                expected="modules inside the layers of the model",
-                fix="use the model that it was trained on",
-            )
-    chosen = meant(target)
-    excluded = folder.config.get("exclude_modules") or ()
-    if not isinstance(excluded, str):
-        excluded = folder.strings("exclude_modules")
-    layers = folder.config.get("layers_to_transform")
-    indices = {layers} if isinstance(layers, int) else set(layers or ())
-    return [
-        one
-        for one in chosen
-        if not means(folder, "exclude_modules", excluded, one.name)
-        and (layers is None or _layer_index(one) in indices)
-    ]
-
-
-def means(folder: Folder, key: str, entries: str | Sequence[str], name: str) -> bool:
-    """Tells whether a field of the config means a module, as PEFT reads it.
-
-    Text is a regular expression for the whole name; a list holds names or their
-    tails.
-
-    Raises:
-        DataError: For an expression that cannot be used.
-    """
-    if isinstance(entries, str):
-        return folder.matches(key, entries, name, whole=True)
-    return any(name == entry or name.endswith("." + entry) for entry in entries)
-
-
-def _layer_index(module: Module) -> int:
-    return int(module.places[0].name.split(".")[1])

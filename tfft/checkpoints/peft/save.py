@@ -63,7 +63,7 @@ def save_peft(
     has_prefix = heads or task_type == _LANGUAGE_MODEL
     prefix = adapter.architecture.prefix if has_prefix else ""
     tensors = {f"{prefix}{n}": v for n, v in kind.tensors(adapter).items()}
-    tensors |= {f"{prefix}{n}": v for n, v in base_tensors(adapter).items()}
+    tensors |= base_tensors(adapter, prefix)
     tensors |= {
         f"{module}.{name}": np.asarray(value)
         for module, weights in heads.items()
@@ -71,7 +71,7 @@ def save_peft(
     }
     # A head of several layers is one module of PyTorch, as RoBERTa's classifier.
     tops = dict.fromkeys(module.split(".")[0] for module in heads)
-    whole = [*tops, *whole_modules(adapter)]
+    whole = [*tops, *whole_modules(adapter, prefix)]
     config = {
         "base_model_name_or_path": base_model,
         "inference_mode": True,
