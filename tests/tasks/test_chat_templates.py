@@ -103,24 +103,44 @@ def test_rows_are_learned_as_transformers_masks_them(name, marked):
             assert learned_runs(one) == right["learned"], case
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_prompts_are_those_of_transformers(name):
-    tokenizer = tokenizer_of(name, marked=False)
+def written(name):
+    """Returns the conversations that a family writes without a complaint."""
     kept = [
-        ({**row, "messages": row["messages"][:-1]}, right)
+        (row, right)
         for _, row, right, unread in cases(name)
         if not unread and "error" not in right
     ]
-    rows, expected = zip(*kept, strict=True)
-    found = encoded(tokenizer, rows, answered=False)
+    return zip(*kept, strict=True)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_prompts_are_those_of_transformers(name):
+    tokenizer = tokenizer_of(name, marked=False)
+    rows, expected = written(name)
+    asked = [{**row, "messages": row["messages"][:-1]} for row in rows]
+    found = encoded(tokenizer, asked, answered=False)
     assert [one.problem for one in found] == [""] * len(rows)
     assert [one.token_ids for one in found] == [one["prompt_ids"] for one in expected]
+    assert prompts(tokenizer, asked) == [one["prompt"] for one in expected]
+
+
+def prompts(tokenizer, rows):
     chats = [parse(row, "messages", answered=False) for row in rows]
     texts = tokenizer.chat_template.render(
         [[turn.message for turn in chat.turns] for chat in chats],
         answered=False,
         variables=[dict(chat.variables) for chat in chats],
     )
-    assert [one.segments for one in texts] == [
-        ((one["prompt"], False),) for one in expected
-    ]
+    return ["".join(text for text, _ in one.segments) for one in texts]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_answers_are_continued_as_by_transformers(name):
+    rows, expected = written(name)
+    begun = []
+    for row in rows:
+        *earlier, last = row["messages"]
+        last = {**last, "content": last["content"] + " and "}
+        begun.append({**row, "messages": [*earlier, last]})
+    found = prompts(tokenizer_of(name, marked=True), begun)
+    assert found == [one["continued"] for one in expected]

@@ -33,17 +33,20 @@ _FAMILIES = {
     "tools": ("spaces", "<s>", "</s>"),
     "zephyr": ("spaces", "<s>", "</s>"),
 }
+_SPACES_SPECIAL = [
+    *("<unk>", "<s>", "</s>", "<bos>", "<eos>", "<start_of_turn>", "<end_of_turn>"),
+    *("<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<|endoftext|>"),
+    *("[TOOL_CALLS]", "[TOOL_RESULTS]", "[/TOOL_RESULTS]"),
+    *("[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]"),
+]
+# The byte-level tokenizer knows all of them: it is the one that graphs can hold.
 _SPECIAL = {
     "bytes": [
-        *("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|begin_of_text|>"),
+        *("<|im_start|>", "<|im_end|>", "<|begin_of_text|>"),
         *("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
+        *_SPACES_SPECIAL,
     ],
-    "spaces": [
-        *("<unk>", "<s>", "</s>", "<bos>", "<eos>", "<start_of_turn>"),
-        *("<end_of_turn>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>"),
-        *("<|endoftext|>", "[TOOL_CALLS]", "[TOOL_RESULTS]", "[/TOOL_RESULTS]"),
-        *("[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]"),
-    ],
+    "spaces": _SPACES_SPECIAL,
 }
 _SUM = {
     "type": "function",
@@ -110,9 +113,9 @@ def _reference(name: str) -> dict[str, Any]:
     )
     tokenizer.chat_template = (TEMPLATES / f"{name}.jinja").read_text()
     unmarked = re.sub(r"{%-? (end)?generation -?%}", "", tokenizer.chat_template)
-    rendered = {}
+    rendered, served = {}, _tokenizer("bytes")
     for case, chat in _CASES.items():
-        rendered[case] = found = _rendered(tokenizer, **chat)
+        rendered[case] = found = _rendered(tokenizer, served, **chat)
         if "text" in found and name != "generation":
             plain = tokenizer.apply_chat_template(
                 **_arguments(**chat), chat_template=unmarked, tokenize=False
@@ -122,7 +125,7 @@ def _reference(name: str) -> dict[str, Any]:
     return {"tokenizer": kind, "bos_token": bos, "eos_token": eos, "cases": rendered}
 
 
-def _rendered(tokenizer: Any, **chat: Any) -> dict[str, Any]:
+def _rendered(tokenizer: Any, served: Any, **chat: Any) -> dict[str, Any]:
     arguments = _arguments(**chat)
     try:
         found = tokenizer.apply_chat_template(
@@ -134,12 +137,19 @@ def _rendered(tokenizer: Any, **chat: Any) -> dict[str, Any]:
     arguments["conversation"] = arguments["conversation"][:-1]
     arguments["add_generation_prompt"] = True
     prompt = tokenizer.apply_chat_template(**arguments, tokenize=False)
+    begun = {**chat["messages"][-1]}
+    begun["content"] += " and "
+    arguments["conversation"] = [*arguments["conversation"], begun]
+    arguments |= {"add_generation_prompt": False, "continue_final_message": True}
+    continued = tokenizer.apply_chat_template(**arguments, tokenize=False)
     return {
         "text": text,
         "ids": found["input_ids"],
         "learned": list(_runs(found["assistant_masks"])),
         "prompt": prompt,
-        "prompt_ids": tokenizer.apply_chat_template(**arguments)["input_ids"],
+        "prompt_ids": tokenizer.encode(prompt, add_special_tokens=False),
+        "served_ids": served.encode(prompt, add_special_tokens=False).ids,
+        "continued": continued,
     }
 
 
