@@ -9,6 +9,7 @@ import pytest
 
 import tfft
 from tfft.core.errors import ConfigError, DataError
+from tfft.models.chat_template import ChatTemplate
 from tfft.tasks.causal_lm import CausalLanguageModelling
 
 PAIRS = [("cat", "Katze"), ("dog", "Hund"), ("fox", "Fuchs"), ("cow", "Kuh")]
@@ -210,3 +211,35 @@ def test_the_exported_model_generates_as_the_run(train, tmp_path):
     assert [
         text[: len(start)] for text, start in zip(whole, right, strict=True)
     ] == right
+
+
+TOOL_USE = (
+    "{% for t in tools %}{{ t.name }};{% endfor %}{% for m in messages %}"
+    "<|start|>{{ m.role }}\n{% if m.tool_calls %}"
+    "{% generation %}{{ m.tool_calls[0].name }}<|end|>{% endgeneration %}"
+    "{% else %}{{ m.content }}<|end|>\n{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|start|>assistant\n{% endif %}"
+)
+
+
+def test_tools_are_called_by_a_run_and_by_the_loaded_one(train, make_tokenizer):
+    tokenizer = make_tokenizer()
+    plain = tokenizer.chat_template
+    named = (("tool_use", TOOL_USE),)
+    tokenizer.chat_template = ChatTemplate(plain.source, plain.tokens, "", named)
+    asked = {"role": "user", "content": "a"}
+    rows = [
+        {
+            "messages": [asked, {"role": "assistant", "tool_calls": [{"name": name}]}],
+            "tools": [{"name": name}],
+        }
+        for name in ("+", "log")
+    ]
+    task = {"name": "causal_lm", "max_length": 48}
+    run = train(
+        data=rows * 8, tokenizer=tokenizer, task=task, epochs=12, learning_rate=2e-2
+    )
+    prompts = [{"messages": [asked], "tools": row["tools"]} for row in rows]
+    for one in (run, tfft.load(run.folder)):
+        found = one.generate(prompts, max_new_tokens=8)
+        assert [answer.text for answer in found] == ["+", "log"]
