@@ -72,6 +72,15 @@ class Adapter:
         return list({id(variable): variable for variable in every}.values())
 
     @property
+    def inputs(self) -> list[Any]:
+        """Those of the variables that are learned inputs, such as a prompt.
+
+        Like a table of embeddings they are rows of vectors and no matrix.
+        """
+        every = [v for one in self.injected for v in one.layer.learned_inputs]
+        return list({id(variable): variable for variable in every}.values())
+
+    @property
     def trained(self) -> list[Any]:
         """Everything that the method trains."""
         return [*self.variables, *self.base_variables]

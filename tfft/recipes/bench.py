@@ -11,7 +11,7 @@ from tfft.adapters.method import Method
 from tfft.models.pretrained import Pretrained
 from tfft.recipes.build import Built, build
 from tfft.recipes.config import FinetuneConfig
-from tfft.recipes.optimize import optimizer_of, schedule_of
+from tfft.recipes.optimize import left_to_adam, optimizer_of, schedule_of
 from tfft.recipes.run import Run
 from tfft.tasks.task import Labels, Task
 
@@ -222,7 +222,7 @@ class Bench:
             learning_rate=0.0,
             steps=1,
             multipliers=multipliers,
-            outputs=[v.path for v in self.built.network.head_variables],
+            outputs=left_to_adam(self.built),
             movable=movable or schedule,
         )
         compiled = choose_compilation(config.compile_step)

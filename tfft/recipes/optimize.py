@@ -47,6 +47,12 @@ def optimizer_of(
     )
 
 
+def left_to_adam(built: Built) -> list[str]:
+    """Returns the paths of variables that Muon leaves to Adam: outputs and inputs."""
+    variables = [*built.network.head_variables, *built.adapter.inputs]
+    return [variable.path for variable in variables]
+
+
 def schedule_of(config: FinetuneConfig, learning_rate: float, steps: int) -> Any:
     """Returns the learning rate over the steps: a number or a Keras schedule."""
     own = _own_rate(config)

@@ -9,7 +9,7 @@ from typing import Any
 from tfft.data.table import Table
 from tfft.recipes.build import Built
 from tfft.recipes.config import FinetuneConfig
-from tfft.recipes.optimize import check_rates, multipliers_of
+from tfft.recipes.optimize import check_rates, left_to_adam, multipliers_of
 from tfft.recipes.watch import projectors
 from tfft.tasks.task import Task
 
@@ -37,6 +37,6 @@ def plan_training(
     check_rates(config, built, multipliers)
     return {
         "multipliers": multipliers,
-        "outputs": [variable.path for variable in built.network.head_variables],
+        "outputs": left_to_adam(built),
         "observers": projectors(config, folder, task, built, tables),
     }

@@ -15,8 +15,9 @@ from keras import ops
 from tfft.core.errors import ConfigError, nearest, one_of, shorten
 from tfft.core.patterns import select
 
-# Biases and norms set scales of their own; pulling them to zero harms.
-_NO_DECAY = ("bias", "gamma", "beta", "scale")
+# Biases and norms set scales of their own; pulling them to zero harms. Muon would mix
+# the heads of an attention bias, which KerasHub keeps in two dimensions.
+_NOT_MATRICES = ("bias", "gamma", "beta", "scale")
 
 # AdamW is Adam with the decay that every optimizer gets here.
 _TABLE: dict[str, tuple[type, dict[str, Any]]] = {
@@ -127,7 +128,8 @@ def make_optimizer(
         no_decay: Patterns of the paths of further variables without decay.
         ema: Momentum of the moving average of the variables, 0 for none.
         multipliers: Factors of the learning rate by variable path; 1 for others.
-        outputs: Paths of output layers' variables, which Muon leaves to Adam.
+        outputs: Paths of variables that Muon leaves to Adam, as it does biases and
+            embeddings: those of output layers, and learned inputs.
 
     Raises:
         ConfigError: For an unknown optimizer or option, a pattern or a path that
@@ -135,7 +137,8 @@ def make_optimizer(
     """
     base, config, own_decay = _resolve(kind, weight_decay)
     if base is keras.optimizers.Muon:
-        exact = [f"^{re.escape(path)}$" for path in outputs]
+        paths = [*outputs, *(v.path for v in variables if v.name in _NOT_MATRICES)]
+        exact = [f"^{re.escape(path)}$" for path in paths]
         config["exclude_layers"] = [*(config.get("exclude_layers") or ()), *exact]
     config |= {"learning_rate": learning_rate, "use_ema": ema > 0}
     if ema:
@@ -273,7 +276,7 @@ def _decays(
     spared = set(select(patterns, places, where="no_decay")) if patterns else set()
     return [
         0.0
-        if index in spared or variable.name in _NO_DECAY or len(variable.shape) < 2
+        if index in spared or variable.name in _NOT_MATRICES or len(variable.shape) < 2
         else float(decay)
         for index, variable in enumerate(variables)
     ]

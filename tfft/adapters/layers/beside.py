@@ -79,6 +79,11 @@ class Beside(keras.layers.Layer):
         return list(self._trainable_variables)
 
     @property
+    def learned_inputs(self) -> list[Any]:
+        """Own weights that stand for inputs of the text; most have none."""
+        return []
+
+    @property
     def saved_variables(self) -> dict[str, Any]:
         """The own weights by name."""
         return {variable.name: variable for variable in self.adapter_variables}

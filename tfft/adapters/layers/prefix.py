@@ -38,6 +38,11 @@ class PrefixLayer(Beside):
             )
             setattr(self, name, weight)
 
+    @property
+    def learned_inputs(self) -> list[Any]:
+        """Keys and values."""
+        return [self.keys, self.values]
+
     def around(self, original: Any, *args: Any, **options: Any) -> Any:
         """Returns the attention with the prefix before keys, values and mask."""
         given = bound(original, args, options)

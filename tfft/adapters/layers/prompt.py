@@ -31,6 +31,11 @@ class PromptLayer(Beside):
         )
         self.prompt.assign(self.start)
 
+    @property
+    def learned_inputs(self) -> list[Any]:
+        """The vectors."""
+        return [self.prompt]
+
     def first(self, original: Any, *args: Any, **options: Any) -> Any:
         """Returns the first layer's outputs, with the vectors before its inputs."""
         given = bound(original, args, options)

@@ -122,6 +122,11 @@ class Wrapper(keras.layers.Layer):
         self._merged.undo()
 
     @property
+    def learned_inputs(self) -> list[Any]:
+        """Own weights that stand for inputs of the text; most have none."""
+        return []
+
+    @property
     def saved_variables(self) -> dict[str, Any]:
         """The own weights by name, those that do not train included."""
         own = [*self._trainable_variables, *self._non_trainable_variables]
