@@ -123,10 +123,10 @@ def test_the_cache_gives_the_logits_of_the_whole(name):
 
     backbone = load_backbone(golden(name)[0]).backbone
     ids = np.random.default_rng(0).integers(3, 98, (2, 9)).astype("int32")
-    decoder = CachedDecoder(wiring_of(backbone), np.zeros(2, "int32"), 9)
-    decoder(ids[:, :6], 0)
-    decoder(ids[:, 6:8], 6)
-    last = decoder(ids[:, 8:], 8)
+    decoder = CachedDecoder(backbone, np.zeros(2, "int32"))
+    decoder(ids[:, :6])
+    decoder(ids[:, 6:8])
+    last = decoder(ids[:, 8:])
     places = np.tile(np.arange(9, dtype="int32"), (2, 1))
     states = decoder_states(wiring_of(backbone), ids, places, np.ones_like(ids))
     whole = backbone.token_embedding(states[:, -1:], reverse=True)[:, 0]

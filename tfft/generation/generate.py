@@ -16,9 +16,6 @@ from tfft.generation.text import GrowingText
 from tfft.models.language_ids import decode
 from tfft.models.tokenizer import Tokenizer
 
-# Prompts are filled up to a multiple, so that few shapes are traced.
-_STEP = 32
-
 
 @dataclass(frozen=True)
 class Generation:
@@ -77,8 +74,8 @@ class Generator:
     ) -> None:
         from tfft.models.wiring.wiring import wiring_of
 
-        self.wiring, self.sampling, self.first = wiring_of(backbone), sampling, first
-        limit = self.wiring.position_limit
+        self.backbone, self.sampling, self.first = backbone, sampling, first
+        limit = wiring_of(backbone).position_limit
         _check_lengths(prompts, sampling.max_new_tokens, limit, first)
         self.prompts = [np.array(prompt, "int32") for prompt in prompts]
         self.ends = _ends(tokenizer, sampling)
@@ -97,17 +94,14 @@ class Generator:
 
         if not self.prompts:
             return
-        width = -(-max(map(len, self.prompts)) // _STEP) * _STEP
+        width = max(map(len, self.prompts))
         blanks = np.array([width - len(prompt) for prompt in self.prompts])
-        capacity = width + self.sampling.max_new_tokens
-        decoder = CachedDecoder(self.wiring, blanks, capacity)
+        decoder = CachedDecoder(self.backbone, blanks)
         tokens = np.full((len(blanks), width), self.filler, "int32")
         for row, prompt in enumerate(self.prompts):
             tokens[row, blanks[row] :] = prompt
-        place = 0
         while None in self.finish:
-            logits = decoder(tokens, place)
-            place += tokens.shape[1]
+            logits = decoder(tokens)
             tokens = np.full((len(blanks), 1), self.filler, "int32")
             for row in range(len(blanks)):
                 if self.finish[row] is None:

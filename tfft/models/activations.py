@@ -188,6 +188,10 @@ def _with_slope(form: Callable[[Any], list[Any]], x: Any) -> Any:
     """
     import tensorflow as tf
 
+    # TensorFlow keeps what has a custom gradient, and its graph, for good.
+    if is_forward_only():
+        return elementwise(form, tf.convert_to_tensor(x))[0]
+
     @tf.custom_gradient
     def run(x: Any) -> tuple[Any, Callable[[Any], Any]]:
         value, slope = elementwise(form, x)

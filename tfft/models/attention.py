@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tfft.core.processor import is_for_processor
@@ -85,6 +85,47 @@ def attend(
     if drop is not None:
         shares = drop(shares)
     return ops.transpose(ops.matmul(shares, value), (0, 2, 1, 3))
+
+
+def attend_grouped(
+    query: Any, keys: Sequence[Any], values: Sequence[Any], mask: Any
+) -> Any:
+    """Returns `attend` over keys and values in several pieces, none of them copied.
+
+    Heads that share keys are rows of one product, so that keys are not repeated.
+
+    Args:
+        query: Shape (batch, length, heads, d).
+        keys: Pieces of shape (batch, groups, places, d), one after the other.
+        values: Pieces of the same shapes.
+        mask: Of the keys that count, shape (batch, length, places of all).
+
+    Returns:
+        Shape (batch, length, heads, d).
+
+    >>> import numpy as np
+    >>> one = np.ones((1, 1, 2, 2), "float32")
+    >>> k, v = np.ones((1, 1, 1, 2), "float32"), np.array([[[[1.0, 2.0]]]], "float32")
+    >>> mask = np.array([[[True, True]]])
+    >>> attend_grouped(one, [k, k], [v, 3 * v], mask).numpy().tolist()
+    [[[[2.0, 4.0], [2.0, 4.0]]]]
+    """
+    import tensorflow as tf
+
+    heads, size = query.shape[2:]
+    groups = keys[0].shape[1]
+    # Of the mask, which all layers share, so that a graph has these shapes once.
+    batch, length = tf.shape(mask)[0], tf.shape(mask)[1]
+    hidden = tf.cast(tf.where(mask, 0.0, _MASKED), query.dtype)[:, None]
+    hidden = tf.tile(hidden, (1, 1, heads // groups, 1))
+    query = tf.transpose(query * size**-0.5, (0, 2, 1, 3))
+    query = tf.reshape(query, (batch, groups, heads // groups * length, size))
+    scores = [tf.matmul(query, piece, transpose_b=True) for piece in keys]
+    shares = tf.nn.softmax(tf.concat(scores, axis=-1) + hidden)
+    pieces = tf.split(shares, [tf.shape(piece)[2] for piece in values], axis=-1)
+    mixed = tf.add_n([tf.matmul(*pair) for pair in zip(pieces, values, strict=True)])
+    mixed = tf.reshape(mixed, (batch, heads, length, size))
+    return tf.transpose(mixed, (0, 2, 1, 3))
 
 
 def attend_causally(query: Any, key: Any, value: Any, mask: Any) -> Any:

@@ -6,6 +6,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from tfft.core.forward_only import is_forward_only
 from tfft.models.layers import spots
 from tfft.models.precision import wide
 
@@ -32,13 +33,14 @@ def layer_norm(x: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
     """
     import tensorflow as tf
 
+    # TensorFlow keeps what has a custom gradient, and its graph, for good.
+    if is_forward_only():
+        normed, _ = _normed(x, epsilon)
+        return tf.cast(normed * gamma + beta, x.dtype)
+
     @tf.custom_gradient
     def run(x: Any, gamma: Any, beta: Any) -> tuple[Any, Callable[[Any], Any]]:
-        states = wide(x)
-        centred = states - tf.reduce_mean(states, axis=-1, keepdims=True)
-        variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
-        scale = tf.math.rsqrt(variance + epsilon)
-        normed = centred * scale
+        normed, scale = _normed(x, epsilon)
 
         def gradient(upstream: Any) -> tuple[Any, Any, Any]:
             upstream = wide(upstream)
@@ -56,6 +58,17 @@ def layer_norm(x: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
         return tf.cast(normed * gamma + beta, x.dtype), gradient
 
     return run(x, gamma, beta)
+
+
+def _normed(x: Any, epsilon: float) -> tuple[Any, Any]:
+    """Returns x̂ and 1/√(variance + ε)."""
+    import tensorflow as tf
+
+    states = wide(x)
+    centred = states - tf.reduce_mean(states, axis=-1, keepdims=True)
+    variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
+    scale = tf.math.rsqrt(variance + epsilon)
+    return centred * scale, scale
 
 
 def use_own_norm(backbone: Any) -> None:

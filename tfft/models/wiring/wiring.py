@@ -126,6 +126,15 @@ def plain_attention(block: Any, name: str, kind: str) -> Any:
             expected=f"a {kind}, perhaps with adapters inside it",
             fix="choose a method that adapts the layers inside the attention",
         )
+    for changed, method in ((block, "call"), (layer, "_compute_attention")):
+        # What `inject.intercept` leaves at a layer.
+        if hasattr(vars(changed).get(method), "arounds"):
+            raise ConfigError(
+                f"an adapter changes how {changed.path} is called",
+                where="a language model",
+                expected="a method that adapts the layers inside a block",
+                fix='use method="lora", not "prefix" or "prompt"',
+            )
     return layer
 
 
