@@ -184,7 +184,12 @@ def test_the_exported_model_generates_as_the_run(train, tmp_path):
             name: tf.constant([value] * len(prompts), kinds[name])
             for name, value in given.items()
         }
-        found = model.signatures["generate"](prompt=tf.constant(prompts), **rows)
+        found = model.signatures["generate"](
+            prompt=tf.constant(prompts),
+            stop_tokens=tf.constant([[]] * len(prompts), tf.int32),
+            stop=tf.constant([[]] * len(prompts), tf.string),
+            **rows,
+        )
         return [text.decode() for text in found["completion"].numpy()]
 
     right = [one.text for one in run.generate(prompts, max_new_tokens=10)]

@@ -52,9 +52,12 @@ class Detokenizer:
         Returns:
             Strings of shape (batch,), in UTF-8: bytes that are none become U+FFFD.
         """
-        ids = token_ids.flat_values
-        none = tf.size(self._spelled) - 1
-        known = tf.where((ids >= 0) & (ids < none), ids, none)
-        spelled = token_ids.with_flat_values(tf.gather(self._spelled, known))
+        spelled = token_ids.with_flat_values(self.spelled(token_ids.flat_values))
         whole = tf.strings.reduce_join(spelled, axis=-1)
         return tf.strings.unicode_transcode(whole, "UTF-8", "UTF-8", errors="replace")
+
+    def spelled(self, token_ids: tf.Tensor) -> tf.Tensor:
+        """Returns the bytes of each token, none of ids that no token has."""
+        none = tf.size(self._spelled) - 1
+        known = (token_ids >= 0) & (token_ids < none)
+        return tf.gather(self._spelled, tf.where(known, token_ids, none))

@@ -11,6 +11,7 @@ from tfft.models.tokenizer import Tokenizer
 from tfft.serving.detokenizer import Detokenizer
 from tfft.serving.graph_tokenizer import Pieces
 from tfft.serving.in_graph import graph_tokenizer
+from tfft.serving.special_tokens import SpecialTokens
 from tfft.tasks.served.endpoint import TEXTS, Endpoint
 
 
@@ -60,9 +61,24 @@ class TextToIds:
         """Returns the padded batch of one column of texts, or of two."""
         return self._tokenizer(*texts, tail_tokens=self._tail_tokens)
 
-    def ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Returns the ids of a column of texts, without special tokens."""
-        return self._tokenizer.ids(texts)
+    def ids(
+        self, texts: tf.Tensor, *, split_special_tokens: bool = True
+    ) -> tf.RaggedTensor:
+        """Returns the ids of a column of texts, with nothing put around them.
+
+        Args:
+            texts: Strings of shape (batch,).
+            split_special_tokens: Whether texts that spell special tokens are split
+                into letters, rather than becoming those tokens.
+        """
+        if split_special_tokens:
+            return self._tokenizer.ids(texts)
+        return self._special_tokens.ids(texts, self._tokenizer.ids)
+
+    @cached_property
+    def _special_tokens(self) -> SpecialTokens:
+        with tf.init_scope():  # one for all signatures
+            return SpecialTokens(self.outside)
 
     def pieces(self, texts: tf.Tensor) -> Pieces:
         """Returns the tokens of a column of texts with their places in the texts.
@@ -74,11 +90,16 @@ class TextToIds:
 
     @cached_property
     def _detokenizer(self) -> Detokenizer:
-        return Detokenizer(self.outside, skip_special_tokens=False)
+        with tf.init_scope():  # one for all signatures
+            return Detokenizer(self.outside, skip_special_tokens=False)
 
     def texts(self, token_ids: tf.RaggedTensor) -> tf.Tensor:
         """Returns the text of each row of ids, special tokens spelled out."""
         return self._detokenizer(token_ids)
+
+    def spelled(self, token_ids: tf.Tensor) -> tf.Tensor:
+        """Returns the bytes of each of some tokens, which may be half a character."""
+        return self._detokenizer.spelled(token_ids)
 
     def endpoint(self) -> Endpoint:
         """Returns the signature that gives the tokens of texts, no special ones."""

@@ -237,7 +237,7 @@ class CausalLanguageModelling(Task):
         """Returns a `CausalLM` on the backbone."""
         from tfft.tasks.networks.causal_lm import CausalLM
 
-        return CausalLM(
+        network = CausalLM(
             pretrained.backbone,
             label_smoothing=self.label_smoothing,
             z_loss=self.z_loss,
@@ -245,6 +245,8 @@ class CausalLanguageModelling(Task):
             gradient_checkpointing=self.gradient_checkpointing,
             seed=seed,
         )
+        network.generation = pretrained.generation
+        return network
 
     def loss(self, outputs: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:
         """Returns the sums of the losses and of the weights over the labels.
@@ -280,7 +282,8 @@ class CausalLanguageModelling(Task):
         """Returns endpoints that generate."""
         from tfft.tasks.served.texts import endpoints
 
-        return endpoints(network, tokenizer)
+        split = self.split_special_tokens
+        return endpoints(network, tokenizer, split_special_tokens=split)
 
     def read_served(self, outputs: Any, labels: Labels) -> list[dict[str, Any]]:
         """Returns `completion` and `finish` of each row."""

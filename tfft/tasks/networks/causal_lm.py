@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from tfft.core.seeds import derive
+from tfft.models.generation_config import GenerationConfig
 from tfft.models.wiring.decoder import decoder_states
 from tfft.models.wiring.wiring import wiring_of
 from tfft.tasks.networks.linear_cross_entropy import linear_cross_entropy
@@ -50,6 +51,9 @@ class CausalLM(keras.Model):
     >>> tuple(CausalLM(backbone)(batch).shape)
     (2, 3, 2)
     """
+
+    # Where its texts end, for exports; known when the training rows are.
+    generation: GenerationConfig | None = None
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -13,19 +14,23 @@ from tfft.models.wiring.wiring import Wiring
 
 
 class Choices(NamedTuple):
-    """How each row goes on; all of shape (batch,).
+    """How each row goes on and where it ends; of shape (batch,) or (batch, any).
 
     Attributes:
         most: The most new tokens, int32.
         temperature: Divides the logits; 0 takes the likeliest token, float32.
         top_p: Draws from the fewest likeliest tokens that reach it, float32.
         seed: For the draws, int64.
+        stop_tokens: Ids that end a row; negative ones are none, int32.
+        stop: Strings that end it, and are not part of it; empty ones are none.
     """
 
     most: tf.Tensor
     temperature: tf.Tensor
     top_p: tf.Tensor
     seed: tf.Tensor
+    stop_tokens: tf.Tensor
+    stop: tf.Tensor
 
 
 class Generated(NamedTuple):
@@ -33,10 +38,12 @@ class Generated(NamedTuple):
 
     Attributes:
         token_ids: Ragged int32, shape (batch, tokens), without one that ended it.
-        ended: Whether the model ended the row, shape (batch,).
+        text: Their bytes up to a string that ended them, shape (batch,).
+        ended: Whether a token or a string ended the row, shape (batch,).
     """
 
     token_ids: tf.RaggedTensor
+    text: tf.Tensor
     ended: tf.Tensor
 
 
@@ -45,13 +52,20 @@ class DecodingLoop:
 
     Args:
         wiring: The decoder.
-        eos_id: The token that ends a text; None for none.
+        ends: The tokens that end any text.
         filler: The id at places without a token.
+        spelled: Returns the bytes of tokens, for the strings that end a text.
     """
 
-    def __init__(self, wiring: Wiring, eos_id: int | None, filler: int) -> None:
-        self.wiring, self.filler = wiring, filler
-        self.eos_id = -1 if eos_id is None else eos_id
+    def __init__(
+        self,
+        wiring: Wiring,
+        ends: Sequence[int],
+        filler: int,
+        spelled: Callable[[tf.Tensor], tf.Tensor],
+    ) -> None:
+        self.wiring, self.filler, self._spelled = wiring, filler, spelled
+        self._ends = tf.constant(ends, tf.int32, (1, len(ends)))
 
     def __call__(self, prompts: tf.RaggedTensor, choices: Choices) -> Generated:
         """Returns what comes after prompts.
@@ -68,29 +82,46 @@ class DecodingLoop:
         caches = self._empty(rows, width + most)
         logits, caches = self._step(tokens, 0, blanks, caches)
         filler = tf.fill([most, rows], self.filler)
-        state = (0, filler, tf.zeros_like(sizes), tf.zeros([rows], tf.bool))
+        no_text = tf.fill([rows], "")
+        state = (0, filler, no_text, tf.zeros_like(sizes), tf.zeros([rows], tf.bool))
+        # Every row has the model's ends, and its own.
+        ends = tf.concat(
+            [tf.repeat(self._ends, rows, axis=0), choices.stop_tokens], axis=1
+        )
 
-        def goes_on(step: Any, _: Any, count: Any, ended: Any, *rest: Any) -> Any:
+        def goes_on(
+            step: Any, new: Any, text: Any, count: Any, ended: Any, *rest: Any
+        ) -> Any:
             return tf.reduce_any(~ended & (count < choices.most))
 
         def body(
-            step: Any, new: Any, count: Any, ended: Any, logits: Any, caches: Any
+            step: Any,
+            new: Any,
+            text: Any,
+            count: Any,
+            ended: Any,
+            logits: Any,
+            caches: Any,
         ) -> Any:
             chosen = choose(logits, step, choices)
             going = ~ended & (count < choices.most)
-            ends = going & (chosen == self.eos_id)
-            kept = going & ~ends
+            is_end = tf.reduce_any(chosen[:, None] == ends, axis=1)
+            kept = going & ~is_end
+            longer = tf.strings.join([text, self._spelled(chosen)])
+            text, stopped = before(tf.where(kept, longer, text), choices.stop)
             chosen = tf.where(kept, chosen, self.filler)
             new = tf.tensor_scatter_nd_update(new, [[step]], chosen[None])
             # After the last token nothing is asked, but the loop has one shape.
             logits, caches = self._step(chosen[:, None], width + step, blanks, caches)
             count += tf.cast(kept, tf.int32)
-            return step + 1, new, count, ended | ends, logits, caches
+            ended |= (going & is_end) | stopped
+            return step + 1, new, text, count, ended, logits, caches
 
-        _, new, count, ended, _, _ = tf.while_loop(
+        _, new, text, count, ended, _, _ = tf.while_loop(
             goes_on, body, (*state, logits, caches), parallel_iterations=1
         )
-        return Generated(tf.RaggedTensor.from_tensor(tf.transpose(new), count), ended)
+        ids = tf.RaggedTensor.from_tensor(tf.transpose(new), count)
+        return Generated(ids, text, ended)
 
     def _empty(self, rows: Any, capacity: Any) -> list[tuple[Any, Any]]:
         # Places first: so a step writes one slice.
@@ -151,6 +182,35 @@ def _to_the_right(prompts: tf.RaggedTensor, filler: int) -> tf.Tensor:
     places = tf.range(width)[None, :] - blanks[:, None]
     values = tf.gather(padded, tf.maximum(places, 0), batch_dims=1)
     return tf.where(places >= 0, values, filler)
+
+
+def before(texts: tf.Tensor, stop: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns texts up to the first string that ends them, and whether one does.
+
+    Args:
+        texts: Shape (batch,).
+        stop: The strings of each text, shape (batch, any); empty ones are none.
+    """
+
+    def one(given: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        text, string = given
+        parts = tf.raw_ops.StringSplitV2(input=[text], sep=string, maxsplit=1).values
+        # Of an empty text there is no part.
+        return tf.cond(
+            string == "", lambda: text, lambda: tf.concat([parts, [""]], 0)[0]
+        )
+
+    def cut() -> tuple[tf.Tensor, tf.Tensor]:
+        count = tf.shape(stop)[1]
+        pairs = (tf.repeat(texts, count), tf.reshape(stop, [-1]))
+        heads = tf.map_fn(one, pairs, fn_output_signature=tf.string)
+        heads = tf.reshape(heads, tf.shape(stop))
+        shortest = tf.argmin(tf.strings.length(heads), axis=1)
+        head = tf.gather(heads, shortest, batch_dims=1)
+        return head, tf.strings.length(head) < tf.strings.length(texts)
+
+    uncut = (texts, tf.zeros_like(texts, tf.bool))
+    return tf.cond(tf.reduce_any(stop != ""), cut, lambda: uncut)
 
 
 def choose(logits: tf.Tensor, step: tf.Tensor, choices: Choices) -> tf.Tensor:

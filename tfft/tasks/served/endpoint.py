@@ -24,11 +24,14 @@ class InGraph(Protocol):
     def __call__(self, *texts: Any) -> dict[str, Any]:
         """Returns the padded batch of one column of texts, or of two."""
 
-    def ids(self, texts: Any) -> Any:
-        """Returns the ids of a column of texts, without special tokens."""
+    def ids(self, texts: Any, *, split_special_tokens: bool = True) -> Any:
+        """Returns the ids of a column of texts, with nothing put around them."""
 
     def texts(self, token_ids: Any) -> Any:
         """Returns the text of each row of ids."""
+
+    def spelled(self, token_ids: Any) -> Any:
+        """Returns the bytes of each of some tokens."""
 
     def pieces(self, text: Any) -> Any:
         """Returns ids of tokens and their places in the texts."""

@@ -7,13 +7,15 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfft.models.language_ids import start_ids
+from tfft.models.generation_config import GenerationConfig
+from tfft.models.language_ids import special_tokens, start_ids
 from tfft.tasks.served.decoding import Choices, DecodingLoop
 from tfft.tasks.served.endpoint import (
     TEXTS,
     Endpoint,
     Endpoints,
     InGraph,
+    Spec,
     Tryout,
     as_texts,
 )
@@ -22,42 +24,73 @@ from tfft.tasks.served.endpoint import (
 MOST_NEW_TOKENS = 4096
 _PLAIN_NEW_TOKENS = 128  # those of `Sampling`
 _TRIED_NEW_TOKENS = 8
+# The inputs beside a prompt, in the order of `Choices`.
+_OPTIONS: dict[str, Spec] = {
+    "max_new_tokens": ((None,), "int32"),
+    "temperature": ((None,), "float32"),
+    "top_p": ((None,), "float32"),
+    "seed": ((None,), "int64"),
+    "stop_tokens": ((None, None), "int32"),
+    "stop": ((None, None), "string"),
+}
 
 
-def endpoints(network: Any, tokenizer: InGraph) -> Endpoints:
+def endpoints(
+    network: Any, tokenizer: InGraph, *, split_special_tokens: bool
+) -> Endpoints:
     """Returns the endpoints of a `CausalLM`.
 
     Args:
-        network: The network.
+        network: The network, whose `generation` says where texts end.
         tokenizer: The tokenizer in the graph.
+        split_special_tokens: Whether plain prompts that spell special tokens are
+            split into letters. What a chat template wrote never is.
     """
-    outside = tokenizer.outside
-    start = tf.constant([start_ids(outside)], tf.int32, (1, len(start_ids(outside))))
-    loop = DecodingLoop(network.wiring, outside.eos_id, outside.pad_id)
+    outside, model = tokenizer.outside, network.generation or GenerationConfig()
+    own = [] if outside.eos_id is None else [outside.eos_id]
+    loop = DecodingLoop(
+        network.wiring,
+        [*own, *model.eos_token_ids],
+        outside.pad_id,
+        tokenizer.spelled,
+    )
     limit = network.wiring.position_limit
 
     def generated(prompts: Any, choices: Choices) -> Any:
+        strings = tf.constant(
+            model.stop_strings, tf.string, (1, len(model.stop_strings))
+        )
+        every = tf.repeat(strings, tf.cast(prompts.nrows(), tf.int32), axis=0)
+        choices = choices._replace(stop=tf.concat([every, choices.stop], axis=1))
         return loop(_checked(prompts, choices, limit), choices)
 
-    def ids_of(prompt: Any) -> Any:
-        ids = tokenizer.ids(prompt)
-        before = tf.RaggedTensor.from_tensor(tf.repeat(start, ids.nrows(), axis=0))
-        return tf.concat([before, ids], axis=1)
+    def text_ids(prompt: Any) -> Any:
+        ids = tokenizer.ids(prompt, split_special_tokens=split_special_tokens)
+        return _begun(ids, start_ids(outside), may_have=not split_special_tokens)
+
+    def chat_ids(prompt: Any) -> Any:
+        return tokenizer.ids(prompt, split_special_tokens=False)
 
     def completed(prompts: Any, choices: Choices) -> dict[str, Any]:
         found = generated(prompts, choices)
+        text = tf.strings.unicode_transcode(
+            found.text, "UTF-8", "UTF-8", errors="replace"
+        )
         return {
-            "completion": tokenizer.texts(found.token_ids),
+            "completion": text,
             "finish": tf.where(found.ended, "stop", "length"),
             "length": tf.cast(found.token_ids.row_lengths(), tf.int32),
         }
 
     def greedy(prompt: Any) -> dict[str, Any]:
-        prompts = ids_of(prompt)
+        prompts = text_ids(prompt)
         return completed(prompts, _greedy(prompts, limit))
 
     def generate(prompt: Any, *given: Any) -> dict[str, Any]:
-        return completed(ids_of(prompt), Choices(*given))
+        return completed(text_ids(prompt), Choices(*given))
+
+    def generate_chat(prompt: Any, *given: Any) -> dict[str, Any]:
+        return completed(chat_ids(prompt), Choices(*given))
 
     def from_ids(token_ids: Any, padding_mask: Any) -> dict[str, Any]:
         prompts = tf.ragged.boolean_mask(token_ids, padding_mask > 0)
@@ -68,18 +101,33 @@ def endpoints(network: Any, tokenizer: InGraph) -> Endpoints:
             "length": tf.cast(ids.row_lengths(), tf.int32),
         }
 
-    options = {
-        "max_new_tokens": ((None,), "int32"),
-        "temperature": ((None,), "float32"),
-        "top_p": ((None,), "float32"),
-        "seed": ((None,), "int64"),
-    }
     ids = dict.fromkeys(("token_ids", "padding_mask"), ((None, None), "int32"))
     return {
         "serving_default": Endpoint({"prompt": TEXTS}, greedy),
-        "generate": Endpoint({"prompt": TEXTS, **options}, generate),
+        "generate": Endpoint({"prompt": TEXTS, **_OPTIONS}, generate),
+        "generate_chat": Endpoint({"prompt": TEXTS, **_OPTIONS}, generate_chat),
         "serving_tensors": Endpoint(ids, from_ids),
     }
+
+
+def _begun(ids: Any, start: Sequence[int], *, may_have: bool) -> Any:
+    """Returns ids with those that begin every text before them.
+
+    Args:
+        ids: Ragged, shape (batch, tokens).
+        start: What begins a text.
+        may_have: Whether a text may begin with it already; then it does so once.
+    """
+    before = tf.repeat(tf.constant([start], tf.int32, (1, len(start))), ids.nrows(), 0)
+    if may_have and start:
+        first = ids[:, : len(start)].to_tensor(-1, shape=(None, len(start)))
+        there = tf.reduce_all(first == before, axis=1)
+        rest = tf.ragged.boolean_mask(
+            tf.RaggedTensor.from_tensor(before),
+            ~tf.repeat(there[:, None], len(start), 1),
+        )
+        return tf.concat([rest, ids], axis=1)
+    return tf.concat([tf.RaggedTensor.from_tensor(before), ids], axis=1)
 
 
 def _greedy(prompts: Any, limit: int | None) -> Choices:
@@ -89,11 +137,14 @@ def _greedy(prompts: Any, limit: int | None) -> Choices:
     if limit is not None:
         most = tf.maximum(tf.minimum(most, limit - sizes), 1)
     zeros = tf.zeros_like(sizes)
+    none = [tf.size(sizes), 0]
     return Choices(
         most,
         tf.cast(zeros, tf.float32),
         tf.ones(tf.shape(sizes)),
         tf.cast(zeros, tf.int64),
+        tf.zeros(none, tf.int32),
+        tf.fill(none, ""),
     )
 
 
@@ -131,7 +182,11 @@ def _checked(prompts: Any, choices: Choices, limit: int | None) -> Any:
 
 def tryout(run: Any, prompts: Sequence[str]) -> Tryout:
     """Returns prompts that have tokens and room, and what a run writes after them."""
-    library = run.built.pretrained.tokenizer.library
+    tokenizer = run.built.pretrained.tokenizer
+    library = tokenizer.library
+    if not run.task.split_special_tokens:
+        names = [*special_tokens(tokenizer)][:3]
+        prompts = [*prompts, " a".join(names) + "b", "".join(reversed(names)) + " c\n"]
     limit = run.model.wiring.position_limit or MOST_NEW_TOKENS
     kept = [
         text
@@ -148,6 +203,8 @@ def tryout(run: Any, prompts: Sequence[str]) -> Tryout:
             "temperature": 0.0,
             "top_p": 1.0,
             "seed": 0,
+            "stop_tokens": [-1],
+            "stop": [""],
         },
     )
 
