@@ -15,6 +15,7 @@ from tfft.data.conversations import parse
 from tfft.models import chat_template
 from tfft.models.chat_template import ChatTemplate
 from tfft.models.tokenizer import Tokenizer
+from tfft.serving.text_to_ids import TextToIds
 from tfft.tasks.language.encode import encode_conversations
 
 GOLDEN = ROOT / "chat-templates"
@@ -110,7 +111,7 @@ def written(name):
         for _, row, right, unread in cases(name)
         if not unread and "error" not in right
     ]
-    return zip(*kept, strict=True)
+    return tuple(zip(*kept, strict=True))
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -144,3 +145,13 @@ def test_answers_are_continued_as_by_transformers(name):
         begun.append({**row, "messages": [*earlier, last]})
     found = prompts(tokenizer_of(name, marked=True), begun)
     assert found == [one["continued"] for one in expected]
+
+
+def test_prompts_have_the_same_ids_where_they_are_served():
+    import tensorflow as tf
+
+    graph = TextToIds(tokenizer_of("chatml", marked=False), max_length=64)
+    prompts = [one for name in FAMILIES for one in written(name)[1]]
+    texts = tf.constant([one["prompt"] for one in prompts])
+    found = graph.ids(texts, split_special_tokens=False).to_list()
+    assert found == [one["served_ids"] for one in prompts]
