@@ -7,7 +7,9 @@ import pytest
 from tfft.core.errors import ConfigError, DataError
 from tfft.data.conversations import Conversation, Turn
 from tfft.data.table import Table
+from tfft.models.chat_template import ChatTemplate
 from tfft.models.language_ids import decode
+from tfft.models.pretrained import load_pretrained
 from tfft.tasks.causal_lm import CausalLanguageModelling
 from tfft.tasks.language.encode import encode_conversations
 
@@ -268,3 +270,18 @@ def test_what_a_row_asks_keeps_its_tools():
     row["messages"][1] = {"role": "assistant", "tool_calls": [CALL]}
     with pytest.raises(ConfigError, match="calls tools and says nothing"):
         task.asked(row)
+
+
+def test_a_template_that_writes_the_date_is_said(make_tokenizer, make_decoder):
+    tokenizer = make_tokenizer()
+    source = tokenizer.chat_template.source
+    for said, named in (
+        (False, ()),
+        (True, (("tool_use", "{{ strftime_now('%d') }}"),)),
+    ):
+        tokenizer.chat_template = ChatTemplate(source, named=named)
+        pretrained = load_pretrained(make_decoder(), tokenizer)
+        _, notes = CausalLanguageModelling().suited_to(pretrained)
+        assert (
+            "the chat template writes the date: chats have today's" in notes
+        ) is said

@@ -84,6 +84,12 @@ class ChatTemplate:
                 )
 
     @property
+    def dated(self) -> bool:
+        """Whether what it writes depends on the day."""
+        sources = (self.source, *dict(self.named).values())
+        return any("strftime_now" in source for source in sources)
+
+    @property
     def config(self) -> str | list[dict[str, str]]:
         """The value of `chat_template` in a `tokenizer_config.json`."""
         if not self.named:

@@ -141,8 +141,12 @@ class CausalLanguageModelling(Task):
                 expected="a decoder, such as GPT-2 or Llama",
                 fix="choose another model, or another task",
             )
-        plain = pretrained.tokenizer.chat_template is None
-        notes = ["the model has no chat template; chats get a plain one"] * plain
+        template = pretrained.tokenizer.chat_template
+        notes = []
+        if template is None:
+            notes.append("the model has no chat template; chats get a plain one")
+        elif template.dated:
+            notes.append("the chat template writes the date: chats have today's")
         limit = pretrained.max_length
         if limit is None or self.max_length <= limit:
             return self, notes
