@@ -15,11 +15,14 @@ import tokenizers
 import tfft
 from tests.goldens import golden
 from tfft.core.errors import DataError
+from tfft.generation.generate import Generator
+from tfft.generation.sampling import Sampling
 from tfft.models.generation_config import (
     GenerationConfig,
     read_generation_config,
     write_generation_config,
 )
+from tfft.models.pretrained import load_backbone
 from tfft.models.tokenizer import Tokenizer
 
 
@@ -96,6 +99,24 @@ def test_what_is_not_followed_is_told():
         "generation_config.json asks for do_sample True, temperature 0.6; generation "
         "is greedy unless its options say so",
     ]
+
+
+def test_an_id_beyond_a_gap_is_an_end_like_any_other():
+    library = tokenizers.Tokenizer(
+        tokenizers.models.WordLevel({"a": 0, "<end>": 70}, unk_token="a")
+    )
+    tokenizer = Tokenizer(library, {})
+    config, notes = GenerationConfig((70,)).known_to(tokenizer)
+    assert (config.eos_token_ids, notes) == ((70,), [])
+    generator = Generator(
+        load_backbone(golden("greedy-llama")[0]).backbone,
+        tokenizer,
+        [[0]],
+        Sampling(max_new_tokens=1, stop_tokens=config.eos_token_ids),
+    )
+    assert generator.ends == {70}
+    with pytest.raises(DataError, match="no token 7 "):
+        Generator(generator.backbone, tokenizer, [[0]], Sampling(stop_tokens=7))
 
 
 def test_a_model_stops_where_its_file_says(tmp_path):

@@ -142,7 +142,9 @@ def _ends(tokenizer: Tokenizer, sampling: Sampling) -> set[int]:
     ends = set() if tokenizer.eos_id is None else {tokenizer.eos_id}
     for token in sampling.stop_tokens:
         found = token if isinstance(token, int) else library.token_to_id(token)
-        if found is None or not 0 <= found < tokenizer.vocabulary_size:
+        # Ids may have gaps: their number says nothing of the largest.
+        there = found is not None and 0 <= found < 2**31
+        if not there or library.id_to_token(found) is None:
             raise DataError(
                 f"the vocabulary has no token {token!r}",
                 where="stop_tokens",
