@@ -67,16 +67,7 @@ def ask_server(
                 where=url,
                 expected="--file with these columns",
             )
-        rows = _rows(file, names) if file else list(texts)
-        answers = client.predict(rows)
-    given = [f"row {i + 1}" for i in range(len(rows))] if file else rows
+        answers = client.predict(file or list(texts))
+    given = [f"row {i + 1}" for i in range(len(answers))] if file else list(texts)
     only = [one if isinstance(one, dict) else {"output": one} for one in answers]
     return given, only
-
-
-def _rows(file: Path, names: Sequence[str]) -> list[dict[str, Any]]:
-    from tfft.data import sources
-
-    table = sources.read(file, option="--file")["train"]
-    columns = [table.column(name) for name in names]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]

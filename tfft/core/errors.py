@@ -126,7 +126,8 @@ def shorten(value: object) -> str:
     >>> shorten("a\x1b[1mb\nc")
     "'a\\x1b[1mb\\nc'"
     """
-    shown = repr(value)
+    # Frames and arrays show themselves on several lines.
+    shown = " ".join(repr(value).split("\n"))
     if len(shown) <= _VALUE_WIDTH:
         return shown
     return shown[: _VALUE_WIDTH - 1] + "…"

@@ -12,10 +12,13 @@ from typing import Any
 
 from tfft.core.errors import ConfigError, one_of, shorten
 from tfft.data.column_names import check_column_names
+from tfft.data.parquet import arrow_table
 from tfft.data.table import Table
 from tfft.data.tf_dataset import read_tf_dataset
 from tfft.data.values import converted, label_names, plain
 
+# What Arrow's tables and frames of other libraries (Polars, DuckDB) have in common.
+_ARROW_STREAM = "__arrow_c_stream__"
 _ACCEPTED = (
     "a path (.csv, .tsv, .jsonl, .parquet or a folder)",
     '"tfds:NAME"',
@@ -25,6 +28,7 @@ _ACCEPTED = (
     "a dict of splits",
     "a tf.data.Dataset",
     "a datasets.Dataset",
+    "an Arrow table",
 )
 
 
@@ -40,17 +44,44 @@ def read_object(data: Any, option: str = "data", split: str = "") -> Table:
         ConfigError: For an object of another type.
         DataError: For an object whose rows cannot be used.
     """
-    for kind in type(data).__mro__:
-        key = kind.__module__.partition(".")[0], kind.__name__
-        if key in _READERS:
-            source, reader = _READERS[key]
-            return reader(data, f"{split} {source}".strip())
+    found = _reader_of(data)
+    if found:
+        source, reader = found
+        return reader(data, f"{split} {source}".strip())
+    # A single column, such as a Series, is a stream as well.
+    if hasattr(data, _ARROW_STREAM) and hasattr(data, "columns"):
+        return _read_arrow(data, f"{split} {type(data).__name__}".strip())
     raise ConfigError(
         f"{shorten(data)} is of type {type(data).__name__}",
         where=option,
         expected=one_of(_ACCEPTED),
         fix="convert it to a pandas.DataFrame or a list of dicts",
     )
+
+
+def _reader_of(data: Any) -> tuple[str, Callable[[Any, str], Table]] | None:
+    for kind in type(data).__mro__:
+        key = kind.__module__.partition(".")[0], kind.__name__
+        if key in _READERS:
+            return _READERS[key]
+    return None
+
+
+def column_values(data: Any) -> list[Any] | None:
+    """Returns the values of an array or a column; None for an object of another kind.
+
+    >>> import numpy as np
+    >>> column_values(np.array([b"good", b"bad"])), column_values({"text": []})
+    (['good', 'bad'], None)
+    """
+    if _reader_of(data) or hasattr(data, "columns"):
+        return None
+    for method in ("tolist", "to_pylist", "to_list", "numpy"):
+        if hasattr(data, method):
+            found = getattr(data, method)()
+            found = found.tolist() if method == "numpy" else found
+            return plain(found) if isinstance(found, list) else None
+    return None
 
 
 def is_of(data: Any, package: str, name: str) -> bool:
@@ -90,6 +121,12 @@ def _read_frame(frame: Any, source: str) -> Table:
     names = list(frame.columns)
     check_column_names(names, source)
     return _plain_table({name: frame[name].tolist() for name in names}, source)
+
+
+def _read_arrow(data: Any, source: str) -> Table:
+    import pyarrow
+
+    return arrow_table(pyarrow.table(data), source)
 
 
 def _read_hugging_face(dataset: Any, source: str) -> Table:

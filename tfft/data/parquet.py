@@ -1,9 +1,10 @@
-"""Reads Parquet files."""
+"""Reads Parquet files and Arrow tables."""
 
 from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tfft.core.errors import DataError
 from tfft.data.column_names import check_column_names
@@ -33,11 +34,24 @@ def read_parquet(path: Path) -> Table:
                 where=source,
                 fix="write the file again",
             ) from error
-    check_column_names(arrow.column_names, source)
     if not arrow.num_rows or not arrow.num_columns:
         raise DataError("file holds no rows", where=source, fix="add at least one row")
-    convert = partial(converted, convert=plain, source=source)
+    return arrow_table(arrow, source)
+
+
+def arrow_table(arrow: Any, source: str) -> Table:
+    """Returns the rows of a `pyarrow.Table`.
+
+    Args:
+        arrow: The `pyarrow.Table`.
+        source: What messages call it.
+
+    Raises:
+        DataError: For column names or values that cannot be used.
+    """
     names = arrow.column_names
+    check_column_names(names, source)
+    convert = partial(converted, convert=plain, source=source)
     columns = zip(names, arrow.columns, strict=True)
     return Table(
         {name: convert(values.to_pylist(), column=name) for name, values in columns},

@@ -44,6 +44,21 @@ _CONVERSIONS = {
 }
 
 
+def is_path(given: str | bytes) -> bool:
+    """Tells text that names data from text that is data.
+
+    >>> is_path("rows.csv"), is_path("Version 1.2"), is_path("conll:names")
+    (True, False, True)
+    """
+    if isinstance(given, bytes) or "\n" in given:
+        return False
+    return (
+        given.startswith((*_PREFIXES, tfds.PREFIX))
+        or Path(given).suffix.lower() in (*_FILE_READERS, *_CONVERSIONS)
+        or (bool(given) and _exists(Path(given).expanduser()))
+    )
+
+
 def read_path(given: str | os.PathLike[str], option: str = "data") -> dict[str, Table]:
     """Reads a file by its extension, or a folder of splits.
 

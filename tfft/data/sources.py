@@ -21,8 +21,8 @@ def read(data: Any, option: str = "data") -> dict[str, Table]:
             with `train.*` and perhaps `validation.*` (or valid, val, dev) and
             `test.*`; a folder prepared by TensorFlow Datasets; `tfds:NAME`; a
             pandas data frame; a list of dicts; a dict of columns; a
-            `tf.data.Dataset` of dicts; a Hugging Face dataset; or a dict of splits
-            to any of these.
+            `tf.data.Dataset` of dicts; a Hugging Face dataset; an Arrow table, or a
+            frame that gives one, as Polars' does; or a dict of splits to any of these.
         option: The option that holds the data, for messages.
 
     Returns:
@@ -45,6 +45,20 @@ def read(data: Any, option: str = "data") -> dict[str, Table]:
                 fix="add at least one row",
             )
     return tables
+
+
+def read_one(data: Any, option: str = "data") -> Table:
+    """Reads the rows to answer or to score: of several splits, the test split.
+
+    Args:
+        data: As `read` takes it.
+        option: The option that holds the data, for messages.
+
+    Raises:
+        TfftError: Whatever `read` raises.
+    """
+    tables = read(data, option)
+    return tables["test" if "test" in tables else "train"]
 
 
 def _read(data: Any, option: str, split: str) -> dict[str, Table]:

@@ -11,8 +11,10 @@ from tfft.core.config import configuration, require
 from tfft.core.environment import check_environment
 from tfft.core.errors import DataError
 from tfft.data import sources
+from tfft.data.asked import asked
 from tfft.data.conversations import rows_of
 from tfft.data.rows import without_bad_rows
+from tfft.data.table import Table
 from tfft.generation.generate import Generation, Generator, Piece
 from tfft.generation.sampling import Sampling
 from tfft.models.generation_config import GenerationConfig
@@ -23,7 +25,7 @@ from tfft.tasks.task import TASKS, Task
 
 def generate(
     model: Any,
-    prompts: Sequence[Any],
+    prompts: Any,
     *,
     task: Any = "causal_lm",
     tokenizer: Any = None,
@@ -36,7 +38,8 @@ def generate(
     Args:
         model: A Hugging Face folder, a KerasHub preset name or folder, or in Python
             a KerasHub decoder. For a run folder use `tfft.load(folder).generate`.
-        prompts: Texts, lists of messages with `role` and `content`, or rows.
+        prompts: A list of texts, of lists of messages with `role` and `content`, or of
+            rows; or anything that holds such rows, as for `data`.
         task: How rows become prompts, name or object.
         tokenizer: The tokenizer of a bare backbone.
         batch_size: Prompts at a time, of any lengths.
@@ -60,7 +63,7 @@ def generate(
 def generate_with(
     pretrained: Pretrained,
     task: Task,
-    prompts: Sequence[Any],
+    prompts: Any,
     sampling: Sampling,
     *,
     batch_size: int,
@@ -106,16 +109,15 @@ class _Batching:
         require(self.batch_size >= 1, self, "batch_size", "1 or more")
 
 
-def prompt_ids(
-    pretrained: Pretrained, task: Task, prompts: Sequence[Any]
-) -> list[list[int]]:
+def prompt_ids(pretrained: Pretrained, task: Task, prompts: Any) -> list[list[int]]:
     """Returns the ids that a generation goes on from.
 
     Raises:
         DataError: For a prompt that the chat template refuses.
     """
+    given = asked(prompts, "prompts")
     encoded = encode_conversations(
-        task.prompts(prompts),
+        task.prompts(list(rows_of(given)) if isinstance(given, Table) else given),
         pretrained.tokenizer,
         max_length=task.max_length,
         split_special_tokens=task.split_special_tokens,

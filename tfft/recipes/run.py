@@ -10,6 +10,7 @@ from typing import Any
 
 from tfft.core.errors import MissingInputError
 from tfft.data import sources
+from tfft.data.asked import asked
 from tfft.data.batching import Batches
 from tfft.data.rows import OnBadRows, without_bad_rows
 from tfft.data.table import Table
@@ -81,23 +82,23 @@ class Run:
         outputs = self._forward(Batches(encoded.examples, _ROWS_AT_ONCE))
         return self.task.decode(outputs, encoded, table, self.labels)
 
-    def predict(self, inputs: Sequence[Any] | str | Path) -> list[dict[str, Any]]:
+    def predict(self, inputs: Any) -> list[dict[str, Any]]:
         """Returns an answer for each input.
 
         Args:
             inputs: A list of texts, of pairs for tasks with two text columns, or of
-                dicts; or the path of a data file with the text columns.
+                dicts; or anything that holds rows with the text columns: a data frame,
+                a dict of columns, a file. Of several splits, the test split.
 
         Returns:
             A dict for each input; the page of the task says what it holds.
 
         Raises:
+            ConfigError: For an object that holds no rows.
             DataError: For an input of another form, or an empty file.
         """
-        if isinstance(inputs, Path) or _is_file(inputs):
-            table = sources.read(inputs, option="inputs")["train"]
-        else:
-            table = self.task.rows(inputs)
+        given = asked(inputs)
+        table = given if isinstance(given, Table) else self.task.rows(given)
         if not len(table):
             return []
         self.task.check_inputs(table)
@@ -105,7 +106,7 @@ class Run:
 
     def generate(
         self,
-        prompts: Sequence[Any],
+        prompts: Any,
         *,
         batch_size: int = 16,
         stream: bool = False,
@@ -114,8 +115,9 @@ class Run:
         """Returns what the model writes after prompts.
 
         Args:
-            prompts: Texts, lists of messages with `role` and `content`, or rows
-                like those of the training.
+            prompts: A list of texts, of lists of messages with `role` and `content`,
+                or of rows like those of the training; or anything that holds such rows,
+                as for `predict`.
             batch_size: Prompts at a time, of any lengths.
             stream: Returns an iterator that gives each bit of text once it is
                 certain, with the number of its prompt.
@@ -177,10 +179,9 @@ class Run:
         Raises:
             DataError: For rows that cannot be used, or a label training did not have.
         """
-        tables = sources.read(data)
-        split = "test" if "test" in tables else "train"
-        bad = self.task.bad_rows(tables[split])
-        table, notes = without_bad_rows(tables[split], bad, on_bad_rows)
+        table = sources.read_one(data)
+        bad = self.task.bad_rows(table)
+        table, notes = without_bad_rows(table, bad, on_bad_rows)
         unsuited = self.task.unsuited_rows(table, self.built.pretrained.tokenizer)
         table, further = without_bad_rows(table, unsuited, on_bad_rows)
         table, mended = self.task.mended(table)
@@ -294,8 +295,3 @@ class Run:
         return export_run(
             self.built, self.task, self.labels, Path(directory), head=head
         )
-
-
-def _is_file(inputs: Any) -> bool:
-    """Tells a path given as text from a mistake, which the task explains."""
-    return isinstance(inputs, str) and Path(inputs).suffix != "" and "\n" not in inputs

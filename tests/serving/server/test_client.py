@@ -50,6 +50,22 @@ def test_columns(client):
     assert client.predict_columns({"x": 1.5}, "scalar")["y"] == 2.5
 
 
+def test_a_table_is_its_rows_and_not_its_column_names(client, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    expected = client.predict(["ab", "é"])
+    frame = pandas.DataFrame({"id": [1, 2], "text": ["ab", "é"]})
+    frame.to_csv(tmp_path / "rows.csv")
+    given = [frame, frame["text"], {"text": ["ab", "é"]}, tmp_path / "rows.csv"]
+    for rows in given:
+        assert client.predict(rows) == expected
+    columns = client.predict_columns(frame[["text"]])
+    assert columns["label"].tolist() == ["long", "long"]
+    with pytest.raises(DataError, match='column "text" is missing'):
+        client.predict(frame[["id"]])
+    with pytest.raises(DataError, match="rows are one text"):
+        client.predict("ab")
+
+
 def test_bytes(client):
     found = client.predict_columns({"text": [b"\xff\x00"]}, "raw_bytes")
     assert found["raw_bytes"].tolist() == [b"\xff\x00"]

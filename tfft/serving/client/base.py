@@ -12,6 +12,8 @@ import numpy as np
 
 from tfft.core.config import configuration, require
 from tfft.core.errors import ConfigError, DataError, TfftError, shorten
+from tfft.data.asked import asked
+from tfft.data.table import Table
 
 DEFAULT_SIGNATURE = "serving_default"
 
@@ -123,22 +125,33 @@ class Client(ABC):
     Use it in a `with` block, or close it.
     """
 
-    @abstractmethod
-    def predict(
-        self, rows: Sequence[Any], signature: str = DEFAULT_SIGNATURE
-    ) -> list[Any]:
+    def predict(self, rows: Any, signature: str = DEFAULT_SIGNATURE) -> list[Any]:
         """Returns an answer for each row.
 
         Args:
-            rows: The values of the only input, or dicts with a value for each input.
+            rows: The values of the only input, or dicts with a value for each input; or
+                anything that holds rows with a column for each input: a data frame, a
+                dict of columns, a file.
             signature: The signature to ask.
 
         Returns:
             For each row a dict of the outputs, or the output when there is one only.
 
         Raises:
+            DataError: For rows that cannot be used, such as a single text.
             ServerError: When there is no answer.
         """
+        given = asked(rows, "rows")
+        if isinstance(given, Table):
+            names = list(self.signature(signature).inputs)
+            columns = [given.column(name) for name in names]
+            values = zip(*columns, strict=True)
+            given = [dict(zip(names, row, strict=True)) for row in values]
+        return self._predict_rows(given, signature)
+
+    @abstractmethod
+    def _predict_rows(self, rows: list[Any], signature: str) -> list[Any]:
+        """Returns an answer for each row, given as values or as dicts."""
 
     @abstractmethod
     def predict_columns(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -76,11 +76,8 @@ class RestClient(Client):
             timeout=urllib3.Timeout(total=patience.timeout),
         )
 
-    def predict(
-        self, rows: Sequence[Any], signature: str = DEFAULT_SIGNATURE
-    ) -> list[Any]:
-        """See `Client.predict`."""
-        return self._ask({"signature_name": signature, "instances": list(rows)})[
+    def _predict_rows(self, rows: list[Any], signature: str) -> list[Any]:
+        return self._ask({"signature_name": signature, "instances": rows})[
             "predictions"
         ]
 
@@ -184,7 +181,7 @@ def _plain(value: Any) -> Any:
     """Returns what JSON does not know in a form that it does."""
     if isinstance(value, bytes):
         return {"b64": base64.b64encode(value).decode()}
-    if isinstance(value, np.ndarray | np.generic):
+    if hasattr(value, "tolist"):  # arrays, and columns of data frames
         return value.tolist()
     raise TypeError(f"{shorten(value)} cannot be sent")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -72,10 +72,7 @@ class GrpcClient(Client):
         self._model = model_service_pb2_grpc.ModelServiceStub(self._channel)
         self._known: dict[str, SignatureInfo] = {}
 
-    def predict(
-        self, rows: Sequence[Any], signature: str = DEFAULT_SIGNATURE
-    ) -> list[Any]:
-        """See `Client.predict`."""
+    def _predict_rows(self, rows: list[Any], signature: str) -> list[Any]:
         names = list(self._info(signature).inputs)
         return as_rows(self.predict_columns(as_columns(rows, names), signature))
 
