@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import keras
 import keras_hub
+import numpy as np
 import pytest
+import tensorflow as tf
 
 import tfft
 from tests.conftest import VOCABULARY, review_rows
 from tests.goldens import ROOT
+from tfft.adapters.method import METHODS
+from tfft.models.pretrained import load_pretrained
 from tfft.models.tokenizer_files import read_tokenizer, word_piece
+from tfft.recipes.build import build
+from tfft.recipes.run import Run
+from tfft.serving.text_to_ids import TextToIds
+from tfft.tasks.task import TASKS
+from tfft.tasks.text_classification import TextClassification
 
 SIZES = {
     "num_layers": 1,
@@ -59,3 +69,46 @@ def test_a_run_is_trained_loaded_and_exported(tmp_path, make, pooling, family, m
     assert tfft.load(run.folder).predict(texts) == run.predict(texts)
     folder = run.export_huggingface(tmp_path / "out", head=False)
     assert json.loads((folder / "config.json").read_text())["model_type"] == family
+
+
+@pytest.mark.parametrize(("pooling", "columns"), [("last", 1), ("mean", 2)])
+def test_an_empty_text_without_special_tokens_has_an_answer(pooling, columns):
+    keras.utils.set_random_seed(0)
+    backbone, tokenizer = gpt2()
+    pretrained = load_pretrained(backbone, tokenizer)
+    task = TextClassification(text=("a", "b")[:columns], pooling=pooling)
+    task, _ = task.suited_to(pretrained)
+    built = build(task, METHODS.resolve("head"), pretrained, ("x", "y"), 0)
+    run = Run(Path("none"), task, ("x", "y"), built)
+    assert tokenizer.encode([""], None, 8)[0].token_ids == []
+
+    def scores(texts):
+        rows = [text if columns == 1 else (text, text) for text in texts]
+        answers = run.predict(rows)
+        return np.array([list(one["probabilities"].values()) for one in answers])
+
+    alone = scores([""])
+    assert np.isfinite(alone).all()
+    # Beside longer texts, and in the graph that a server has, it is the same.
+    texts = ["", "good abc", "a much longer text " * 3, ""]
+    together = scores(texts)
+    assert np.abs(together[[0, 3]] - alone).max() < 1e-6
+    assert np.abs(together[1] - alone).max() > 1e-4
+    graph = TextToIds(tokenizer, task.max_length)
+    endpoint = task.endpoints(built.network, graph, ("x", "y"))["serving_default"]
+    for given, expected in ((texts, together), ([""], alone)):
+        answer = tf.function(endpoint.answer)(*[tf.constant(given)] * columns)
+        served = answer["probabilities"]
+        assert np.abs(served.numpy() - expected).max() < 1e-5
+
+
+def test_words_and_questions_without_tokens_have_answers():
+    pretrained = load_pretrained(*gpt2())
+    for name, empty, expected in (
+        ("token_classification", "", {"spans": [], "tags": []}),
+        ("question_answering", ("", ""), {"answer": ""}),
+    ):
+        task, labels = TASKS.resolve(name), ("O", "B-X", "I-X")
+        built = build(task, METHODS.resolve("head"), pretrained, labels, 0)
+        (answer,) = Run(Path("none"), task, labels, built).predict([empty])
+        assert expected.items() <= answer.items()

@@ -70,13 +70,13 @@ def bucket_length(length: int) -> int:
     fifth of the longest row's length is padding of this kind, and up to 512 tokens
     there are 20 shapes to compile.
 
-    >>> [bucket_length(n) for n in (1, 17, 65, 128, 129, 300)]
-    [8, 24, 80, 128, 160, 320]
+    >>> [bucket_length(n) for n in (0, 1, 17, 65, 128, 129, 300)]
+    [8, 8, 24, 80, 128, 160, 320]
     """
     step = _SMALLEST
     while step * 8 < length:
         step *= 2
-    return -(-length // step) * step
+    return -(-max(length, 1) // step) * step
 
 
 class Batches:

@@ -82,11 +82,15 @@ class GraphTokenizer(abc.ABC):
 
         Returns:
             `token_ids`, `segment_ids` and `padding_mask`, int32 of shape
-            (batch, length) with the longest row's length, 1 at least.
+            (batch, length) with the longest row's length, 1 at least. A row without
+            any token is the token that pads, and it counts.
         """
         room = self.max_length - self.frame_size(len(texts))
         columns = [self.ids(text) for text in texts]
-        return self.framed(_truncate(columns, room, tail_tokens))
+        columns = _truncate(columns, room, tail_tokens)
+        if not self.frame_size(len(texts)):
+            columns = _never_empty(columns, self.pad_id)
+        return self.framed(columns)
 
     def frame_size(self, texts: int, before: int | None = None) -> int:
         """Returns how many special tokens stand around texts.
@@ -130,6 +134,17 @@ def refuse_words_beside_the_vocabulary(rules: dict) -> None:
             expected="special tokens alone beside the vocabulary",
             fix="export is not possible with this tokenizer",
         )
+
+
+def _never_empty(
+    columns: Sequence[tf.RaggedTensor], pad_id: int
+) -> list[tf.RaggedTensor]:
+    """Returns columns of texts where rows without any token have one, the padding's."""
+    sizes = tf.add_n([column.row_lengths() for column in columns])
+    lacking = tf.cast(sizes == 0, sizes.dtype)
+    filler = tf.fill([tf.reduce_sum(lacking)], tf.constant(pad_id, columns[0].dtype))
+    added = tf.RaggedTensor.from_row_lengths(filler, lacking)
+    return [tf.concat([columns[0], added], axis=1), *columns[1:]]
 
 
 def _filled(

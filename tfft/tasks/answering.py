@@ -122,7 +122,8 @@ def best_answers(
     silence = np.inf
     for logits, window in zip(outputs, windows, strict=True):
         # No answer in the whole context: the least of its windows' scores counts.
-        silence = min(silence, float(logits[0].sum()))
+        # Of two empty texts without special tokens a window is empty.
+        silence = min(silence, float(logits[0].sum()) if len(logits) else 0.0)
         for score, place in _parts(logits, window, max_answer):
             best[place] = max(score, best.get(place, -np.inf))
     ranked = sorted(best.items(), key=lambda item: (-item[1], item[0]))[:n_best]

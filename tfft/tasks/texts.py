@@ -89,10 +89,12 @@ class TextTask(Task):
         encodings = tokenizer.encode(
             columns[0], pairs, self.max_length, self.tail_tokens
         )
+        # Where no special tokens are added, as for GPT-2, an empty text has no state to
+        # sum up: it is read as the padding token, here and in a SavedModel's graph.
         examples = Examples(
             sequences={
-                "token_ids": [one.token_ids for one in encodings],
-                "segment_ids": [one.segment_ids for one in encodings],
+                "token_ids": [one.token_ids or [tokenizer.pad_id] for one in encodings],
+                "segment_ids": [one.segment_ids or [0] for one in encodings],
             },
             values=values,
             padding={"token_ids": tokenizer.pad_id, "segment_ids": 0},
@@ -160,12 +162,6 @@ def rows_of_texts(inputs: Sequence[Any], names: Sequence[str]) -> Table:
     Raises:
         DataError: For anything else.
     """
-    if isinstance(inputs, str):
-        raise DataError(
-            f"predict got one text {shorten(inputs)}",
-            expected="a list of texts",
-            fix="put it into a list",
-        )
     return Table.from_rows(
         (_row(value, index, names) for index, value in enumerate(inputs)), "inputs"
     )
