@@ -14,6 +14,7 @@ from tokenizers import AddedToken, normalizers
 import tfft.serving.word_piece as module
 from tests.conftest import VOCABULARY
 from tfft.core.errors import DataError
+from tfft.models.tokenizer import Conventions
 from tfft.models.tokenizer_files import word_piece
 from tfft.serving.word_piece import WordPieceTokenizer, character_table
 
@@ -120,12 +121,15 @@ def test_random_strings(both, seed):
     assert_same(*both, any_characters)
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("max_length", [4, 5, 8, 9, 20])
-def test_pairs_are_cut_alike(graph_of, max_length):
+def test_pairs_are_cut_alike(graph_of, max_length, side):
     tokenizer = word_piece(VOCABULARY)
+    tokenizer.conventions = Conventions(truncation_side=side)
     graph = graph_of(tokenizer, max_length)
     lengths = [(i, j) for i in range(13) for j in range(13)]
-    firsts, seconds = ["a " * i for i, _ in lengths], ["b " * j for _, j in lengths]
+    firsts, seconds = ["good " * i for i, _ in lengths], ["b " * j for _, j in lengths]
+    firsts = [f"a {text}" for text in firsts]
     assert_same(tokenizer, graph, firsts, seconds, max_length)
     assert_same(tokenizer, graph, firsts, None, max_length)
 

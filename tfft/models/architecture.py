@@ -61,8 +61,15 @@ class Architecture(abc.ABC):
         unused: Regular expressions for the tensors that checkpoints hold and nothing
             needs, such as a table of positions 0, 1, 2, ….
         dropout_keys: The keys of the config that hold dropout rates.
+        defaults: The sizes that transformers takes where a config says none.
+        other_names: Keys that transformers also accepts, and the key of the family
+            that each stands for.
         forms: The classes of transformers, by PEFT's name of what they are for;
             those whose head tfft's tasks have.
+        tokenizer_class: The tokenizer class of transformers for folders that name
+            none.
+        one_tokenizer: Whether transformers takes that class even if a folder names
+            another one.
     """
 
     backbone_class: ClassVar[str]
@@ -80,7 +87,20 @@ class Architecture(abc.ABC):
     copies: ClassVar[Mapping[str, str]] = {}
     unused: ClassVar[tuple[str, ...]] = ()
     dropout_keys: ClassVar[tuple[str, ...]]
+    defaults: ClassVar[Mapping[str, int]]
+    other_names: ClassVar[Mapping[str, str]] = {}
     forms: ClassVar[Mapping[str, Form]]
+    tokenizer_class: ClassVar[str] = "TokenizersBackend"
+    one_tokenizer: ClassVar[bool] = False
+
+    def completed(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns a config with the family's keys and transformers' default sizes."""
+        renamed = {
+            ours: config[theirs]
+            for theirs, ours in self.other_names.items()
+            if theirs in config
+        }
+        return {**self.defaults, **config, **renamed}
 
     @abc.abstractmethod
     def build(self, config: Mapping[str, Any]) -> Any:

@@ -26,6 +26,7 @@ class Bert(Architecture):
     """BERT as KerasHub builds it, with the activation that the config asks for."""
 
     backbone_class = "BertBackbone"
+    tokenizer_class = "BertTokenizer"
     prefix = "bert."
     inputs = ("token_ids", "segment_ids", "padding_mask")
     causal = False
@@ -36,6 +37,15 @@ class Bert(Architecture):
     aside = (r"cls\..+",)
     unused = (r"embeddings\.position_ids",)
     dropout_keys = ("hidden_dropout_prob", "attention_probs_dropout_prob")
+    defaults: ClassVar[Mapping[str, int]] = {
+        "vocab_size": 30_522,
+        "hidden_size": 768,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "intermediate_size": 3072,
+        "max_position_embeddings": 512,
+        "type_vocab_size": 2,
+    }
     forms: ClassVar[Mapping[str, Form]] = {
         "FEATURE_EXTRACTION": Form("BertModel", prefixed=False),
         "SEQ_CLS": Form("BertForSequenceClassification", ("classifier",)),
@@ -70,11 +80,10 @@ class Bert(Architecture):
         """
         import keras_hub
 
-        segments = {"type_vocab_size": 2, **config}
         backbone = keras_hub.models.BertBackbone(
             **bert_arguments(config),
             max_sequence_length=self.max_length(config),
-            num_segments=read(segments, "type_vocab_size", _MOST_SEGMENTS),
+            num_segments=read(config, "type_vocab_size", _MOST_SEGMENTS),
         )
         follow(backbone, **bert_details(config))
         return backbone

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tfft.core.errors import DataError, shorten
+from tfft.models.tokenizer_kinds import byte_pairs
 
 if TYPE_CHECKING:
     import tokenizers
@@ -38,22 +39,14 @@ def byte_level(
         DataError: When a special token is not in the vocabulary, or a merge joins
             tokens that are not.
     """
-    import tokenizers
-    from tokenizers import decoders, models, pre_tokenizers, processors
+    from tokenizers import decoders, pre_tokenizers, processors
 
     missing = [token for token in special if token not in vocabulary]
     if missing:
         raise DataError(
             f"the vocabulary has no token {missing[0]}", fix="check the tokenizer files"
         )
-    try:
-        model = models.BPE(dict(vocabulary), list(merges))
-    except Exception as error:  # the library raises nothing narrower
-        raise DataError(
-            f"vocabulary and merges do not fit: {error}",
-            fix="download both files again",
-        ) from error
-    library = tokenizers.Tokenizer(model)
+    library = byte_pairs(vocabulary, merges)
     library.add_special_tokens(list(special))
     library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix_space)
     library.decoder = decoders.ByteLevel()
@@ -66,37 +59,20 @@ def byte_level(
     return library
 
 
-def read_byte_level(folder: Path, config: Mapping[str, Any]) -> tokenizers.Tokenizer:
-    """Returns the tokenizer of `vocab.json` and `merges.txt`.
-
-    Args:
-        folder: Holds both.
-        config: The content of `tokenizer_config.json`, or nothing.
+def read_vocabulary(path: Path) -> dict[str, int]:
+    """Returns the tokens of a `vocab.json` with their ids.
 
     Raises:
-        DataError: When one of them cannot be used.
+        DataError: When it cannot be used.
     """
-    vocabulary = _vocabulary(folder / "vocab.json")
-    merges = _merges(folder / "merges.txt")
-    prefix_space = bool(config.get("add_prefix_space", False))
-    if "<s>" in vocabulary and "</s>" in vocabulary:
-        return byte_level(
-            vocabulary,
-            merges,
-            special=[token for token in ROBERTA if token in vocabulary],
-            prefix_space=prefix_space,
-            frame=("<s>", "</s>"),
-        )
-    return byte_level(vocabulary, merges, prefix_space=prefix_space)
-
-
-def _vocabulary(path: Path) -> dict[str, int]:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ValueError("larger than 100 MB")
         ids = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(ids, dict):
             raise ValueError(f"holds a {type(ids).__name__}")
+        if not ids:
+            raise ValueError("holds no token")
         for token, index in ids.items():
             if isinstance(index, bool) or not isinstance(index, int):
                 raise ValueError(f"the id of {shorten(token)} is {shorten(index)}")
@@ -112,7 +88,12 @@ def _vocabulary(path: Path) -> dict[str, int]:
     return ids
 
 
-def _merges(path: Path) -> list[tuple[str, str]]:
+def read_merges(path: Path) -> list[tuple[str, str]]:
+    """Returns the pairs of a `merges.txt`, the most frequent first.
+
+    Raises:
+        DataError: When it cannot be used.
+    """
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except UnicodeDecodeError as error:

@@ -10,7 +10,6 @@ from typing import Any, Literal
 from tfft.core.errors import (
     DataError,
     MissingInputError,
-    nearest,
     one_of,
     shorten,
 )
@@ -20,7 +19,7 @@ Pooling = Literal[
     "pooler", "mean", "first", "last", "max", "mean_sqrt_len", "weightedmean"
 ]
 
-_MAX_BYTES = 1_000_000
+_MAX_BYTES = 16_000_000
 _LARGEST = 2**24 - 1
 MOST_LAYERS = 1000
 
@@ -42,7 +41,7 @@ def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
         )
     try:
         if path.stat().st_size > _MAX_BYTES:
-            raise ValueError("larger than 1 MB")
+            raise ValueError(f"larger than {_MAX_BYTES // 10**6} MB")
         config = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(config, dict):
             raise ValueError(f"holds a {type(config).__name__}")
@@ -74,8 +73,7 @@ def read(config: Mapping[str, Any], key: str, most: int = _LARGEST) -> int:
             f"{key}={shorten(value)}",
             where="config.json",
             expected=f"a whole number from 1 to {most}",
-            fix=(key not in config and nearest(key, config))
-            or "download the model again",
+            fix="download the model again",
         )
     return value
 

@@ -31,6 +31,7 @@ class DistilBert(Architecture):
     """DistilBERT as KerasHub builds it: BERT without segments and pooler."""
 
     backbone_class = "DistilBertBackbone"
+    tokenizer_class = "BertTokenizer"
     prefix = "distilbert."
     causal = False
     poolings = ("first", "mean")
@@ -39,6 +40,19 @@ class DistilBert(Architecture):
     aside = (r"vocab_(transform|layer_norm|projector)\..+",)
     unused = (r"embeddings\.position_ids",)
     dropout_keys = ("dropout", "attention_dropout")
+    defaults: ClassVar[Mapping[str, int]] = {
+        "vocab_size": 30_522,
+        "dim": 768,
+        "n_layers": 6,
+        "n_heads": 12,
+        "hidden_dim": 3072,
+        "max_position_embeddings": 512,
+    }
+    other_names: ClassVar[Mapping[str, str]] = {
+        "hidden_size": "dim",
+        "num_attention_heads": "n_heads",
+        "num_hidden_layers": "n_layers",
+    }
     forms: ClassVar[Mapping[str, Form]] = {
         "FEATURE_EXTRACTION": Form("DistilBertModel", prefixed=False),
         "TOKEN_CLS": Form("DistilBertForTokenClassification", ("classifier",)),

@@ -34,6 +34,7 @@ class GPT2(Architecture):
     """
 
     backbone_class = "GPT2Backbone"
+    tokenizer_class = "GPT2Tokenizer"
     prefix = "transformer."
     causal = True
     poolings = ("last", "mean")
@@ -45,6 +46,19 @@ class GPT2(Architecture):
     # The causal mask, which older versions saved in every layer.
     unused = (r"h\.\d+\.attn\.(bias|masked_bias)",)
     dropout_keys = ("resid_pdrop", "embd_pdrop", "attn_pdrop")
+    defaults: ClassVar[Mapping[str, int]] = {
+        "vocab_size": 50_257,
+        "n_embd": 768,
+        "n_layer": 12,
+        "n_head": 12,
+        "n_positions": 1024,
+    }
+    other_names: ClassVar[Mapping[str, str]] = {
+        "hidden_size": "n_embd",
+        "max_position_embeddings": "n_positions",
+        "num_attention_heads": "n_head",
+        "num_hidden_layers": "n_layer",
+    }
     forms: ClassVar[Mapping[str, Form]] = {
         "FEATURE_EXTRACTION": Form("GPT2Model", prefixed=False),
         "CAUSAL_LM": Form("GPT2LMHeadModel"),

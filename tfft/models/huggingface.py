@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ class Loaded(NamedTuple):
         max_length: The most tokens of a text.
         fingerprint: SHA-256 of the weight files.
         config: The content of `config.json`.
+        notes: What was read otherwise than it says, a sentence each.
     """
 
     backbone: Any
@@ -35,6 +37,7 @@ class Loaded(NamedTuple):
     max_length: int
     fingerprint: str
     config: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
 
 def load_backbone(folder: Path, dropout: float | None = None) -> Loaded:
@@ -59,18 +62,24 @@ def load_backbone(folder: Path, dropout: float | None = None) -> Loaded:
             fix="choose a model of one of these families",
         )
     architecture = ARCHITECTURES.get(family)()
+    config = architecture.completed(config)
     if dropout is not None:
         # Keras' attention takes a faster path when it is built without dropout.
         config = {**config, **dict.fromkeys(architecture.dropout_keys, dropout)}
+    with _located(folder):
+        left_out = _left_out(architecture, original)
     files = weight_files(folder)
     tensors = read_all_tensors(files)
-    with _located(folder):
+    with _located(folder, left_out):
         _expect_size(architecture.least_size(config), tensors)
         backbone = architecture.build(config)
         report = assign_checkpoint(backbone, architecture, tensors, config)
         max_length = architecture.max_length(config)
     fingerprint = "+".join(sha256(file) for file in files)
-    return Loaded(backbone, architecture, report, max_length, fingerprint, original)
+    notes = (left_out,) if left_out else ()
+    return Loaded(
+        backbone, architecture, report, max_length, fingerprint, original, notes
+    )
 
 
 def _expect_size(least: int, tensors: Mapping[str, np.ndarray]) -> None:
@@ -85,13 +94,41 @@ def _expect_size(least: int, tensors: Mapping[str, np.ndarray]) -> None:
         )
 
 
+def _left_out(architecture: Architecture, config: Mapping[str, Any]) -> str:
+    """Returns a note on the sizes that a config leaves out; empty when it has all.
+
+    Raises:
+        DataError: When the config has a key that looks like a misspelling of one.
+    """
+    given = {*config, *(architecture.other_names.get(key, "") for key in config)}
+    missing = [key for key in architecture.defaults if key not in given]
+    for key in missing:
+        close = difflib.get_close_matches(key, config, n=1, cutoff=0.9)
+        if close:
+            raise DataError(
+                f"no {key}",
+                where="config.json",
+                expected=f"{key}, which transformers would take for "
+                f"{architecture.defaults[key]}",
+                fix=f'did you mean "{close[0]}"?',
+            )
+    sizes = ", ".join(f"{key} ({architecture.defaults[key]})" for key in missing)
+    return sizes and f"config.json leaves out {sizes}: transformers' defaults are taken"
+
+
 @contextlib.contextmanager
-def _located(folder: Path) -> Iterator[None]:
-    """Puts the model folder before the place of an error raised inside."""
+def _located(folder: Path, note: str = "") -> Iterator[None]:
+    """Completes an error raised inside.
+
+    Args:
+        folder: The model folder, put before the place of the error.
+        note: What may have caused it, put after the fix.
+    """
     try:
         yield
     except TfftError as error:
         where = str(folder / error.where)
+        fix = "; ".join(filter(None, (error.fix, note)))
         raise type(error)(
-            error.what, where=where, expected=error.expected, fix=error.fix
+            error.what, where=where, expected=error.expected, fix=fix
         ) from error

@@ -24,6 +24,14 @@ class Llama(Decoder):
     """Llama as KerasHub builds it."""
 
     backbone_class = "LlamaBackbone"
+    defaults: ClassVar[Mapping[str, int]] = {
+        "vocab_size": 32_000,
+        "hidden_size": 4096,
+        "intermediate_size": 11_008,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "max_position_embeddings": 2048,
+    }
     forms: ClassVar[Mapping[str, Form]] = {
         "FEATURE_EXTRACTION": Form("LlamaModel", without=("head",), prefixed=False),
         "CAUSAL_LM": Form("LlamaForCausalLM"),

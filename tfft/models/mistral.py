@@ -17,6 +17,16 @@ class Mistral(Decoder):
     """Mistral as KerasHub builds it: a token sees a window of those before it."""
 
     backbone_class = "MistralBackbone"
+    one_tokenizer = True
+    defaults: ClassVar[Mapping[str, int]] = {
+        "vocab_size": 32_000,
+        "hidden_size": 4096,
+        "intermediate_size": 14_336,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "max_position_embeddings": 131_072,
+    }
     forms: ClassVar[Mapping[str, Form]] = {
         "FEATURE_EXTRACTION": Form("MistralModel", without=("head",), prefixed=False),
         "CAUSAL_LM": Form("MistralForCausalLM"),

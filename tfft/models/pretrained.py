@@ -129,15 +129,31 @@ def load_pretrained(
     if dropout is not None:
         set_dropout(loaded.backbone, dropout)
     speed_up(loaded.backbone)
-    vocabulary = loaded.backbone.vocabulary_size
-    if loaded.tokenizer.vocabulary_size > vocabulary:
+    return _without_ids_beyond(loaded)
+
+
+def _without_ids_beyond(loaded: Pretrained) -> Pretrained:
+    """Leaves tokens aside that no text has and the model has no embedding for.
+
+    Folders often name a padding token that was never given one.
+
+    Raises:
+        DataError: When a text can have such a token.
+    """
+    size, tokenizer = loaded.backbone.vocabulary_size, loaded.tokenizer
+    beyond = tokenizer.tokens_from(size)
+    if not beyond:
+        return loaded
+    if not tokenizer.without_roles(beyond):
         raise DataError(
-            f"the tokenizer has {loaded.tokenizer.vocabulary_size:,} ids",
+            f"the tokenizer has {tokenizer.vocabulary_size:,} ids",
             where=loaded.source or type(loaded.backbone).__name__,
-            expected=f"at most the model's {vocabulary:,}",
+            expected=f"at most the model's {size:,}",
             fix="use the tokenizer that belongs to the model",
         )
-    return loaded
+    names = ", ".join(map(shorten, sorted(beyond)))
+    note = f"the model has no embedding for {names}, which no text has: not used"
+    return replace(loaded, notes=(*loaded.notes, note))
 
 
 def _from_name(name: str, dropout: float | None) -> Pretrained:
@@ -160,7 +176,7 @@ def _hugging_face(root: Path, dropout: float | None) -> Pretrained:
     tokenizer = read_tokenizer(folder)
     loaded = load_backbone(folder, dropout)
     report = loaded.report
-    notes = []
+    notes = [*tokenizer.notes, *loaded.notes]
     if report.head:
         notes.append(f"a head in the checkpoint: {', '.join(sorted(report.head))}")
     if report.aside:
@@ -183,7 +199,7 @@ def _hugging_face(root: Path, dropout: float | None) -> Pretrained:
         tuple(notes),
         report.fresh,
         read_summary(root, loaded.architecture.poolings[0]),
-        loaded.max_length,
+        min(loaded.max_length, tokenizer.conventions.max_length or loaded.max_length),
         loaded.config,
         report.head,
         generation,

@@ -16,6 +16,17 @@ class Qwen2(Decoder):
     """Qwen2 as KerasHub builds it: query, key and value have biases."""
 
     backbone_class = "QwenBackbone"
+    tokenizer_class = "Qwen2Tokenizer"
+    one_tokenizer = True
+    defaults: ClassVar[Mapping[str, int]] = {
+        "vocab_size": 151_936,
+        "hidden_size": 4096,
+        "intermediate_size": 22_016,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 32,
+        "max_position_embeddings": 32_768,
+    }
     forms: ClassVar[Mapping[str, Form]] = {
         "FEATURE_EXTRACTION": Form("Qwen2Model", without=("head",), prefixed=False),
         "CAUSAL_LM": Form("Qwen2ForCausalLM"),

@@ -35,6 +35,7 @@ class Roberta(Architecture):
     """
 
     backbone_class = "RobertaBackbone"
+    tokenizer_class = "RobertaTokenizer"
     prefix = "roberta."
     causal = False
     poolings = ("first", "mean")
@@ -43,6 +44,15 @@ class Roberta(Architecture):
     unused = (r"embeddings\.position_ids", r"pooler\.dense\.(weight|bias)")
     aside = (r"lm_head\..+",)
     dropout_keys = ("hidden_dropout_prob", "attention_probs_dropout_prob")
+    defaults: ClassVar[Mapping[str, int]] = {
+        "vocab_size": 50_265,
+        "hidden_size": 768,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "intermediate_size": 3072,
+        "max_position_embeddings": 512,
+        "type_vocab_size": 2,
+    }
     forms: ClassVar[Mapping[str, Form]] = {
         "FEATURE_EXTRACTION": Form("RobertaModel", prefixed=False),
         "TOKEN_CLS": Form("RobertaForTokenClassification", ("classifier",)),

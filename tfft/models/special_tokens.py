@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     import tokenizers
 
 ROLES = ("bos", "eos", "pad", "cls", "sep", "mask", "unk")
-_FILES = ("tokenizer_config.json", "special_tokens_map.json")
+# The entry of a `tokenizer_config.json` for tokens of roles that no file named. tfft
+# always writes it, so it also tells that the folder is tfft's.
+ASSUMED = "assumed_tokens"
 # How well-known families spell them, for folders that do not say.
 _SPELLINGS = {
     "bos": ("<s>", "<|begin_of_text|>", "<|endoftext|>"),
@@ -25,27 +27,32 @@ _SPELLINGS = {
 }
 
 
-def read_roles(folder: Path, library: tokenizers.Tokenizer) -> dict[str, str]:
-    """Returns the token of each role that a model folder names.
+def assumed_roles(
+    folder: Path, library: tokenizers.Tokenizer, options: Mapping[str, Any]
+) -> dict[str, str]:
+    """Returns the token of each role as far as `config.json` or habit tells it.
 
-    What the tokenizer's own files say counts first, then the ids in `config.json`,
-    then the spellings of well-known families.
+    The ids in `config.json` count first, then the spellings of well-known families.
+
+    Args:
+        folder: A model folder.
+        library: Its tokenizer.
+        options: The content of its `tokenizer_config.json`; a run's says what was
+            assumed when it was trained.
     """
     roles = usual_roles(library)
-    if (folder / "config.json").is_file():
-        config = read_config(folder)
+    config = read_config(folder) if (folder / "config.json").is_file() else {}
+    for role in ROLES:
+        token = _token_of(library, config.get(f"{role}_token_id"))
+        if token is not None:
+            roles[role] = token
+    kept = options.get(ASSUMED)
+    if isinstance(kept, dict):
         for role in ROLES:
-            token = _token_of(library, config.get(f"{role}_token_id"))
-            if token is not None:
+            token = kept.get(f"{role}_token")
+            if isinstance(token, str) and library.token_to_id(token) is not None:
                 roles[role] = token
-    for name in reversed(_FILES):
-        if (folder / name).is_file():
-            roles.update(_named_roles(read_config(folder, name)))
-    return {
-        role: token
-        for role, token in roles.items()
-        if library.token_to_id(token) is not None
-    }
+    return roles
 
 
 def usual_roles(library: tokenizers.Tokenizer) -> dict[str, str]:
@@ -65,15 +72,3 @@ def _token_of(library: tokenizers.Tokenizer, index: Any) -> str | None:
     if isinstance(index, bool) or not isinstance(index, int) or index < 0:
         return None
     return library.id_to_token(index) if index < 2**31 else None
-
-
-def _named_roles(config: Mapping[str, Any]) -> dict[str, str]:
-    """Returns the roles a file names; one that is null there has no token, so ""."""
-    roles = {}
-    for role in ROLES:
-        token = config.get(f"{role}_token", 0)
-        if isinstance(token, dict):
-            token = token.get("content")
-        if isinstance(token, str) or token is None:
-            roles[role] = token or ""
-    return roles

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from tfft.core.errors import DataError
 from tfft.core.files import write_json, write_text
 from tfft.models.chat_template import ChatTemplate
-from tfft.models.special_tokens import usual_roles
+from tfft.models.special_tokens import ASSUMED, usual_roles
 
 if TYPE_CHECKING:
     import tokenizers
@@ -50,6 +50,36 @@ class Window(NamedTuple):
     text_ids: list[int | None]
 
 
+class Conventions(NamedTuple):
+    """How transformers' tokenizer of the model makes batches.
+
+    Attributes:
+        truncation_side: Where a text that is too long loses tokens.
+        padding_side: Where short texts are padded. tfft pads on the right, whose
+            mask gives the same numbers; this is kept for what is exported.
+        max_length: `model_max_length`, the most tokens of a text; None for no limit.
+        input_names: What the model is given, by transformers' names; empty where
+            the folder does not say.
+    """
+
+    truncation_side: Literal["left", "right"] = "right"
+    padding_side: Literal["left", "right"] = "right"
+    max_length: int | None = None
+    input_names: tuple[str, ...] = ()
+
+    def options(self) -> dict[str, Any]:
+        """Returns them as entries of a `tokenizer_config.json`."""
+        found: dict[str, Any] = {
+            "truncation_side": self.truncation_side,
+            "padding_side": self.padding_side,
+        }
+        if self.max_length is not None:
+            found["model_max_length"] = self.max_length
+        if self.input_names:
+            found["model_input_names"] = list(self.input_names)
+        return found
+
+
 class Tokenizer:
     """A `tokenizers.Tokenizer` that never pads and never obeys the text.
 
@@ -62,6 +92,10 @@ class Tokenizer:
             and so on, as far as the model has them. Defaults to the spellings of
             well-known families.
         chat_template: How the model writes conversations, if it was taught any.
+        conventions: How its makers cut and pad. Defaults to the right of both.
+        assumed: The roles that no file of the tokenizer names. Chat templates do not
+            see their tokens.
+        notes: What was read otherwise than one of its files says, a sentence each.
     """
 
     def __init__(
@@ -69,6 +103,9 @@ class Tokenizer:
         tokenizer: tokenizers.Tokenizer,
         roles: Mapping[str, str] | None = None,
         chat_template: ChatTemplate | None = None,
+        conventions: Conventions | None = None,
+        assumed: Collection[str] = (),
+        notes: Sequence[str] = (),
     ) -> None:
         tokenizer.no_padding()
         tokenizer.no_truncation()
@@ -76,6 +113,9 @@ class Tokenizer:
         self.library = tokenizer
         self.roles = dict(usual_roles(tokenizer) if roles is None else roles)
         self.chat_template = chat_template
+        self.conventions = conventions or Conventions()
+        self.assumed = frozenset(assumed)
+        self.notes = tuple(notes)
 
     @property
     def vocabulary_size(self) -> int:
@@ -101,6 +141,28 @@ class Tokenizer:
         found = (self._id_of_role(role) for role in ("pad", "eos"))
         return next((index for index in found if index is not None), 0)
 
+    def tokens_from(self, index: int) -> set[str]:
+        """Returns the tokens whose id is that or a larger one."""
+        return {
+            token for token, one in self.library.get_vocab().items() if one >= index
+        }
+
+    def without_roles(self, tokens: Collection[str]) -> bool:
+        """Takes their roles from tokens that no text has.
+
+        Returns:
+            Whether that is so: all are special, and none stands around a text.
+        """
+        added = self.library.get_added_tokens_decoder().values()
+        special = {token.content for token in added if token.special}
+        around = set(self.library.encode("").tokens)
+        if not set(tokens) <= special - around:
+            return False
+        self.roles = {
+            role: token for role, token in self.roles.items() if token not in tokens
+        }
+        return True
+
     def _id_of_role(self, role: str) -> int | None:
         return (
             self.library.token_to_id(self.roles[role]) if role in self.roles else None
@@ -119,7 +181,7 @@ class Tokenizer:
             texts: The first texts.
             pairs: The second texts, as many, or None.
             max_length: The most tokens of an encoding; the longer text of a pair
-                is cut first.
+                is cut first, on the side of the model's conventions.
             tail_tokens: How many a text that is cut keeps of its end. Defaults to 0.
 
         Returns:
@@ -127,7 +189,11 @@ class Tokenizer:
         """
         if tail_tokens:
             return self._with_tails(texts, max_length, tail_tokens)
-        self.library.enable_truncation(max_length, strategy="longest_first")
+        self.library.enable_truncation(
+            max_length,
+            strategy="longest_first",
+            direction=self.conventions.truncation_side,
+        )
         texts = [_without_surrogates(text) for text in texts]
         inputs: list[Any] = list(texts)
         if pairs is not None:
@@ -219,13 +285,17 @@ class Tokenizer:
     def save(self, folder: Path) -> None:
         """Writes `tokenizer.json` and `tokenizer_config.json` into a folder."""
         write_text(folder / "tokenizer.json", self.to_json())
-        config = {f"{role}_token": token for role, token in self.roles.items()}
+        config: dict[str, Any] = {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            **self.conventions.options(),
+        }
+        config[ASSUMED] = {}
+        for role, token in self.roles.items():
+            named = config[ASSUMED] if role in self.assumed else config
+            named[f"{role}_token"] = token
         if self.chat_template is not None:
             config["chat_template"] = self.chat_template.config
-        write_json(
-            folder / "tokenizer_config.json",
-            {"tokenizer_class": "PreTrainedTokenizerFast", **config},
-        )
+        write_json(folder / "tokenizer_config.json", config)
 
 
 def _without_surrogates(text: str) -> str:

@@ -2,73 +2,287 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfft.core.errors import DataError, MissingInputError
-from tfft.models.byte_level import read_byte_level
+from tfft.models.added_tokens import add_tokens, bos_and_eos, one_segment
+from tfft.models.byte_level import read_merges, read_vocabulary
+from tfft.models.chat_template import ChatTemplate
 from tfft.models.chat_template_files import read_chat_template
-from tfft.models.configuration import read_config
 from tfft.models.folder import file_in
-from tfft.models.special_tokens import read_roles
-from tfft.models.tokenizer import Tokenizer
+from tfft.models.special_tokens import ASSUMED, assumed_roles
+from tfft.models.tokenizer import Conventions, Tokenizer
+from tfft.models.tokenizer_class import class_of, family_of
+from tfft.models.tokenizer_kinds import GPT2, Bert, Kind, Roberta, kind_named
+from tfft.models.tokenizer_notes import differences, lost_tokens, unheard
+from tfft.models.tokenizer_settings import (
+    Settings,
+    choice,
+    length,
+    read_optional,
+    read_settings,
+)
+
+if TYPE_CHECKING:
+    import tokenizers
+    from tokenizers import AddedToken
+
+_CONVERT = "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
+_SEGMENTS = "token_type_ids"
+
+
+class _Read(NamedTuple):
+    """A tokenizer without the tokens that stand beside its vocabulary.
+
+    Attributes:
+        library: The tokenizer.
+        kind: The class whose rules it follows; None for those of `tokenizer.json`.
+        rules: The content of `tokenizer.json`, if there is one.
+        notes: How it was read.
+    """
+
+    library: tokenizers.Tokenizer
+    kind: Kind | None
+    rules: Mapping[str, Any] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def read_tokenizer(folder: str | Path) -> Tokenizer:
-    """Returns the tokenizer of a Hugging Face folder.
+    """Returns the tokenizer of a Hugging Face folder, as `AutoTokenizer` reads it.
 
     Args:
         folder: Holds `tokenizer.json`, or `vocab.txt`, or `vocab.json` with
-            `merges.txt`, and perhaps `tokenizer_config.json`.
+            `merges.txt`, and perhaps `tokenizer_config.json`,
+            `special_tokens_map.json`, `added_tokens.json` and `config.json`.
 
     Raises:
-        MissingInputError: When it holds none of them.
-        DataError: When a file cannot be read.
+        MissingInputError: When it holds no vocabulary.
+        DataError: When a file cannot be used.
     """
     folder = Path(folder)
-    whole, words = file_in(folder, "tokenizer.json"), file_in(folder, "vocab.txt")
-    parts = [file_in(folder, name) for name in ("vocab.json", "merges.txt")]
-    if whole is not None:
-        tokenizer = load_tokenizer(whole)
-    elif words is not None:
-        vocabulary = _vocabulary(words)
-        tokenizer = word_piece(vocabulary, **_word_piece_options(_config(folder)))
-    elif None not in parts:
-        tokenizer = Tokenizer(read_byte_level(folder, _config(folder)))
+    path = file_in(folder, "tokenizer.json")
+    whole = None if path is None else _library(path)
+    rules = None if whole is None else json.loads(whole.to_str())
+    settings = read_settings(folder, rules["added_tokens"] if rules else ())
+    config = read_optional(folder, "config.json")
+    name = class_of(config, settings.options, byte_level=_is_byte_level(rules))
+    if whole is None or rules is None:
+        read = _from_vocabulary(folder, settings, name)
     else:
-        raise MissingInputError(
-            "model folder without a tokenizer",
-            where=str(folder),
-            expected="tokenizer.json, vocab.txt, or vocab.json and merges.txt",
-            fix="download the tokenizer files as well",
-        )
-    roles = read_roles(folder, tokenizer.library)
-    return Tokenizer(tokenizer.library, roles, read_chat_template(folder))
+        read = _from_json(whole, rules, settings, name)
+    return _completed(folder, read, settings, config)
 
 
-def _config(folder: Path) -> dict[str, Any]:
-    """Returns the content of `tokenizer_config.json`, if there is one."""
-    name = "tokenizer_config.json"
-    return read_config(folder, name) if (folder / name).is_file() else {}
-
-
-def _vocabulary(path: Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"byte {error.start} is not UTF-8", where=str(path), fix="download it again"
-        ) from error
-    return lines[: -1 if not lines[-1] else None]
-
-
-def _word_piece_options(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "lowercase": bool(config.get("do_lower_case", True)),
-        "strip_accents": config.get("strip_accents"),
-        "split_chinese": bool(config.get("tokenize_chinese_chars", True)),
+def _completed(
+    folder: Path, read: _Read, settings: Settings, config: Mapping[str, Any]
+) -> Tokenizer:
+    """Returns a tokenizer with its added tokens, its roles and its chat template."""
+    library, options = read.library, settings.options
+    named = _named(read.kind, settings)
+    if ASSUMED not in options:  # tfft's own tokenizer.json has all its tokens
+        add_tokens(library, settings, named)
+    roles = _in_vocabulary(library, named)
+    _put_around(read, roles, options)
+    conventions = _conventions(read, options)
+    notes = [*read.notes, *_segments(read, conventions, config)]
+    if read.rules is not None:
+        notes += lost_tokens(read.rules, library) + unheard(library, roles, options)
+    assumed = {
+        role: token
+        for role, token in assumed_roles(folder, library, options).items()
+        if role not in named
     }
+    template = _template(folder, roles)
+    return Tokenizer(
+        library, {**assumed, **roles}, template, conventions, assumed, notes
+    )
+
+
+def _in_vocabulary(
+    library: tokenizers.Tokenizer, named: Mapping[str, AddedToken | None]
+) -> dict[str, str]:
+    return {
+        role: token.content
+        for role, token in named.items()
+        if token is not None and library.token_to_id(token.content) is not None
+    }
+
+
+def _template(folder: Path, roles: Mapping[str, str]) -> ChatTemplate | None:
+    """Returns the chat template, which sees the tokens that the files name."""
+    template = read_chat_template(folder)
+    if template is None:
+        return None
+    tokens = sorted((f"{role}_token", token) for role, token in roles.items())
+    return dataclasses.replace(template, tokens=tuple(tokens))
+
+
+def _is_byte_level(rules: Mapping[str, Any] | None) -> bool:
+    parts = {} if rules is None else {**rules, "model": None, "added_tokens": None}
+    return '"ByteLevel"' in json.dumps(parts)
+
+
+def _from_json(
+    library: tokenizers.Tokenizer,
+    rules: Mapping[str, Any],
+    settings: Settings,
+    name: str,
+) -> _Read:
+    """Returns the tokenizer of `tokenizer.json`, by the rules of a class."""
+    model, note = rules["model"], "tokenizer.json is read as it stands; "
+    try:
+        kind = kind_named(name)
+    except KeyError:
+        note += f"{name} of transformers may add rules to it"
+        return _Read(library, None, rules, (note,))
+    if kind is None:
+        return _Read(library, None, rules)
+    if model["type"] != kind.model:
+        note += f"{name} of transformers expects a {kind.model} vocabulary"
+        return _Read(library, None, rules, (note,))
+    merges = [tuple(pair) for pair in model.get("merges", ())]
+    built = _built(kind, model["vocab"], merges, settings)
+    built.post_processor = library.post_processor
+    return _Read(built, kind, rules, tuple(differences(rules, built, name)))
+
+
+def _from_vocabulary(folder: Path, settings: Settings, name: str) -> _Read:
+    """Returns the tokenizer of `vocab.txt`, or of `vocab.json` and `merges.txt`."""
+    try:
+        kind = kind_named(name)
+    except KeyError as error:
+        raise DataError(
+            f"{name} reads files that tfft does not",
+            where=str(folder),
+            expected="tokenizer.json",
+            fix=f"write it with transformers: {_CONVERT}",
+        ) from error
+    there = {
+        name: path
+        for name in ("vocab.txt", "vocab.json", "merges.txt")
+        if (path := file_in(folder, name)) is not None
+    }
+    notes = ()
+    if kind is None or not set(kind.files) <= set(there):
+        kind = _kind_of(folder, there)
+        notes = (
+            f"no file says which class reads {kind.files[0]}; it is read as a "
+            f"{type(kind).__name__} tokenizer",
+        )
+    if "vocab.txt" in kind.files:
+        tokens = _lines(there["vocab.txt"])
+        ids, merges = {token: index for index, token in enumerate(tokens)}, []
+    else:
+        ids = read_vocabulary(there["vocab.json"])
+        merges = read_merges(there["merges.txt"])
+    return _Read(_built(kind, ids, merges, settings), kind, notes=notes)
+
+
+def _kind_of(folder: Path, there: Mapping[str, Path]) -> Kind:
+    """Returns the class that most likely wrote the vocabulary."""
+    if "vocab.txt" in there:
+        return Bert()
+    if not {"vocab.json", "merges.txt"} <= set(there):
+        raise _missing(folder)
+    is_framed = {"<s>", "</s>"} <= set(read_vocabulary(there["vocab.json"]))
+    return Roberta() if is_framed else GPT2()
+
+
+def _missing(folder: Path) -> MissingInputError:
+    pieces = file_in(folder, "tokenizer.model") is not None
+    return MissingInputError(
+        "model folder without a tokenizer",
+        where=str(folder),
+        expected="tokenizer.json, vocab.txt, or vocab.json and merges.txt",
+        fix=f"convert tokenizer.model with transformers: {_CONVERT}"
+        if pieces
+        else "download the tokenizer files as well",
+    )
+
+
+def _built(
+    kind: Kind,
+    ids: Mapping[str, int],
+    merges: Sequence[tuple[str, str]],
+    settings: Settings,
+) -> tokenizers.Tokenizer:
+    unknown = _named(kind, settings).get("unk")
+    spelled = kind.tokens["unk"] if unknown is None else unknown.content
+    return kind.build(ids, merges, settings.options, spelled)
+
+
+def _named(kind: Kind | None, settings: Settings) -> dict[str, AddedToken | None]:
+    """Returns the tokens of roles; the class has some for those no file names."""
+    from tokenizers import AddedToken
+
+    own = {} if kind is None else kind.tokens
+    tokens = {role: AddedToken(token, special=True) for role, token in own.items()}
+    return {**tokens, **settings.named}
+
+
+def _put_around(
+    read: _Read, roles: Mapping[str, str], options: Mapping[str, Any]
+) -> None:
+    """Sets what stands around a text, where not `tokenizer.json` alone says it."""
+    library, around = read.library, None
+    if read.kind is not None:
+        around = read.kind.frame(library, roles, options)
+    if around is None and read.rules is None:
+        around = bos_and_eos(library, roles, options)
+    if around is not None:
+        library.post_processor = around
+
+
+def _conventions(read: _Read, options: Mapping[str, Any]) -> Conventions:
+    """Returns how texts are cut and padded; `tokenizer.json` may say a side too."""
+    kind, rules = read.kind, read.rules or {}
+    sides = {
+        part: str((rules.get(part) or {}).get("direction", default)).lower()
+        for part, default in (
+            ("truncation", "right"),
+            ("padding", "right" if kind is None else kind.padding_side),
+        )
+    }
+    names = options.get("model_input_names") or ()
+    return Conventions(
+        choice(options, "truncation_side", sides["truncation"]),
+        choice(options, "padding_side", sides["padding"]),
+        length(options),
+        tuple(map(str, names)) if isinstance(names, list) else (),
+    )
+
+
+def _segments(
+    read: _Read, conventions: Conventions, config: Mapping[str, Any]
+) -> list[str]:
+    """Puts pairs into one segment where transformers gives the model none."""
+    names, family = conventions.input_names, family_of(config)
+    if family is None or "segment_ids" not in family.inputs:
+        return []
+    gives = (
+        _SEGMENTS in names if names else read.kind is not None and read.kind.segments
+    )
+    if gives or not one_segment(read.library):
+        return []
+    return [
+        f"no {_SEGMENTS} among the inputs of the tokenizer: both texts of a pair are "
+        "in segment 0, as in transformers"
+    ]
+
+
+def _library(path: Path) -> tokenizers.Tokenizer:
+    import tokenizers
+
+    try:
+        return tokenizers.Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing narrower
+        raise DataError(
+            f"not a usable tokenizer: {error}", where=str(path), fix="download it again"
+        ) from error
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
@@ -78,16 +292,19 @@ def load_tokenizer(path: Path) -> Tokenizer:
         MissingInputError: When there is no such file.
         DataError: When it is none.
     """
-    import tokenizers
-
     if not path.is_file():
         raise MissingInputError(f"no such file: {path}", fix="check the path")
+    return Tokenizer(_library(path))
+
+
+def _lines(path: Path) -> list[str]:
     try:
-        return Tokenizer(tokenizers.Tokenizer.from_file(str(path)))
-    except Exception as error:  # the library raises nothing narrower
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
         raise DataError(
-            f"not a usable tokenizer: {error}", where=str(path), fix="download it again"
+            f"byte {error.start} is not UTF-8", where=str(path), fix="download it again"
         ) from error
+    return lines[: -1 if not lines[-1] else None]
 
 
 def word_piece(
@@ -105,31 +322,14 @@ def word_piece(
         strip_accents: Whether accents go; None means: when text is lowercased.
         split_chinese: Whether each Chinese character is a word.
     """
-    import tokenizers
-    from tokenizers import models, normalizers, pre_tokenizers, processors
-
+    options = {
+        "do_lower_case": lowercase,
+        "strip_accents": strip_accents,
+        "tokenize_chinese_chars": split_chinese,
+    }
     ids = {token: index for index, token in enumerate(vocabulary)}
-    library = tokenizers.Tokenizer(models.WordPiece(ids, unk_token="[UNK]"))
-    library.normalizer = normalizers.BertNormalizer(
-        lowercase=lowercase,
-        strip_accents=strip_accents,
-        handle_chinese_chars=split_chinese,
-    )
-    library.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    special = [
-        token
-        for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-        if token in ids
-    ]
-    library.add_special_tokens(special)
-    wrapped = Tokenizer(library)
-    wrapped.id_of("[UNK]")  # without it, the library fails at the first odd word
-    library.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[
-            ("[CLS]", wrapped.id_of("[CLS]")),
-            ("[SEP]", wrapped.id_of("[SEP]")),
-        ],
-    )
-    return wrapped
+    kind = Bert()
+    library = kind.build(ids, (), options, kind.tokens["unk"])
+    library.add_special_tokens([one for one in kind.tokens.values() if one in ids])
+    library.post_processor = kind.frame(library, kind.tokens, options)
+    return Tokenizer(library)

@@ -18,6 +18,7 @@ from tfft.recipes.run_folder import (
     read_record,
     recorded_task,
     with_own_generation,
+    with_own_tokenizer,
 )
 
 
@@ -60,6 +61,7 @@ def load(folder: str | Path, model: Any = None) -> Run:
             fix="give the right folder with model=",
         )
     task = recorded_task(record)
+    pretrained = with_own_tokenizer(folder, pretrained)
     pretrained = with_own_generation(folder, pretrained, task)
     method = METHODS.resolve(record["method"])
     labels = tuple(record["labels"])

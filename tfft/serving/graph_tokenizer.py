@@ -45,6 +45,7 @@ class GraphTokenizer(abc.ABC):
         self._frames = {texts: frame(tokenizer, texts) for texts in (1, 2)}
         self.max_length = max_length
         self.pad_id = tokenizer.pad_id
+        self._keeps_end = tokenizer.conventions.truncation_side == "left"
 
     @abc.abstractmethod
     def ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
@@ -87,7 +88,9 @@ class GraphTokenizer(abc.ABC):
         """
         room = self.max_length - self.frame_size(len(texts))
         columns = [self.ids(text) for text in texts]
-        columns = _truncate(columns, room, tail_tokens)
+        if self._keeps_end and len(columns) == 1:
+            tail_tokens = tail_tokens or room
+        columns = _truncate(columns, room, tail_tokens, self._keeps_end)
         if not self.frame_size(len(texts)):
             columns = _never_empty(columns, self.pad_id)
         return self.framed(columns)
@@ -169,7 +172,7 @@ def _dense(ragged: tf.RaggedTensor, padding: int) -> tf.Tensor:
 
 
 def _truncate(
-    columns: list[tf.RaggedTensor], room: int, tail_tokens: int
+    columns: list[tf.RaggedTensor], room: int, tail_tokens: int, keeps_end: bool
 ) -> list[tf.RaggedTensor]:
     """Cuts a row to its share, of a pair the longer text first."""
     if len(columns) == 1:
@@ -186,7 +189,9 @@ def _truncate(
         tf.where(is_first_longer, high, low),
         tf.where(is_first_longer, low, high),
     )
-    return [_cut(one, most) for one, most in zip(columns, limits, strict=True)]
+    return [
+        _cut(one, most, keeps_end) for one, most in zip(columns, limits, strict=True)
+    ]
 
 
 def _without_middle(
@@ -198,7 +203,10 @@ def _without_middle(
     return tf.ragged.boolean_mask(column, (positions < room - tail_tokens) | is_tail)
 
 
-def _cut(column: tf.RaggedTensor, most: tf.Tensor) -> tf.RaggedTensor:
+def _cut(column: tf.RaggedTensor, most: tf.Tensor, keeps_end: bool) -> tf.RaggedTensor:
     positions = tf.ragged.range(column.row_lengths())
-    keep = positions < tf.cast(most, tf.int64)[:, None]
-    return tf.ragged.boolean_mask(column, keep)
+    most = tf.cast(most, tf.int64)[:, None]
+    if keeps_end:
+        lost = tf.maximum(column.row_lengths()[:, None] - most, 0)
+        return tf.ragged.boolean_mask(column, positions >= lost)
+    return tf.ragged.boolean_mask(column, positions < most)

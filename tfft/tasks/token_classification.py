@@ -32,7 +32,6 @@ from tfft.tasks.tagging import (
     word_log_probabilities,
 )
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
-from tfft.tasks.windows import row_length
 
 
 @TASKS.register("token_classification")
@@ -210,8 +209,7 @@ class TokenClassification(Task):
             sequences["labels"] = on_first_tokens(sentences, places, windows, labels)
         sources = [[row] for row, parts in enumerate(by_row) for _ in parts]
         examples = Examples(sequences, {}, padding, sources=sources)
-        lengths = [row_length(parts, self.stride) for parts in by_row]
-        return Encoded(examples, places=places, lengths=lengths)
+        return Encoded(examples, places=places)
 
     def build(self, pretrained: Pretrained, labels: Labels, seed: int) -> Any:
         """Returns a `TokenClassifier` on the backbone."""

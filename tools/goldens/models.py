@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -260,3 +261,23 @@ def _distilbert(folder: Path) -> None:
 def _distilbert_classifier(folder: Path) -> None:
     config = hf.DistilBertConfig(**_DISTILBERT | {"n_layers": 1}, activation="relu")
     _encoder(folder, hf.DistilBertForSequenceClassification(config), seed=28)
+
+
+@golden("config-defaults")
+def _defaults(folder: Path) -> None:
+    """What transformers takes where a config.json says nothing, by family."""
+    families = ("bert", "roberta", "distilbert", "gpt2", "llama", "mistral", "qwen2")
+    configs = {name: hf.AutoConfig.for_model(name) for name in families}
+    values = {
+        name: {
+            "numbers": {
+                key: value
+                for key, value in config.to_dict().items()
+                if isinstance(value, int | float) and not isinstance(value, bool)
+            },
+            "other_names": config.attribute_map,
+        }
+        for name, config in configs.items()
+    }
+    text = json.dumps(values, indent=1, sort_keys=True)
+    (folder / "reference.json").write_text(text + "\n")
