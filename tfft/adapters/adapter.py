@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from tfft.adapters.guard import guard
 from tfft.adapters.swap import Swap
 from tfft.core.errors import ConfigError
 from tfft.models.architecture import Architecture, Place
@@ -59,6 +60,7 @@ class Adapter:
         self.learning_rate_multipliers = dict(learning_rate_multipliers or {})
         self.state: State = "active"
         self._swap: Swap | None = None
+        self._unguard = self._guard()
         self._pretrained = [
             (variable, np.array(variable))
             for variable in self.base_variables
@@ -196,11 +198,13 @@ class Adapter:
         Returns:
             A function that puts the method's layers in again, with their values.
         """
+        self._unguard()
         undo = [one.layer.leave(self.backbone) for one in reversed(self.injected)]
 
         def put_back() -> None:
             for enter in reversed(undo):
                 enter()
+            self._unguard = self._guard()
 
         return put_back
 
@@ -227,6 +231,11 @@ class Adapter:
             for layer, spot in reversed(taken):
                 put_in(layer, spot)
             self.unmerge()
+
+    def _guard(self) -> Callable[[], None]:
+        if not self.injected:
+            return lambda: None
+        return guard(self.backbone, self.method.mergeable)
 
     def _expect_reversible(self) -> None:
         if not self.method.reversible:

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from tfft.adapters.inject import add_child, intercept, release, remove_child
+from tfft.models.layers import spots
 
 
 class Beside(keras.layers.Layer):
@@ -40,7 +42,20 @@ class Beside(keras.layers.Layer):
         Args:
             calls: Layers, names of their methods, and what stands around those.
         """
-        add_child(self._host(), self.name, self)
+        host = self._host()
+        add_child(host, self.name, self)
+        # Keras ignores a file's weights of layers that a model lacks. One variable too
+        # many in a layer it has makes loading into a plain backbone an error.
+        marked = next(
+            spot.layer
+            for spot in spots(host)
+            if spot.layer._trainable_variables and not isinstance(spot.layer, Beside)
+        )
+        calls = [
+            *calls,
+            (marked, "save_own_variables", _save_marked),
+            (marked, "load_own_variables", _load_marked),
+        ]
         self._calls = lambda: calls
         for layer, method, around in calls:
             intercept(layer, method, around)
@@ -55,7 +70,7 @@ class Beside(keras.layers.Layer):
         for layer, method, around in calls:
             release(layer, method, around)
         remove_child(self._host(), self.name)
-        return lambda: self.join(calls)
+        return lambda: self.join(calls[:-_OWN_CALLS])
 
     def build(self, input_shape: Any) -> None:
         """Makes the own weights and the gate."""
@@ -100,6 +115,18 @@ class Beside(keras.layers.Layer):
         shape = (*tuple(ops.shape(mask))[:-1], length)
         opened = ops.broadcast_to(ops.cast(self.gate, mask.dtype), shape)
         return ops.concatenate([opened, mask], axis=-1)
+
+
+_MARK, _OWN_CALLS = "tfft_adapter", 2
+
+
+def _save_marked(original: Callable[..., Any], store: Any) -> None:
+    original(store)
+    store[_MARK] = np.ones(())
+
+
+def _load_marked(original: Callable[..., Any], store: Any) -> None:
+    original({key: store[key] for key in store.keys() if key != _MARK})
 
 
 def bound(function: Callable[..., Any], args: Any, options: Any) -> dict[str, Any]:
