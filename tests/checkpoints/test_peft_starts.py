@@ -114,3 +114,17 @@ def test_starts_that_change_the_base_are_refused_by_name(start, tmp_path):
     backbone = load_backbone(source / "base").backbone
     with pytest.raises(DataError, match=f"{start}.*{REFUSED[start]}"):
         tfft.load_adapter(backbone, folder)
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"), [("PREFIX_TUNING", "prefix"), ("PROMPT_TUNING", "prompt")]
+)
+def test_what_cannot_be_merged_is_not_told_to_be(kind, method, tmp_path):
+    source = ROOT / "peft-starts-bert"
+    folder = shutil.copytree(source / "gaussian", tmp_path / "adapter")
+    content = json.loads((folder / CONFIG).read_text())
+    (folder / CONFIG).write_text(json.dumps({**content, "peft_type": kind}))
+    with pytest.raises(DataError, match=f"{kind}.*no merge") as caught:
+        tfft.load_adapter(load_backbone(source / "base").backbone, folder)
+    assert f'method="{method}"' in caught.value.fix
+    assert "merge the adapter" not in caught.value.fix

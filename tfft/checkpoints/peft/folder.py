@@ -218,10 +218,30 @@ def _plain(name: str) -> str:
     return name.removeprefix(ROOT)
 
 
+# PEFT's methods that put learned vectors before the text, with tfft's nearest.
+_PROMPTS = {
+    "PROMPT_TUNING": "prompt",
+    "MULTITASK_PROMPT_TUNING": "prompt",
+    "P_TUNING": "prompt",
+    "PREFIX_TUNING": "prefix",
+    "CARTRIDGE": "prefix",
+}
+
+
 def unknown_type(folder: Folder, known: Sequence[str]) -> DataError:
-    """Returns the error for an adapter of a kind that tfft does not read."""
+    """Returns the error for an adapter of a kind that tfft does not read.
+
+    Learned vectors before the text are no change of weights, so that they cannot be
+    merged. PEFT moves the text's positions behind them; tfft's methods do not.
+    """
+    kind = folder.config.get("peft_type")
+    ours = _PROMPTS.get(kind) if isinstance(kind, str) else None
     return folder.error(
-        f"peft_type={shorten(folder.config.get('peft_type'))}",
+        f"peft_type={shorten(kind)}"
+        + (", which no merge can put into the weights" if ours else ""),
         expected=one_of(known),
-        fix="merge the adapter with PEFT and load the merged model",
+        fix=f'train again with method="{ours}" (the text keeps its positions), or '
+        "go on using this adapter with PEFT"
+        if ours
+        else "merge the adapter with PEFT and load the merged model",
     )
