@@ -92,6 +92,12 @@ class SentenceColumns:
         Raises:
             DataError: For anything else, and for texts beside lists of words.
         """
+        if isinstance(inputs, str):
+            raise DataError(
+                f"inputs are one text: {shorten(inputs)}",
+                expected="a list of texts, or of lists of words",
+                fix="put it into a list",
+            )
         rows = [self._row(value, index) for index, value in enumerate(inputs)]
         return Table.from_rows(rows, "inputs")
 

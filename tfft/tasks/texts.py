@@ -162,6 +162,12 @@ def rows_of_texts(inputs: Sequence[Any], names: Sequence[str]) -> Table:
     Raises:
         DataError: For anything else.
     """
+    if isinstance(inputs, str):
+        raise DataError(
+            f"inputs are one text: {shorten(inputs)}",
+            expected="a list of texts",
+            fix="put it into a list",
+        )
     return Table.from_rows(
         (_row(value, index, names) for index, value in enumerate(inputs)), "inputs"
     )
