@@ -37,8 +37,8 @@ def test_the_folder_holds_these_files_and_no_others(tiny_run):
     }
     assert found == {
         "run.json", "metrics.csv", "metrics.jsonl", "tokenizer.json",
-        "tokenizer_config.json", "head.safetensors", "report.json", "report.md",
-        "report.html", "adapter/adapter_config.json",
+        "tokenizer_config.json", "trained_rows.npy", "head.safetensors",
+        "report.json", "report.md", "report.html", "adapter/adapter_config.json",
         "adapter/adapter_model.safetensors",
     }  # fmt: skip
 

@@ -13,7 +13,7 @@ import pytest
 from tests.goldens import ROOT
 from tfft.data.conversations import Conversation, Turn
 from tfft.models.chat_template import ChatTemplate
-from tfft.models.language_ids import start_ids
+from tfft.models.language_ids import start_ids, text_ids
 from tfft.models.tokenizer import Tokenizer
 from tfft.models.tokenizer_files import read_tokenizer
 from tfft.tasks.language.encode import encode_conversations
@@ -85,3 +85,48 @@ def test_a_chat_has_the_ids_and_the_mask_of_its_text(given, marked):
         assert prompt.token_ids == right["prompt_ids"]
         assert row.ends == (tokenizer.eos_id,) * (len(right["messages"]) // 2)
         assert not row.joined
+
+
+def test_a_border_is_seen_where_offsets_leave_blanks_out():
+    tokenizer = read_tokenizer(ROOT / "roberta-tokenizer")
+    pairs = [
+        Conversation(prompt="the ", completion="cat"),
+        Conversation(prompt="the", completion=" cat"),
+    ]
+    joined, apart = encode(tokenizer, pairs)
+    assert joined.token_ids == apart.token_ids
+    assert (joined.joined, apart.joined) == (True, False)
+    assert joined.learned == apart.learned
+
+
+def test_what_a_text_spells_of_its_frame_stands_there_once():
+    folder = ROOT / "language-ids" / "metaspace-first"
+    tokenizer = read_tokenizer(folder)
+    texts = ["hi", "<s>hi", "hi</s>", "<s>hi</s>"]
+    rows = encode(tokenizer, [Conversation(completion=text) for text in texts])
+    # After a token a text no longer begins, and has no blank of its own.
+    inside = text_ids(tokenizer, ["<s>hi</s>"], split_special_tokens=False)[0].token_ids
+    plain = [*tokenizer.library.encode("hi").ids, tokenizer.eos_id]
+    assert [row.token_ids for row in rows] == [plain, inside, plain, inside]
+    assert inside.count(tokenizer.bos_id) == inside.count(tokenizer.eos_id) == 1
+    split = encode(
+        tokenizer, [Conversation(completion="<s>hi")], split_special_tokens=True
+    )
+    assert split[0].token_ids.count(tokenizer.bos_id) == 1
+    assert split[0].token_ids[1] not in (tokenizer.bos_id, inside[1])
+
+
+def test_inside_a_graph_a_text_begins_once_too():
+    import tensorflow as tf
+
+    from tfft.tasks.served.texts import begun
+
+    ids = tf.ragged.constant([[1, 2, 5], [1, 5], [], [5], [1]], dtype=tf.int32)
+    for start, right in (
+        ([1, 2], [[1, 2, 5], [1, 2, 1, 5], [1, 2], [1, 2, 5], [1, 2, 1]]),
+        ([1], [[1, 2, 5], [1, 5], [1], [1, 5], [1]]),
+        ([], [[1, 2, 5], [1, 5], [], [5], [1]]),
+    ):
+        assert begun(ids, start, may_have=True).to_list() == right
+    always = begun(ids, [1], may_have=False).to_list()
+    assert always == [[1, *one] for one in ids.to_list()]

@@ -177,8 +177,16 @@ def _ask_run(arguments: Namespace) -> tuple[list[Any], list[dict[str, Any]]]:
             "no run is given", fix='say for example: tfft predict RUN "some text"'
         )
     run = load(arguments.run, arguments.model)
-    inputs = arguments.file or _grouped(arguments.texts, run.task.text)
-    answers = run.predict(inputs)
+    if run.task.generates:
+        inputs = arguments.file or list(arguments.texts)
+        # In the words of a SavedModel's answers.
+        answers = [
+            {"completion": one.text, "finish": one.finish}
+            for one in run.generate(inputs)
+        ]
+    else:
+        inputs = arguments.file or _grouped(arguments.texts, run.task.text)
+        answers = run.predict(inputs)
     if arguments.file:
         return [f"row {i + 1}" for i in range(len(answers))], answers
     return inputs, answers
@@ -249,6 +257,8 @@ def _inspect(arguments: Namespace) -> int:
     else:
         found = inspect_data(arguments.path, arguments.task, arguments.model)
     _show(found.tables)
+    for note in found.notes:
+        print(f"note: {note}")
     for problem in found.problems:
         print(problem)
     return 65 if found.problems else 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from tfft.adapters.adapter import Adapter
@@ -20,7 +21,7 @@ from tfft.evaluation.tables import ReportTable
 from tfft.recipes.build import Built
 from tfft.recipes.members import MemberRuns
 from tfft.recipes.run import Run
-from tfft.recipes.run_folder import read_record
+from tfft.recipes.run_folder import read_record, read_trained_rows
 from tfft.recipes.series import check_metric
 from tfft.recipes.soup import make_soup
 from tfft.tasks.joining import JOININGS, join
@@ -97,6 +98,11 @@ class JoinedRun(Run):
         first = read_record(folders[0])
         note = f"{self.folder.name} runs: {', '.join(self._members.names)}"
         return {**first, "metrics": {}, "notes": [*first["notes"], note]}
+
+    @property
+    def trained_rows(self) -> np.ndarray:
+        """The fingerprints of the rows that any member was trained on."""
+        return np.concatenate([*map(read_trained_rows, self._members.folders)])
 
 
 class Ensemble:

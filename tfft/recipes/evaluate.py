@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tfft.adapters.method import METHODS
 from tfft.core.environment import check_environment
 from tfft.core.errors import ConfigError
@@ -49,4 +51,12 @@ def evaluate(
             fix="fine-tune, then evaluate the run",
         )
     built = build(resolved, METHODS.resolve("full"), pretrained, (), seed=0)
-    return Run(Path(), resolved, (), built).evaluate(data, on_bad_rows)
+    return _Untrained(Path(), resolved, (), built).evaluate(data, on_bad_rows)
+
+
+class _Untrained(Run):
+    """A model as its makers left it: it has no folder, and no row trained it."""
+
+    @property
+    def trained_rows(self) -> np.ndarray:
+        return np.zeros(0, "uint64")

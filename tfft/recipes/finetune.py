@@ -15,6 +15,7 @@ from tfft.core.environment import check_environment
 from tfft.core.errors import DivergedError
 from tfft.core.signals import termination_as_exception, uninterrupted
 from tfft.data.batching import Batches
+from tfft.data.fingerprint import row_fingerprints
 from tfft.evaluation.report import REPORTS, Report
 from tfft.models.precision import compute_policy, set_compute_policy
 from tfft.models.pretrained import Pretrained
@@ -48,6 +49,7 @@ from tfft.recipes.run_folder import (
     check_same_inputs,
     claimed,
     read_record,
+    save_trained_rows,
     save_weights,
     write_record,
 )
@@ -148,6 +150,8 @@ class _Finetuning:
         )
         begin(self.folder, overwrite=self.config.overwrite)
         write_record(self.folder, self.record)
+        texts = self.task.texts(prepared.tables["train"])
+        save_trained_rows(self.folder, row_fingerprints(texts))
         run = Run(self.folder, self.task, prepared.labels, built)
         try:
             with shortened(run, examples, batches, self.config, self._say) as (

@@ -14,6 +14,7 @@ from tfft.recipes.config import FinetuneConfig
 from tfft.recipes.messages import listed
 from tfft.recipes.prepare import Prepared, prepare
 from tfft.recipes.run_folder import save_base
+from tfft.recipes.unknown_tokens import unknown_note
 from tfft.tasks.task import Task
 
 Say = Callable[[str], None]
@@ -56,7 +57,7 @@ def read_inputs(config: FinetuneConfig, task: Task, folder: Path, say: Say) -> I
         pretrained = replace(pretrained, generation=None)
     task = _noted(task.suited_to(pretrained), say)
     task = _noted(task.learned_from(prepared.tables["train"], prepared.labels), say)
-    examples = {}
+    examples, said = {}, list(prepared.notes)
     for split in prepared.tables:
         table = _suited(config, task, prepared.tables[split], split, pretrained, say)
         prepared.tables[split] = table
@@ -65,14 +66,17 @@ def read_inputs(config: FinetuneConfig, task: Task, folder: Path, say: Say) -> I
         if split == "train" and pretrained.generation is not None:
             generation = pretrained.generation.ending_at(encoded.ends)
             pretrained = replace(pretrained, generation=generation)
-        for note in encoded.notes:
-            say(f"note: {split}: {note}")
+        sequences = encoded.examples.sequences["token_ids"]
+        notes = [*encoded.notes, *unknown_note(sequences, pretrained.tokenizer)]
         if encoded.cut:
-            say(
-                f"note: {split}: {encoded.cut:,} of {len(table):,} rows are longer "
-                f"than {task.max_length} tokens and cut"
+            notes.append(
+                f"{encoded.cut:,} of {len(table):,} rows are longer than "
+                f"{task.max_length} tokens and cut"
             )
-    return Inputs(task, prepared, pretrained, examples)
+        for note in notes:
+            say(f"note: {split}: {note}")
+            said.append(f"{split}: {note}")
+    return Inputs(task, replace(prepared, notes=tuple(said)), pretrained, examples)
 
 
 def _prepare(config: FinetuneConfig, task: Task, say: Say) -> Prepared:

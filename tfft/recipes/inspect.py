@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ import numpy as np
 
 from tfft.core.errors import shorten
 from tfft.data import sources
+from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.evaluation.tables import ReportTable
 from tfft.recipes.run_folder import METRICS, read_record
-from tfft.tasks.task import TASKS, Task
+from tfft.recipes.unknown_tokens import unknown_note
+from tfft.tasks.task import TASKS, Encoded, Task
 
 _SHOWN = 3
 _MOST_LABELS = 50
@@ -29,10 +32,12 @@ class Inspection:
     Attributes:
         tables: What to look at.
         problems: Rows that training would refuse, a sentence each.
+        notes: What training would say and go on, a sentence each.
     """
 
     tables: tuple[ReportTable, ...]
     problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def inspect_data(
@@ -51,27 +56,40 @@ def inspect_data(
     resolved: Task = TASKS.resolve(task)
     tables: list[ReportTable] = []
     problems: list[str] = []
+    notes: list[str] = []
     tokenizer = None
     if model is not None:
         from tfft.models.pretrained import load_pretrained
 
-        tokenizer = load_pretrained(model).tokenizer
+        pretrained = load_pretrained(model)
+        tokenizer = pretrained.tokenizer
+        resolved, notes = resolved.suited_to(pretrained)
     for split, table in sources.read(data).items():
-        bad = resolved.bad_rows(table)
-        problems += [
-            f"{table.where(one.row)}: {one.reason} · {one.column}" for one in bad
-        ]
-        faulty = {one.row for one in bad}
-        usable = table.select([row for row in range(len(table)) if row not in faulty])
-        usable, notes = resolved.mended(usable)
-        problems += [f"{table.source}: {note}" for note in notes]
+        usable = _usable(table, resolved.bad_rows(table), problems)
+        usable, mended = resolved.mended(usable)
+        problems += [f"{table.source}: {note}" for note in mended]
+        if tokenizer is not None and len(usable):
+            unsuited = resolved.unsuited_rows(usable, tokenizer)
+            usable = _usable(usable, unsuited, problems)
         if len(usable):
+            encoded = resolved.encode(usable, tokenizer, None) if tokenizer else None
             tables += [
                 _labels(split, usable, resolved),
-                _lengths(split, usable, resolved, tokenizer),
+                _lengths(split, usable, resolved, encoded),
+                _examples(split, usable, resolved, tokenizer),
             ]
-            tables.append(_examples(split, usable, resolved, tokenizer))
-    return Inspection(tuple(tables), tuple(problems))
+            if encoded is not None:
+                ids = encoded.examples.sequences["token_ids"]
+                said = [*encoded.notes, *unknown_note(ids, tokenizer)]
+                notes += [f"{split}: {note}" for note in said]
+    return Inspection(tuple(tables), tuple(problems), tuple(notes))
+
+
+def _usable(table: Table, bad: Sequence[BadRow], problems: list[str]) -> Table:
+    """Returns the other rows, and adds what is wrong with the bad ones."""
+    problems += [f"{table.where(one.row)}: {one.reason} · {one.column}" for one in bad]
+    faulty = {one.row for one in bad}
+    return table.select([row for row in range(len(table)) if row not in faulty])
 
 
 def _labels(split: str, table: Table, task: Task) -> ReportTable:
@@ -87,13 +105,14 @@ def _labels(split: str, table: Table, task: Task) -> ReportTable:
     return ReportTable(f"{split}: labels", ("label", "rows", "share"), tuple(rows))
 
 
-def _lengths(split: str, table: Table, task: Task, tokenizer: Any) -> ReportTable:
+def _lengths(
+    split: str, table: Table, task: Task, encoded: Encoded | None
+) -> ReportTable:
     header = ("", *(f"{p} %" for p in _PERCENTILES), "cut")
     characters = np.array([sum(map(len, texts)) for texts in task.texts(table)])
     rows = [("characters", *_percentiles(characters), "")]
-    if tokenizer is not None:
-        encoded = task.encode(table, tokenizer, None)
-        lengths = _percentiles(encoded.examples.lengths)
+    if encoded is not None:
+        lengths = _percentiles(np.array(encoded.row_lengths))
         cut = f"{encoded.cut:,} rows ({encoded.cut / len(table):.0%})"
         rows.append(("tokens", *lengths, cut))
     return ReportTable(f"{split}: lengths", header, tuple(rows))
@@ -109,13 +128,18 @@ def _examples(split: str, table: Table, task: Task, tokenizer: Any) -> ReportTab
     if tokenizer is None:
         texts = [" | ".join(parts) for parts in task.texts(few)]
     else:
-        ids = task.encode(few, tokenizer, None).examples.sequences["token_ids"]
-        texts = [
-            " ".join(map(str, map(tokenizer.library.id_to_token, one))) for one in ids
+        # One by one: a long row is several examples, and short ones may share one.
+        examples = [
+            task.encode(few.select([row]), tokenizer, None).examples
+            for row in range(len(few))
         ]
-    # A long row may be several examples; its first then stands for it.
+        token = tokenizer.library.id_to_token
+        texts = [
+            " ".join(map(str, map(token, one.sequences["token_ids"][0])))
+            for one in examples
+        ]
     rows = tuple(
-        (label, shorten(text)) for label, text in zip(labels, texts, strict=False)
+        (label, shorten(text)) for label, text in zip(labels, texts, strict=True)
     )
     return ReportTable(f"{split}: first rows", ("label", "as the model sees it"), rows)
 

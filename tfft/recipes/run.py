@@ -8,10 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tfft.core.errors import MissingInputError
 from tfft.data import sources
 from tfft.data.asked import asked
 from tfft.data.batching import Batches
+from tfft.data.fingerprint import row_fingerprints
 from tfft.data.rows import OnBadRows, without_bad_rows
 from tfft.data.table import Table
 from tfft.evaluation.board import write_to_board
@@ -24,7 +27,7 @@ from tfft.recipes.export import export_as
 from tfft.recipes.generate import generate_with, score_texts
 from tfft.recipes.huggingface import export_run
 from tfft.recipes.report_files import write_report_files
-from tfft.recipes.run_folder import LOGS, read_record
+from tfft.recipes.run_folder import LOGS, read_record, read_trained_rows
 from tfft.tasks.task import Labels, Task
 
 _ROWS_AT_ONCE = 32
@@ -187,8 +190,21 @@ class Run:
         table, mended = self.task.mended(table)
         self.task.check_labels(table, self.labels, "given")
         report = self.full_report(table, slice_by)
-        about_rows = (*notes, *further, *mended)
+        about_rows = (*notes, *further, *mended, *self._remembered(table))
         return dataclasses.replace(report, notes=(*about_rows, *report.notes))
+
+    @property
+    def trained_rows(self) -> np.ndarray:
+        """The fingerprints of the rows it was trained on; none when unknown."""
+        return read_trained_rows(self.folder)
+
+    def _remembered(self, table: Table) -> list[str]:
+        """Returns a sentence when rows to be scored are rows that were learned."""
+        rows = row_fingerprints(self.task.texts(table))
+        known = int(np.isin(rows, self.trained_rows).sum())
+        share = f"{known:,} of {len(table):,} rows"
+        note = f"{share} were trained on: scores there say what the model remembers"
+        return [note] * bool(known)
 
     def evaluate_table(self, table: Table) -> Report:
         """Returns the scores of checked rows."""

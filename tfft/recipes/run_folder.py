@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tfft.adapters.adapter import Adapter
 from tfft.checkpoints.adapters import load_adapter, save_adapter
 from tfft.checkpoints.tensors import load_variables, save_tensors
@@ -18,6 +20,7 @@ from tfft.core.files import (
     is_occupied,
     locked,
     storage_errors,
+    write_atomically,
     write_json,
 )
 from tfft.models.generation_config import NAME as GENERATION
@@ -34,6 +37,7 @@ RECORD, METRICS = "run.json", "metrics.jsonl"
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 ADAPTER, BASE, LOGS, TABLE = "adapter", "base", "logs", "metrics.csv"
 FROZEN = "frozen"
+TRAINED_ROWS = "trained_rows.npy"
 CHECKPOINTS = "checkpoints"
 _HEAD, _BACKBONE = "head.safetensors", "backbone.safetensors"
 # A base waits under this name, which a crash may leave behind, until the run begins.
@@ -96,7 +100,7 @@ def _empty(folder: Path) -> None:
     for name in (ADAPTER, BASE, LOGS, FROZEN, CHECKPOINTS):
         shutil.rmtree(folder / name, ignore_errors=True)
     files = (RECORD, METRICS, GENERATION, *TOKENIZER, _HEAD, _BACKBONE, *REPORT_FILES)
-    for name in (*files, TABLE):
+    for name in (*files, TABLE, TRAINED_ROWS):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -249,6 +253,31 @@ def with_own_generation(folder: Path, pretrained: Pretrained, task: Task) -> Pre
     else:  # older runs have none
         own = pretrained.generation.ending_at(task.taught_ends(tokenizer))
     return dataclasses.replace(pretrained, generation=own)
+
+
+def save_trained_rows(folder: Path, fingerprints: np.ndarray) -> None:
+    """Writes which rows a run was trained on, each once."""
+    rows = np.unique(fingerprints)
+    write_atomically(folder / TRAINED_ROWS, lambda path: np.save(path, rows))
+
+
+def read_trained_rows(folder: Path) -> np.ndarray:
+    """Returns the fingerprints of the rows a run was trained on; none when unknown.
+
+    Runs of earlier versions have no such file.
+
+    Raises:
+        DataError: When the file is damaged.
+    """
+    path = folder / TRAINED_ROWS
+    if not path.is_file():
+        return np.zeros(0, "uint64")
+    try:
+        return np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise DataError(
+            f"cannot be read: {error}", where=str(path), fix="remove the file"
+        ) from error
 
 
 def own_variables(network: Any, adapter: Adapter) -> list[Any]:

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from tfft.data.fingerprint import fingerprint
+from tfft.data.fingerprint import fingerprint, row_fingerprints
 from tfft.data.table import Table
 from tfft.recipes.batches import training_batches
 from tfft.recipes.cost import estimate
@@ -19,6 +19,7 @@ from tfft.recipes.run_folder import (
     NEW_BASE,
     begin,
     claimed,
+    save_trained_rows,
     save_weights,
     write_record,
 )
@@ -92,6 +93,7 @@ def save_run(
             pretrained,
             task.peft_task_type,
         )
+        save_trained_rows(folder, row_fingerprints(task.texts(fitted.rows.train)))
         run.write_reports(reports, fitted.best_epoch)
         write_record(folder, record)
     return run

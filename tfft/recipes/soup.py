@@ -25,6 +25,8 @@ from tfft.recipes.run_folder import (
     claimed,
     own_variables,
     read_record,
+    read_trained_rows,
+    save_trained_rows,
     save_weights,
     write_record,
 )
@@ -164,6 +166,8 @@ def _write(runs: MemberRuns, folder: Path, built: Built) -> None:
     if built.pretrained.source is None or not record["model"]["source"]:
         shutil.copytree(runs.folders[0] / BASE, folder / BASE)
     save_weights(folder, built.network, built.adapter, built.pretrained, task_type)
+    trained = [read_trained_rows(one) for one in runs.folders]
+    save_trained_rows(folder, np.concatenate(trained))
     plain: dict[str, Any] = plain_object(built.adapter.method)
     write_record(
         folder,

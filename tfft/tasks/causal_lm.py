@@ -234,7 +234,11 @@ class CausalLanguageModelling(Task):
         notes = notes_on(rows, split_special_tokens=self.split_special_tokens)
         ends = dict.fromkeys(end for row in rows for end in row.ends)
         return Encoded(
-            examples, sum(row.cut for row in rows), notes=notes, ends=tuple(ends)
+            examples,
+            sum(row.cut for row in rows),
+            notes=notes,
+            ends=tuple(ends),
+            lengths=[len(row.token_ids) for row in rows],
         )
 
     def build(self, pretrained: Pretrained, labels: Labels, seed: int) -> Any:

@@ -26,6 +26,7 @@ from tfft.tasks.mending import with_mended_answers
 from tfft.tasks.served.endpoint import Endpoints, InGraph
 from tfft.tasks.squad_rules import best_threshold, f1
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
+from tfft.tasks.windows import row_length
 
 
 @TASKS.register("question_answering")
@@ -205,7 +206,9 @@ class QuestionAnswering(Task):
             padding={"token_ids": tokenizer.pad_id, "segment_ids": 0},
             sources=[[row] for row, parts in enumerate(by_row) for _ in parts],
         )
-        return Encoded(examples, cut, list(zip(starts[:-1], by_row, strict=True)))
+        places = list(zip(starts[:-1], by_row, strict=True))
+        lengths = [row_length(parts, self.stride) for parts in by_row]
+        return Encoded(examples, cut, places, lengths=lengths)
 
     def build(self, pretrained: Pretrained, labels: Labels, seed: int) -> Any:
         """Returns a `TokenClassifier` of two classes: the ends of the answer."""

@@ -33,6 +33,8 @@ class Encoded:
         places: What decoding needs to know of each row, in the task's own form.
         notes: A sentence for each thing that a user should know about the ids.
         ends: The tokens that end the answers, for tasks that generate.
+        lengths: The tokens of each row, where an example is a part of a row or holds
+            several.
     """
 
     examples: Examples
@@ -40,6 +42,12 @@ class Encoded:
     places: Sequence[Any] = ()
     notes: Sequence[str] = ()
     ends: tuple[int, ...] = ()
+    lengths: Sequence[int] | None = None
+
+    @property
+    def row_lengths(self) -> Sequence[int]:
+        """The tokens of each row."""
+        return self.examples.lengths if self.lengths is None else self.lengths
 
 
 class Task(abc.ABC):

@@ -32,6 +32,7 @@ from tfft.tasks.tagging import (
     word_log_probabilities,
 )
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
+from tfft.tasks.windows import row_length
 
 
 @TASKS.register("token_classification")
@@ -209,7 +210,8 @@ class TokenClassification(Task):
             sequences["labels"] = on_first_tokens(sentences, places, windows, labels)
         sources = [[row] for row, parts in enumerate(by_row) for _ in parts]
         examples = Examples(sequences, {}, padding, sources=sources)
-        return Encoded(examples, places=places)
+        lengths = [row_length(parts, self.stride) for parts in by_row]
+        return Encoded(examples, places=places, lengths=lengths)
 
     def build(self, pretrained: Pretrained, labels: Labels, seed: int) -> Any:
         """Returns a `TokenClassifier` on the backbone."""

@@ -1,10 +1,24 @@
-"""Which of several overlapping windows speaks for a token."""
+"""Overlapping windows: which speaks for a token, and how long their text is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+
+from tfft.models.tokenizer import Window
+
+
+def row_length(windows: Sequence[Window], stride: int) -> int:
+    """Returns the tokens of a text that was cut into windows, special ones once.
+
+    Args:
+        windows: All windows of the text.
+        stride: Tokens that a window shares with the one before.
+    """
+    cut = max((text for text in windows[0].text_ids if text is not None), default=0)
+    further = sum(one.text_ids.count(cut) - stride for one in windows[1:])
+    return len(windows[0].token_ids) + further
 
 
 def window_of_tokens(

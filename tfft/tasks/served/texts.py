@@ -66,7 +66,7 @@ def endpoints(
 
     def text_ids(prompt: Any) -> Any:
         ids = tokenizer.ids(prompt, split_special_tokens=split_special_tokens)
-        return _begun(ids, start_ids(outside), may_have=not split_special_tokens)
+        return begun(ids, start_ids(outside), may_have=not split_special_tokens)
 
     def chat_ids(prompt: Any) -> Any:
         return tokenizer.ids(prompt, split_special_tokens=False)
@@ -110,7 +110,7 @@ def endpoints(
     }
 
 
-def _begun(ids: Any, start: Sequence[int], *, may_have: bool) -> Any:
+def begun(ids: Any, start: Sequence[int], *, may_have: bool) -> Any:
     """Returns ids with those that begin every text before them.
 
     Args:
