@@ -96,7 +96,8 @@ def test_noise_has_the_size_of_neftune(make_decoder):
 def test_checkpointing_is_handed_to_the_network(make_decoder):
     from types import SimpleNamespace
 
-    pretrained = SimpleNamespace(backbone=make_decoder(num_layers=1))
+    backbone = make_decoder(num_layers=1)
+    pretrained = SimpleNamespace(backbone=backbone, generation=None)
     for wanted in (True, False):
         task = CausalLanguageModelling(gradient_checkpointing=wanted)
         assert task.build(pretrained, (), 0).gradient_checkpointing is wanted

@@ -7,30 +7,17 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from tfft.core.config import configuration, require
-from tfft.core.errors import ConfigError, DataError
-from tfft.data.conversations import (
-    Conversation,
-    Problem,
-    Turn,
-    detect,
-    parse,
-    parse_table,
-    parse_template,
-    parse_templated,
-    said_in,
-    template_columns,
-)
+from tfft.core.errors import ConfigError
+from tfft.data.conversations import Conversation, Problem, said_in, template_columns
 from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer
-from tfft.tasks.language.encode import (
-    Learnable,
-    encode_conversations,
-)
-from tfft.tasks.language.notes import notes_on
-from tfft.tasks.language.packed import packed_examples, sums_by_row
-from tfft.tasks.language.prompts import asked_form, read_prompts, without_answer
+from tfft.tasks.language.encode import Learnable, encode_conversations, template_ends
+from tfft.tasks.language.notes import notes_on, template_notes
+from tfft.tasks.language.packed import encoded_rows, sums_by_row
+from tfft.tasks.language.prompts import read_prompts, without_answer
+from tfft.tasks.language.rows import TEMPLATE, RowReader
 from tfft.tasks.served.endpoint import Endpoints, InGraph, Tryout
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
 
@@ -117,7 +104,11 @@ class CausalLanguageModelling(Task):
     @property
     def form(self) -> str:
         """The form, where it does not depend on the columns."""
-        return "template" if self.template is not None else self.format
+        return TEMPLATE if self.template is not None else self.format
+
+    @property
+    def _reader(self) -> RowReader:
+        return RowReader(self.form, self.template, self.target)
 
     @property
     def text(self) -> tuple[str, ...]:
@@ -141,12 +132,7 @@ class CausalLanguageModelling(Task):
                 expected="a decoder, such as GPT-2 or Llama",
                 fix="choose another model, or another task",
             )
-        template = pretrained.tokenizer.chat_template
-        notes = []
-        if template is None:
-            notes.append("the model has no chat template; chats get a plain one")
-        elif template.dated:
-            notes.append("the chat template writes the date: chats have today's")
+        notes = template_notes(pretrained.tokenizer)
         limit = pretrained.max_length
         if limit is None or self.max_length <= limit:
             return self, notes
@@ -161,12 +147,7 @@ class CausalLanguageModelling(Task):
         Raises:
             ConfigError: When the columns are of no form, or of several.
         """
-        if self.template is None:
-            return parse_table(table, self._form_of(table), answered=answered)
-        return parse_templated(table, self.template, self.target, answered=answered)
-
-    def _form_of(self, table: Table) -> str:
-        return detect(table) if self.form == "auto" else self.form
+        return self._reader.table(table, answered=answered)
 
     def bad_rows(self, table: Table, *, labelled: bool = True) -> list[BadRow]:
         """Returns the rows that are no conversations, with the fault of each."""
@@ -198,12 +179,7 @@ class CausalLanguageModelling(Task):
 
     def taught_ends(self, tokenizer: Tokenizer) -> tuple[int, ...]:
         """Returns what ends an answer that the chat template writes."""
-        chat = Conversation(turns=(Turn("user", "a"), Turn("assistant", "b")))
-        try:
-            [one] = encode_conversations([chat], tokenizer, max_length=self.max_length)
-        except DataError:  # a template that cannot be used taught nothing
-            return ()
-        return one.ends
+        return template_ends(tokenizer)
 
     def learn_labels(self, table: Table) -> Labels:
         """Returns none: the vocabulary is the model's."""
@@ -218,7 +194,7 @@ class CausalLanguageModelling(Task):
 
     def described(self, table: Table) -> list[tuple[str, ...]]:
         """Returns the form of each row."""
-        return [(self._form_of(table),)] * len(table)
+        return [(self._reader.form_of(table),)] * len(table)
 
     def texts(self, table: Table) -> list[tuple[str, ...]]:
         """Returns all that is said in each row."""
@@ -229,30 +205,22 @@ class CausalLanguageModelling(Task):
     ) -> Encoded:
         """Returns the rows packed, and how many were cut; None scores answers alone."""
         rows = self._learnable(table, tokenizer, training=labels is not None)
-        together_in = self.max_length * self.padding_free
-        examples = packed_examples(rows, tokenizer.pad_id, together_in)
-        notes = notes_on(rows, split_special_tokens=self.split_special_tokens)
-        ends = dict.fromkeys(end for row in rows for end in row.ends)
-        return Encoded(
-            examples,
-            sum(row.cut for row in rows),
-            notes=notes,
-            ends=tuple(ends),
-            lengths=[len(row.token_ids) for row in rows],
+        return encoded_rows(
+            rows,
+            tokenizer.pad_id,
+            together_in=self.max_length * self.padding_free,
+            notes=notes_on(rows, split_special_tokens=self.split_special_tokens),
         )
 
     def build(self, pretrained: Pretrained, labels: Labels, seed: int) -> Any:
         """Returns a `CausalLM` on the backbone."""
         from tfft.tasks.networks.causal_lm import CausalLM
 
-        network = CausalLM(
-            pretrained.backbone,
-            label_smoothing=self.label_smoothing,
-            z_loss=self.z_loss,
-            neftune_alpha=self.neftune_alpha,
-            gradient_checkpointing=self.gradient_checkpointing,
-            seed=seed,
-        )
+        names = (
+            "label_smoothing", "z_loss", "neftune_alpha", "gradient_checkpointing"
+        )  # fmt: skip
+        options = {name: getattr(self, name) for name in names}
+        network = CausalLM(pretrained.backbone, **options, seed=seed)
         network.generation = pretrained.generation
         return network
 
@@ -315,7 +283,7 @@ class CausalLanguageModelling(Task):
         Raises:
             DataError: With the number of an input that is none of these.
         """
-        return read_prompts(inputs, self._parse_asked)
+        return read_prompts(inputs, self._reader.asked)
 
     def asked(self, row: Mapping[str, Any]) -> tuple[Any, str]:
         """Returns a row without its last answer, and that answer.
@@ -324,12 +292,6 @@ class CausalLanguageModelling(Task):
             ConfigError: For a plain text, which asks nothing.
         """
         return without_answer(self.conversations(Table.from_rows([row], "row"))[0])
-
-    def _parse_asked(self, row: Mapping[str, Any]) -> Conversation | Problem:
-        if self.form == "template":
-            return parse_template(row, self.template, self.target, answered=False)
-        form = asked_form(row) if self.form == "auto" else self.form
-        return parse(row, form, answered=False)
 
 
 def _generates() -> ConfigError:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from tfft.data.conversations import Conversation
+from tfft.core.errors import DataError
+from tfft.data.conversations import Conversation, Turn
 from tfft.models.language_ids import (
     TextIds,
     end_ids,
@@ -17,6 +18,9 @@ from tfft.models.language_ids import (
 from tfft.models.tokenizer import Tokenizer
 from tfft.tasks.language.marks import is_joined, learned_tokens, trailing
 from tfft.tasks.language.written import Written, write_rows
+
+# More tokens than a template writes around a short answer.
+_LONGEST = 2**20
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,16 @@ def encode_conversations(
             _all_learned(row, one) for row, one in zip(rows, conversations, strict=True)
         ]
     return [_limited(row, max_length, answered) for row in rows]
+
+
+def template_ends(tokenizer: Tokenizer) -> tuple[int, ...]:
+    """Returns what ends an answer that the chat template writes."""
+    chat = Conversation(turns=(Turn("user", "a"), Turn("assistant", "b")))
+    try:
+        [one] = encode_conversations([chat], tokenizer, max_length=_LONGEST)
+    except DataError:  # a template that cannot be used ends nothing
+        return ()
+    return one.ends
 
 
 class _Encoder:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tfft.models.tokenizer import Tokenizer
 from tfft.tasks.language.encode import Learnable
+
+
+def template_notes(tokenizer: Tokenizer) -> list[str]:
+    """Returns what users should know of the chat template of a model."""
+    template = tokenizer.chat_template
+    if template is None:
+        return ["the model has no chat template; chats get a plain one"]
+    dated = "the chat template writes the date: chats have today's"
+    return [dated] if template.dated else []
 
 
 def notes_on(rows: Sequence[Learnable], *, split_special_tokens: bool) -> list[str]:

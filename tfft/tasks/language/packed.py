@@ -9,9 +9,24 @@ import numpy as np
 from tfft.data.batching import Examples
 from tfft.data.packing import best_fit_decreasing, pack
 from tfft.tasks.language.encode import Learnable
+from tfft.tasks.task import Encoded
 
 # Examples are filled up to a multiple, and full enough with such a share of tokens.
 _STEP, _ENOUGH = 16, 0.95
+
+
+def encoded_rows(
+    rows: Sequence[Learnable], pad: int, *, together_in: int, notes: Sequence[str]
+) -> Encoded:
+    """Returns rows for batches as `packed_examples` does, with what was counted."""
+    ends = dict.fromkeys(end for row in rows for end in row.ends)
+    return Encoded(
+        packed_examples(rows, pad, together_in),
+        cut=sum(row.cut for row in rows),
+        notes=notes,
+        ends=tuple(ends),
+        lengths=[len(row.token_ids) for row in rows],
+    )
 
 
 def packed_examples(rows: Sequence[Learnable], pad: int, together_in: int) -> Examples:
