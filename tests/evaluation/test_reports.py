@@ -13,6 +13,7 @@ from sklearn import metrics as sklearn
 
 from tfft.evaluation.details import Details
 from tfft.evaluation.report import REPORTS
+from tfft.recipes.report_files import write_report_files
 from tfft.tasks.answering import Answered, Candidate
 from tfft.tasks.multi_label import LabelSets
 from tfft.tasks.tag_schemes import repaired
@@ -216,12 +217,14 @@ def silent():
         ("token_classification", "every word is tagged O: none of "),
     ],
 )
-def test_a_model_with_one_answer_for_all_rows_is_said(name, said):
+def test_a_model_with_one_answer_for_all_rows_is_said(name, said, tmp_path):
     report = REPORTS.get(name).make(*silent()[name])
     (note,) = report.notes
     assert note.startswith(said)
     assert report.to_dict()["notes"] == [note]
-    assert said.replace("_", "\\_") in report.to_markdown()
+    write_report_files(tmp_path, {"test": report}, "a", {"test": {}})
+    assert f"\n\n- {said}" in (tmp_path / "report.md").read_text()
+    assert said.replace("'", "&#39;") in (tmp_path / "report.html").read_text()
 
 
 def nothing_right():

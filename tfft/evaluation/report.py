@@ -11,7 +11,7 @@ import numpy as np
 from tfft.core.registry import Registry
 from tfft.evaluation.details import Details
 from tfft.evaluation.evidence import Evidence
-from tfft.evaluation.tables import ReportTable, escaped
+from tfft.evaluation.tables import ReportTable
 
 REPORTS = Registry("report", "tfft.evaluation")
 
@@ -70,10 +70,8 @@ class Report(abc.ABC):
         return self.tables() + (self.details.tables() if self.details else [])
 
     def to_markdown(self) -> str:
-        """Returns all tables and notes as Markdown."""
-        tables = [table.to_markdown() for table in self.all_tables()]
-        notes = [f"- {escaped(note)}" for note in self.notes]
-        return "\n\n".join([*tables, *["\n".join(notes)] * bool(notes)]) + "\n"
+        """Returns all tables as Markdown."""
+        return "\n\n".join(table.to_markdown() for table in self.all_tables()) + "\n"
 
     def __str__(self) -> str:
         """Returns the Markdown."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from tfft.core.files import write_json, write_text
 from tfft.evaluation.page import to_html
 from tfft.evaluation.report import Report
+from tfft.evaluation.tables import escaped
 
 REPORT_FILES = ("report.json", "report.md", "report.html")
 
@@ -31,8 +32,14 @@ def write_report_files(
         folder / json_name, {split: one.to_dict() for split, one in reports.items()}
     )
     parts = [
-        f"## {split.capitalize()}\n\n{one.to_markdown()}"
+        f"## {split.capitalize()}\n\n{one.to_markdown()}{_notes(one)}"
         for split, one in reports.items()
     ]
     write_text(folder / markdown_name, f"# {title}\n\n" + "\n".join(parts))
     write_text(folder / html_name, to_html(reports, title, drawn))
+
+
+def _notes(report: Report) -> str:
+    """Returns what a report says beside its tables, as a list in Markdown."""
+    lines = "".join(f"- {escaped(note)}\n" for note in report.notes)
+    return f"\n{lines}" if lines else ""
