@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("interpreters", nargs="+", metavar="VERSION=PYTHON or NAME")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--texts", type=int, default=1000)
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     named = [one for one in options.interpreters if "=" not in one]
     pythons = dict(one.split("=", 1) for one in options.interpreters if "=" in one)
     known = dict(_FOLDER.findall((_STEPS / "write.py").read_text(encoding="utf-8")))
@@ -48,6 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
         _run(pythons[_LATEST], "vocabularies", root)
         for version, python in pythons.items():
             own = [name for name in names if known[name] == version]
+            if not own:
+                continue
             _run(python, "write", options.out, root, *own)
             _run(python, "read", options.out, root, "ids", *own)
         _run(pythons[_LATEST], "read", options.out, options.out, "logits", *names)

@@ -25,6 +25,7 @@ NOTES = {
     "llama-added-4.57": ['model.unk_token is null, not "<unk>"'],
     "llama-as-gpt2-4.57": ["pre_tokenizer is ByteLevel, not Sequence (Digits, Byte"],
     "llama-legacy-4.30": ["normalizer is none, not Sequence (Prepend, Replace)"],
+    "llama-legacy-added-4.57": ["normalizer is none, not Sequence (Prepend, Replace)"],
     "roberta-spaced-4.57": ["pre_tokenizer.add_prefix_space is true, not false"],
 }
 

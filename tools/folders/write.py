@@ -296,6 +296,16 @@ def _llama_457(folder: Path, root: Path) -> None:
     save(folder, tokenizer, llama)
 
 
+@folder("llama-legacy-added-4.57", "4.57")
+def _llama_legacy(folder: Path, root: Path) -> None:
+    """A blank before whatever follows an added word."""
+    tokenizer = hf.LlamaTokenizerFast(
+        tokenizer_object=_pieces(root, legacy=True), legacy=True
+    )
+    tokenizer.add_tokens(["[E1]", "newword"])
+    save(folder, tokenizer, llama)
+
+
 @folder("llama-5", "5")
 def _llama_5(folder: Path, root: Path) -> None:
     found = Vocabulary(root, "pieces")
