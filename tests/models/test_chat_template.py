@@ -143,11 +143,11 @@ def test_what_is_no_template_is_said():
 
 
 def test_templates_are_read_from_either_file(tmp_path):
-    config = {"chat_template": "old", "eos_token": {"content": "</s>"}}
+    config = {"chat_template": "old"}
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
-    found = read_chat_template(tmp_path)
+    found = read_chat_template(tmp_path, {"eos": "</s>", "bos": "<s>"})
     assert found.source == "old"
-    assert dict(found.tokens)["eos_token"] == "</s>"
+    assert found.tokens == (("bos_token", "<s>"), ("eos_token", "</s>"))
     (tmp_path / "chat_template.jinja").write_text("new")
     assert read_chat_template(tmp_path).source == "new"
 
@@ -312,7 +312,11 @@ def test_a_saved_tokenizer_keeps_every_template(tmp_path):
     template = ChatTemplate("d", (), "here", (("rag", "r"), ("tool_use", "t")))
     tokenizer.chat_template = template
     tokenizer.save(tmp_path)
+    path = tmp_path / "tokenizer_config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "eos_token": {"content": "[SEP]"}}))
     found = read_tokenizer(tmp_path).chat_template
+    assert dict(found.tokens)["eos_token"] == "[SEP]"
     assert (found.source, found.named) == (template.source, template.named)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,18 @@ from tfft.models.chat_template import ChatTemplate
 from tfft.models.configuration import read_config
 
 
-def read_chat_template(folder: Path) -> ChatTemplate | None:
+def read_chat_template(
+    folder: Path, roles: Mapping[str, str] | None = None
+) -> ChatTemplate | None:
     """Returns the chat template of a Hugging Face folder; None when it has none.
 
     `chat_template.jinja` and the files of `additional_chat_templates` count before
     what `tokenizer_config.json` says, as in transformers.
+
+    Args:
+        folder: The folder.
+        roles: The special tokens that its files name, by `bos`, `eos` and so on: a
+            template sees them as `bos_token`, `eos_token`. Defaults to none.
 
     Raises:
         DataError: When it cannot be read.
@@ -46,7 +54,8 @@ def read_chat_template(folder: Path) -> ChatTemplate | None:
         )
     default = found.pop("default")
     named = tuple(sorted(found.items()))
-    return ChatTemplate(default, tuple(sorted(_tokens(config))), str(path), named)
+    tokens = sorted((f"{role}_token", token) for role, token in (roles or {}).items())
+    return ChatTemplate(default, tuple(tokens), str(path), named)
 
 
 def _template_files(folder: Path) -> dict[str, Path]:
@@ -70,14 +79,3 @@ def _text(path: Path) -> str:
 
 def _is_text(template: tuple[Any, Any]) -> bool:
     return all(isinstance(one, str) for one in template)
-
-
-def _tokens(config: dict) -> list[tuple[str, str]]:
-    """Returns the special tokens, which stand as text or as an object."""
-    found = []
-    for name in ("bos_token", "eos_token", "unk_token", "pad_token"):
-        token = config.get(name)
-        if isinstance(token, dict):
-            token = token.get("content")
-        found.append((name, token if isinstance(token, str) else ""))
-    return found

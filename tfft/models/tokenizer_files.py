@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tfft.core.errors import DataError, MissingInputError
 from tfft.models.added_tokens import add_tokens, bos_and_eos, one_segment
 from tfft.models.byte_level import read_merges, read_vocabulary
-from tfft.models.chat_template import ChatTemplate
 from tfft.models.chat_template_files import read_chat_template
 from tfft.models.folder import file_in
 from tfft.models.special_tokens import ASSUMED, assumed_roles
@@ -96,7 +94,7 @@ def _completed(
         for role, token in assumed_roles(folder, library, options).items()
         if role not in named
     }
-    template = _template(folder, roles)
+    template = read_chat_template(folder, roles)
     return Tokenizer(
         library, {**assumed, **roles}, template, conventions, assumed, notes
     )
@@ -110,15 +108,6 @@ def _in_vocabulary(
         for role, token in named.items()
         if token is not None and library.token_to_id(token.content) is not None
     }
-
-
-def _template(folder: Path, roles: Mapping[str, str]) -> ChatTemplate | None:
-    """Returns the chat template, which sees the tokens that the files name."""
-    template = read_chat_template(folder)
-    if template is None:
-        return None
-    tokens = sorted((f"{role}_token", token) for role, token in roles.items())
-    return dataclasses.replace(template, tokens=tuple(tokens))
 
 
 def _is_byte_level(rules: Mapping[str, Any] | None) -> bool:
