@@ -14,7 +14,7 @@ from tokenizers import AddedToken, normalizers
 import tfft.serving.word_piece as module
 from tests.conftest import VOCABULARY
 from tfft.core.errors import DataError
-from tfft.models.tokenizer import Conventions
+from tfft.models.conventions import Conventions
 from tfft.models.tokenizer_files import word_piece
 from tfft.serving.word_piece import WordPieceTokenizer, character_table
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfft.core.errors import DataError
 from tfft.core.files import write_json, write_text
 from tfft.models.chat_template import ChatTemplate
+from tfft.models.conventions import Conventions
 from tfft.models.special_tokens import ASSUMED, usual_roles
 
 if TYPE_CHECKING:
@@ -48,36 +49,6 @@ class Window(NamedTuple):
     segment_ids: list[int]
     offsets: list[tuple[int, int]]
     text_ids: list[int | None]
-
-
-class Conventions(NamedTuple):
-    """How transformers' tokenizer of the model makes batches.
-
-    Attributes:
-        truncation_side: Where a text that is too long loses tokens.
-        padding_side: Where short texts are padded. tfft pads on the right, whose
-            mask gives the same numbers; this is kept for what is exported.
-        max_length: `model_max_length`, the most tokens of a text; None for no limit.
-        input_names: What the model is given, by transformers' names; empty where
-            the folder does not say.
-    """
-
-    truncation_side: Literal["left", "right"] = "right"
-    padding_side: Literal["left", "right"] = "right"
-    max_length: int | None = None
-    input_names: tuple[str, ...] = ()
-
-    def options(self) -> dict[str, Any]:
-        """Returns them as entries of a `tokenizer_config.json`."""
-        found: dict[str, Any] = {
-            "truncation_side": self.truncation_side,
-            "padding_side": self.padding_side,
-        }
-        if self.max_length is not None:
-            found["model_max_length"] = self.max_length
-        if self.input_names:
-            found["model_input_names"] = list(self.input_names)
-        return found
 
 
 class Tokenizer:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from tfft.core.errors import DataError, MissingInputError
 from tfft.models.added_tokens import add_tokens, bos_and_eos, one_segment
-from tfft.models.byte_level import read_merges, read_vocabulary
 from tfft.models.chat_template_files import read_chat_template
+from tfft.models.conventions import Conventions
 from tfft.models.folder import file_in
 from tfft.models.special_tokens import ASSUMED, assumed_roles
-from tfft.models.tokenizer import Conventions, Tokenizer
+from tfft.models.tokenizer import Tokenizer
 from tfft.models.tokenizer_class import class_of, family_of
-from tfft.models.tokenizer_kinds import GPT2, Bert, Kind, Roberta, kind_named
-from tfft.models.tokenizer_notes import differences, lost_tokens, unheard
+from tfft.models.tokenizer_kinds import Bert
+from tfft.models.tokenizer_notes import lost_tokens, unheard
+from tfft.models.tokenizer_read import Read, from_json, from_vocabulary, named_tokens
 from tfft.models.tokenizer_settings import (
     Settings,
     choice,
@@ -29,24 +30,7 @@ if TYPE_CHECKING:
     import tokenizers
     from tokenizers import AddedToken
 
-_CONVERT = "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
 _SEGMENTS = "token_type_ids"
-
-
-class _Read(NamedTuple):
-    """A tokenizer without the tokens that stand beside its vocabulary.
-
-    Attributes:
-        library: The tokenizer.
-        kind: The class whose rules it follows; None for those of `tokenizer.json`.
-        rules: The content of `tokenizer.json`, if there is one.
-        notes: How it was read.
-    """
-
-    library: tokenizers.Tokenizer
-    kind: Kind | None
-    rules: Mapping[str, Any] | None = None
-    notes: tuple[str, ...] = ()
 
 
 def read_tokenizer(folder: str | Path) -> Tokenizer:
@@ -69,18 +53,18 @@ def read_tokenizer(folder: str | Path) -> Tokenizer:
     config = read_optional(folder, "config.json")
     name = class_of(config, settings.options, byte_level=_is_byte_level(rules))
     if whole is None or rules is None:
-        read = _from_vocabulary(folder, settings, name)
+        read = from_vocabulary(folder, settings, name)
     else:
-        read = _from_json(whole, rules, settings, name)
+        read = from_json(whole, rules, settings, name)
     return _completed(folder, read, settings, config)
 
 
 def _completed(
-    folder: Path, read: _Read, settings: Settings, config: Mapping[str, Any]
+    folder: Path, read: Read, settings: Settings, config: Mapping[str, Any]
 ) -> Tokenizer:
     """Returns a tokenizer with its added tokens, its roles and its chat template."""
     library, options = read.library, settings.options
-    named = _named(read.kind, settings)
+    named = named_tokens(read.kind, settings)
     if ASSUMED not in options:  # tfft's own tokenizer.json has all its tokens
         add_tokens(library, settings, named)
     roles = _in_vocabulary(library, named)
@@ -110,111 +94,8 @@ def _in_vocabulary(
     }
 
 
-def _is_byte_level(rules: Mapping[str, Any] | None) -> bool:
-    parts = {} if rules is None else {**rules, "model": None, "added_tokens": None}
-    return '"ByteLevel"' in json.dumps(parts)
-
-
-def _from_json(
-    library: tokenizers.Tokenizer,
-    rules: Mapping[str, Any],
-    settings: Settings,
-    name: str,
-) -> _Read:
-    """Returns the tokenizer of `tokenizer.json`, by the rules of a class."""
-    model, note = rules["model"], "tokenizer.json is read as it stands; "
-    try:
-        kind = kind_named(name)
-    except KeyError:
-        note += f"{name} of transformers may add rules to it"
-        return _Read(library, None, rules, (note,))
-    if kind is None:
-        return _Read(library, None, rules)
-    if model["type"] != kind.model:
-        note += f"{name} of transformers expects a {kind.model} vocabulary"
-        return _Read(library, None, rules, (note,))
-    merges = [tuple(pair) for pair in model.get("merges", ())]
-    built = _built(kind, model["vocab"], merges, settings)
-    built.post_processor = library.post_processor
-    return _Read(built, kind, rules, tuple(differences(rules, built, name)))
-
-
-def _from_vocabulary(folder: Path, settings: Settings, name: str) -> _Read:
-    """Returns the tokenizer of `vocab.txt`, or of `vocab.json` and `merges.txt`."""
-    try:
-        kind = kind_named(name)
-    except KeyError as error:
-        raise DataError(
-            f"{name} reads files that tfft does not",
-            where=str(folder),
-            expected="tokenizer.json",
-            fix=f"write it with transformers: {_CONVERT}",
-        ) from error
-    there = {
-        name: path
-        for name in ("vocab.txt", "vocab.json", "merges.txt")
-        if (path := file_in(folder, name)) is not None
-    }
-    notes = ()
-    if kind is None or not set(kind.files) <= set(there):
-        kind = _kind_of(folder, there)
-        notes = (
-            f"no file says which class reads {kind.files[0]}; it is read as a "
-            f"{type(kind).__name__} tokenizer",
-        )
-    if "vocab.txt" in kind.files:
-        tokens = _lines(there["vocab.txt"])
-        ids, merges = {token: index for index, token in enumerate(tokens)}, []
-    else:
-        ids = read_vocabulary(there["vocab.json"])
-        merges = read_merges(there["merges.txt"])
-    return _Read(_built(kind, ids, merges, settings), kind, notes=notes)
-
-
-def _kind_of(folder: Path, there: Mapping[str, Path]) -> Kind:
-    """Returns the class that most likely wrote the vocabulary."""
-    if "vocab.txt" in there:
-        return Bert()
-    if not {"vocab.json", "merges.txt"} <= set(there):
-        raise _missing(folder)
-    is_framed = {"<s>", "</s>"} <= set(read_vocabulary(there["vocab.json"]))
-    return Roberta() if is_framed else GPT2()
-
-
-def _missing(folder: Path) -> MissingInputError:
-    pieces = file_in(folder, "tokenizer.model") is not None
-    return MissingInputError(
-        "model folder without a tokenizer",
-        where=str(folder),
-        expected="tokenizer.json, vocab.txt, or vocab.json and merges.txt",
-        fix=f"convert tokenizer.model with transformers: {_CONVERT}"
-        if pieces
-        else "download the tokenizer files as well",
-    )
-
-
-def _built(
-    kind: Kind,
-    ids: Mapping[str, int],
-    merges: Sequence[tuple[str, str]],
-    settings: Settings,
-) -> tokenizers.Tokenizer:
-    unknown = _named(kind, settings).get("unk")
-    spelled = kind.tokens["unk"] if unknown is None else unknown.content
-    return kind.build(ids, merges, settings.options, spelled)
-
-
-def _named(kind: Kind | None, settings: Settings) -> dict[str, AddedToken | None]:
-    """Returns the tokens of roles; the class has some for those no file names."""
-    from tokenizers import AddedToken
-
-    own = {} if kind is None else kind.tokens
-    tokens = {role: AddedToken(token, special=True) for role, token in own.items()}
-    return {**tokens, **settings.named}
-
-
 def _put_around(
-    read: _Read, roles: Mapping[str, str], options: Mapping[str, Any]
+    read: Read, roles: Mapping[str, str], options: Mapping[str, Any]
 ) -> None:
     """Sets what stands around a text, where not `tokenizer.json` alone says it."""
     library, around = read.library, None
@@ -226,7 +107,7 @@ def _put_around(
         library.post_processor = around
 
 
-def _conventions(read: _Read, options: Mapping[str, Any]) -> Conventions:
+def _conventions(read: Read, options: Mapping[str, Any]) -> Conventions:
     """Returns how texts are cut and padded; `tokenizer.json` may say a side too."""
     kind, rules = read.kind, read.rules or {}
     sides = {
@@ -246,7 +127,7 @@ def _conventions(read: _Read, options: Mapping[str, Any]) -> Conventions:
 
 
 def _segments(
-    read: _Read, conventions: Conventions, config: Mapping[str, Any]
+    read: Read, conventions: Conventions, config: Mapping[str, Any]
 ) -> list[str]:
     """Puts pairs into one segment where transformers gives the model none."""
     names, family = conventions.input_names, family_of(config)
@@ -274,6 +155,11 @@ def _library(path: Path) -> tokenizers.Tokenizer:
         ) from error
 
 
+def _is_byte_level(rules: Mapping[str, Any] | None) -> bool:
+    parts = {} if rules is None else {**rules, "model": None, "added_tokens": None}
+    return '"ByteLevel"' in json.dumps(parts)
+
+
 def load_tokenizer(path: Path) -> Tokenizer:
     """Returns the tokenizer in a `tokenizer.json`.
 
@@ -284,16 +170,6 @@ def load_tokenizer(path: Path) -> Tokenizer:
     if not path.is_file():
         raise MissingInputError(f"no such file: {path}", fix="check the path")
     return Tokenizer(_library(path))
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"byte {error.start} is not UTF-8", where=str(path), fix="download it again"
-        ) from error
-    return lines[: -1 if not lines[-1] else None]
 
 
 def word_piece(

@@ -35,8 +35,9 @@ def differences(
     if not found:
         return []
     return [
-        f"tokenizer.json is not followed where {name} decides, as in transformers: "
+        f"tokenizer.json is not followed where {name} decides, as in transformers 5: "
         + "; ".join(found)
+        + " (see Tokenizers in docs/models.md)"
     ]
 
 
