@@ -161,9 +161,9 @@ def test_no_text_at_all(both):
     tokenizer, graph = both
     assert graph.ids(tf.constant([], tf.string)).to_list() == []
     batch = graph(tf.constant(["", ""]))
-    # No network takes a length of 0: a padded place stands there.
+    # An empty text is read as the padding token, which counts.
     assert batch["token_ids"].numpy().tolist() == [[tokenizer.pad_id]] * 2
-    assert batch["padding_mask"].numpy().tolist() == [[0]] * 2
+    assert batch["padding_mask"].numpy().tolist() == [[1]] * 2
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,9 @@ def test_batches_are_framed_and_cut_alike(name, max_length):
         expected = tokenizer.encode(texts, (columns * 2)[1], max_length)
         if len(columns) == 1:
             expected = tokenizer.encode(texts, None, max_length)
-        assert_same(found, [one[:2] for one in expected], texts)
+        empty = ([tokenizer.pad_id], [0])
+        right = [one[:2] if one.token_ids else empty for one in expected]
+        assert_same(found, right, texts)
 
 
 @pytest.mark.parametrize("prefix", [False, True])
