@@ -55,7 +55,8 @@ def test_what_can_be_learned_is_learned_kept_and_loaded(train):
     assert run.metrics["test"]["token_accuracy"] == 1.0
     loss = run.metrics["test"]["loss"]
     assert run.metrics["test"]["perplexity"] == pytest.approx(np.exp(loss))
-    assert run.score_texts(ROWS[:4], max_new_tokens=10)["exact_match"] == 100
+    with pytest.warns(UserWarning, match="(bleu|rouge2) is 0"):
+        assert run.score_texts(ROWS[:4], max_new_tokens=10)["exact_match"] == 100
     streamed = list(run.generate(ASKED[:2], max_new_tokens=10, stream=True))
     assert "".join(piece.text for piece in streamed if piece.row == 1) == "Hund"
     loaded = tfft.load(run.folder)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 
-from tfft.core.errors import ConfigError, nearest, one_of
+from tfft.core.errors import ConfigError, DataError, nearest, one_of
+from tfft.evaluation.score_words import ScoreWords, bleu_tokenizer
 
 
 def text_scores(
@@ -12,19 +14,30 @@ def text_scores(
 ) -> dict[str, float]:
     """Returns scores over all texts, each from 0 to 100.
 
+    Warns where a score is 0 because it cannot be measured on these texts.
+
     Args:
         answers: What was generated.
         references: What was wanted, as many.
-        names: `bleu` and `chrf` by sacrebleu, `rouge` by rouge-score (its F1 of
-            words, of pairs and of longest common parts), `exact_match` without
-            blanks around.
+        names: Any of these. `bleu` and `chrf` by sacrebleu; BLEU counts words, or
+            characters of languages without spaces between words. `rouge` by
+            rouge-score, F1 of words, of pairs and of longest common subsequences.
+            `exact_match` ignores white space around a text.
 
     Raises:
         ConfigError: For another name.
+        DataError: When there are no texts, or not a reference for each answer.
 
     >>> text_scores(["Paris ", "Rome"], ["Paris", "Bonn"], ["exact_match"])
     {'exact_match': 50.0}
     """
+    if not answers or len(answers) != len(references):
+        raise DataError(
+            f"{len(answers):,} answers and {len(references):,} references",
+            where="text_scores",
+            expected="a reference for each answer, one at least",
+            fix="score the answers to the rows that have references",
+        )
     results: dict[str, float] = {}
     for name in names:
         if name not in _SCORES:
@@ -40,7 +53,11 @@ def text_scores(
 def _bleu(answers: Sequence[str], references: Sequence[str]) -> dict[str, float]:
     from sacrebleu.metrics import BLEU
 
-    return {"bleu": BLEU().corpus_score(list(answers), [list(references)]).score}
+    bleu = BLEU(tokenize=bleu_tokenizer(references))
+    found = bleu.corpus_score(list(answers), [list(references)])
+    if not found.totals[-1]:
+        _warn("bleu is 0: no answer has the four words in a row that it counts")
+    return {"bleu": found.score}
 
 
 def _chrf(answers: Sequence[str], references: Sequence[str]) -> dict[str, float]:
@@ -53,7 +70,17 @@ def _rouge(answers: Sequence[str], references: Sequence[str]) -> dict[str, float
     from rouge_score.rouge_scorer import RougeScorer
 
     kinds = ("rouge1", "rouge2", "rougeL")
-    scorer = RougeScorer(kinds, use_stemmer=True)
+    words = ScoreWords()
+    sizes = [len(words.tokenize(reference)) for reference in references]
+    for name, least in (("rouge", 1), ("rouge2", 2)):
+        few = sum(size < least for size in sizes)
+        # A text without words has no pairs either; that is said once.
+        if few and (least == 1 or min(sizes) > 0):
+            _warn(
+                f"{name} is 0 for {few:,} of {len(sizes):,} references: "
+                f"they have fewer than {least} words"
+            )
+    scorer = RougeScorer(kinds, tokenizer=words)
     pairs = zip(references, answers, strict=True)
     each = [scorer.score(reference, answer) for reference, answer in pairs]
     return {
@@ -66,6 +93,10 @@ def _exact(answers: Sequence[str], references: Sequence[str]) -> dict[str, float
     pairs = zip(answers, references, strict=True)
     hits = sum(answer.strip() == reference.strip() for answer, reference in pairs)
     return {"exact_match": 100 * hits / len(answers)}
+
+
+def _warn(what: str) -> None:
+    warnings.warn(f"{what}; see chrf and exact_match instead", stacklevel=4)
 
 
 _SCORES: dict[str, Callable[[Sequence[str], Sequence[str]], dict[str, float]]] = {

@@ -147,7 +147,7 @@ class Run:
     def score_texts(
         self,
         data: Any,
-        scores: Sequence[str] = ("bleu", "rouge", "exact_match"),
+        scores: Sequence[str] = ("bleu", "chrf", "rouge", "exact_match"),
         rows: int = 50,
         **options: Any,
     ) -> dict[str, float]:
