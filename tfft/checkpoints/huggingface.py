@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,21 @@ from tfft.checkpoints.tensors import save_tensors
 from tfft.core.errors import ConfigError, OutputInUseError
 from tfft.core.files import is_occupied, new_directory, write_json
 from tfft.models.architecture import Architecture, Form
+from tfft.models.configuration import read_config
 from tfft.models.generation_config import GenerationConfig, write_generation_config
 from tfft.models.layers import variables_by_path
 from tfft.models.tokenizer import Tokenizer
 
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
+_TOKENIZER = "tokenizer_config.json"
+_INPUTS = {
+    "token_ids": "input_ids",
+    "segment_ids": "token_type_ids",
+    "padding_mask": "attention_mask",
+}
 _SHARD_BYTES = 5_000_000_000
+# What a config says of another head, or in the words of older versions.
+_STALE = ("id2label", "label2id", "num_labels", "problem_type", "torch_dtype")
 NO_HEAD = "FEATURE_EXTRACTION"
 
 
@@ -66,8 +75,10 @@ def save_huggingface(
     tokenizer: Tokenizer | None = None,
     task_type: str = NO_HEAD,
     head: Mapping[str, Mapping[str, Any]] | None = None,
-    labels: tuple[str, ...] = (),
+    about_head: Mapping[str, Any] | None = None,
     generation: GenerationConfig | None = None,
+    max_length: int | None = None,
+    beside: Callable[[Path], None] | None = None,
     shard_bytes: int = _SHARD_BYTES,
 ) -> Path:
     """Writes a folder that `from_pretrained` of transformers loads.
@@ -83,9 +94,11 @@ def save_huggingface(
         task_type: PEFT's name of what the model is for.
         head: The layers of the head by Hugging Face's names: for each its `weight`
             and `bias` as PyTorch keeps them.
-        labels: What the outputs of the head mean.
+        about_head: What `config.json` says of its outputs, such as `id2label`.
         generation: Where texts end, written beside the tokenizer of a model that
             writes them.
+        max_length: The most tokens of a text, for the tokenizer; None for no limit.
+        beside: Writes what else belongs into the folder.
         shard_bytes: The most bytes of a file of weights.
 
     Returns:
@@ -103,12 +116,9 @@ def save_huggingface(
         )
     head = dict(head or {})
     form = _form(architecture, task_type, set(head))
-    config = dict(config or _described(backbone, architecture, tokenizer))
-    config |= {"architectures": [form.name], "dtype": "float32"}
-    config.pop("torch_dtype", None)
-    if labels:
-        config["id2label"] = {str(index): label for index, label in enumerate(labels)}
-        config["label2id"] = {label: index for index, label in enumerate(labels)}
+    described = config or _described(backbone, architecture, tokenizer)
+    config = {key: value for key, value in described.items() if key not in _STALE}
+    config |= {"architectures": [form.name], "dtype": "float32", **(about_head or {})}
     tensors = _tensors(backbone, architecture, config, form)
     for module, weights in head.items():
         for name, value in weights.items():
@@ -117,10 +127,36 @@ def save_huggingface(
         write_json(target / "config.json", config)
         _save_weights(target, tensors, shard_bytes)
         if tokenizer is not None:
-            tokenizer.save(target)
+            _save_tokenizer(target, tokenizer, architecture, form, max_length)
             if generation is not None:
                 write_generation_config(target, tokenizer, generation)
+        if beside is not None:
+            beside(target)
     return folder
+
+
+def _save_tokenizer(
+    folder: Path,
+    tokenizer: Tokenizer,
+    architecture: Architecture,
+    form: Form,
+    max_length: int | None,
+) -> None:
+    """Writes a tokenizer that gives the model what it was trained on by default.
+
+    A model that writes texts has its prompts padded on the left: it goes on from
+    their ends.
+    """
+    tokenizer.save(folder)
+    config = read_config(folder, _TOKENIZER)
+    config["model_input_names"] = [_INPUTS[name] for name in architecture.inputs]
+    config.setdefault("truncation_side", "right")
+    config["padding_side"] = "left" if form.generates else "right"
+    if max_length is not None:
+        config["model_max_length"] = max_length
+    if "pad" not in tokenizer.roles and "eos" in tokenizer.roles:
+        config["pad_token"] = tokenizer.roles["eos"]
+    write_json(folder / _TOKENIZER, config)
 
 
 def _described(
@@ -156,7 +192,8 @@ def _tensors(
 ) -> dict[str, np.ndarray]:
     """Returns the backbone's tensors by the names they have in a class."""
     tensors = backbone_tensors(backbone, architecture, config)
-    prefix = architecture.prefix if form.prefixed else ""
+    prefix = architecture.prefix if form.prefix is None else form.prefix
+    prefix = prefix if form.prefixed else ""
     named: dict[str, np.ndarray] = {}
     beside: set[str] = set()
     for place in architecture.places_of(backbone):

@@ -11,6 +11,7 @@ import numpy as np
 from tfft.core.errors import ConfigError
 from tfft.core.registry import Registry
 from tfft.models.configuration import Pooling
+from tfft.models.heads import Arrange, one_layer
 from tfft.models.places import Place
 
 ARCHITECTURES = Registry("architecture", "tfft.models")
@@ -24,12 +25,21 @@ class Form(NamedTuple):
         modules: The layers of its head, by their names.
         without: Optional places that it lacks.
         prefixed: Whether it puts the prefix before the backbone's names.
+        prefix: Another prefix than the family's; None for the same.
+        pooling: The summary of a text that its head takes; None for a head that takes
+            the state of each token.
+        arrange: How its layers compute a linear head.
+        generates: Whether it goes on in a text.
     """
 
     name: str
     modules: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     prefixed: bool = True
+    prefix: str | None = None
+    pooling: Pooling | None = None
+    arrange: Arrange = one_layer
+    generates: bool = False
 
 
 class Architecture(abc.ABC):
@@ -101,6 +111,12 @@ class Architecture(abc.ABC):
             if theirs in config
         }
         return {**self.defaults, **config, **renamed}
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """What the classes of the family put before the backbone's names."""
+        others = (form.prefix for form in self.forms.values())
+        return (self.prefix, *dict.fromkeys(one for one in others if one is not None))
 
     @abc.abstractmethod
     def build(self, config: Mapping[str, Any]) -> Any:

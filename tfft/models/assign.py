@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,7 +55,7 @@ def assign_checkpoint(
         DataError: For missing, unknown or unfit tensors, ten of them at most.
     """
     variables = variables_by_path(backbone)
-    found = architecture.adapt(_by_plain_name(tensors, architecture.prefix), config)
+    found = architecture.adapt(_by_plain_name(tensors, architecture.prefixes), config)
     wanted, fresh = _wanted(backbone, architecture, found)
     problems = []
     for weight in wanted:
@@ -95,16 +95,16 @@ def _wanted(
 
 
 def _by_plain_name(
-    tensors: Mapping[str, np.ndarray], prefix: str
+    tensors: Mapping[str, np.ndarray], prefixes: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """Returns the tensors by their names without the prefix.
+    """Returns the tensors by their names without a prefix.
 
     Raises:
         DataError: When a tensor is there twice, with and without it.
     """
     found: dict[str, np.ndarray] = {}
     for name, value in tensors.items():
-        plain = _plain_name(name, prefix)
+        plain = _plain_name(name, prefixes)
         if plain in found:
             raise DataError(
                 f"the weights hold {plain} under two names, one of them {name}",
@@ -115,7 +115,8 @@ def _by_plain_name(
     return found
 
 
-def _plain_name(name: str, prefix: str) -> str:
+def _plain_name(name: str, prefixes: Sequence[str]) -> str:
+    prefix = next((one for one in prefixes if name.startswith(one)), "")
     name = name.removeprefix(prefix)
     for old, new in _OLD_NAMES:
         if name.endswith(old):

@@ -48,7 +48,9 @@ class Bert(Architecture):
     }
     forms: ClassVar[Mapping[str, Form]] = {
         "FEATURE_EXTRACTION": Form("BertModel", prefixed=False),
-        "SEQ_CLS": Form("BertForSequenceClassification", ("classifier",)),
+        "SEQ_CLS": Form(
+            "BertForSequenceClassification", ("classifier",), pooling="pooler"
+        ),
         "TOKEN_CLS": Form("BertForTokenClassification", ("classifier",), ("pooler",)),
         "QUESTION_ANS": Form("BertForQuestionAnswering", ("qa_outputs",), ("pooler",)),
     }

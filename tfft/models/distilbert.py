@@ -10,6 +10,7 @@ from tfft.models.architecture import ARCHITECTURES, Architecture, Form
 from tfft.models.configuration import MOST_LAYERS, read, read_number
 from tfft.models.encoder import encoder_layer
 from tfft.models.follow import details, either, follow, head_count, transformer_size
+from tfft.models.heads import through_relu
 from tfft.models.places import embedding, norm
 
 _EPSILON = 1e-12  # no key of the config
@@ -55,6 +56,12 @@ class DistilBert(Architecture):
     }
     forms: ClassVar[Mapping[str, Form]] = {
         "FEATURE_EXTRACTION": Form("DistilBertModel", prefixed=False),
+        "SEQ_CLS": Form(
+            "DistilBertForSequenceClassification",
+            ("pre_classifier", "classifier"),
+            pooling="first",
+            arrange=through_relu,
+        ),
         "TOKEN_CLS": Form("DistilBertForTokenClassification", ("classifier",)),
         "QUESTION_ANS": Form("DistilBertForQuestionAnswering", ("qa_outputs",)),
     }

@@ -61,7 +61,9 @@ class GPT2(Architecture):
     }
     forms: ClassVar[Mapping[str, Form]] = {
         "FEATURE_EXTRACTION": Form("GPT2Model", prefixed=False),
-        "CAUSAL_LM": Form("GPT2LMHeadModel"),
+        "CAUSAL_LM": Form("GPT2LMHeadModel", generates=True),
+        "TOKEN_CLS": Form("GPT2ForTokenClassification", ("classifier",)),
+        "QUESTION_ANS": Form("GPT2ForQuestionAnswering", ("qa_outputs",)),
     }
     once = (
         embedding("embeddings.token", "token_embedding", "wte"),

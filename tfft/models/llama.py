@@ -34,7 +34,14 @@ class Llama(Decoder):
     }
     forms: ClassVar[Mapping[str, Form]] = {
         "FEATURE_EXTRACTION": Form("LlamaModel", without=("head",), prefixed=False),
-        "CAUSAL_LM": Form("LlamaForCausalLM"),
+        "CAUSAL_LM": Form("LlamaForCausalLM", generates=True),
+        "TOKEN_CLS": Form("LlamaForTokenClassification", ("score",), ("head",)),
+        "QUESTION_ANS": Form(
+            "LlamaForQuestionAnswering",
+            ("qa_outputs",),
+            ("head",),
+            prefix="transformer.",  # in transformers' classes of this head alone
+        ),
     }
 
     def describe(self, backbone: Any) -> dict[str, Any]:

@@ -29,7 +29,13 @@ class Mistral(Decoder):
     }
     forms: ClassVar[Mapping[str, Form]] = {
         "FEATURE_EXTRACTION": Form("MistralModel", without=("head",), prefixed=False),
-        "CAUSAL_LM": Form("MistralForCausalLM"),
+        "CAUSAL_LM": Form("MistralForCausalLM", generates=True),
+        "TOKEN_CLS": Form("MistralForTokenClassification", ("score",), ("head",)),
+        "QUESTION_ANS": Form(
+            "MistralForQuestionAnswering",
+            ("qa_outputs",),
+            ("head",),
+        ),
     }
 
     def describe(self, backbone: Any) -> dict[str, Any]:

@@ -29,7 +29,14 @@ class Qwen2(Decoder):
     }
     forms: ClassVar[Mapping[str, Form]] = {
         "FEATURE_EXTRACTION": Form("Qwen2Model", without=("head",), prefixed=False),
-        "CAUSAL_LM": Form("Qwen2ForCausalLM"),
+        "CAUSAL_LM": Form("Qwen2ForCausalLM", generates=True),
+        "TOKEN_CLS": Form("Qwen2ForTokenClassification", ("score",), ("head",)),
+        "QUESTION_ANS": Form(
+            "Qwen2ForQuestionAnswering",
+            ("qa_outputs",),
+            ("head",),
+            prefix="transformer.",  # in transformers' classes of this head alone
+        ),
     }
     per_layer = decoder_layer(bias=True)
 

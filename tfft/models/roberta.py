@@ -19,6 +19,7 @@ from tfft.models.encoder import (
     encoder_layer,
 )
 from tfft.models.follow import follow
+from tfft.models.heads import through_tanh
 from tfft.models.places import embedding, norm
 
 _POSITIONS = "embeddings.position_embeddings.weight"
@@ -55,6 +56,12 @@ class Roberta(Architecture):
     }
     forms: ClassVar[Mapping[str, Form]] = {
         "FEATURE_EXTRACTION": Form("RobertaModel", prefixed=False),
+        "SEQ_CLS": Form(
+            "RobertaForSequenceClassification",
+            ("classifier.dense", "classifier.out_proj"),
+            pooling="first",
+            arrange=through_tanh,
+        ),
         "TOKEN_CLS": Form("RobertaForTokenClassification", ("classifier",)),
         "QUESTION_ANS": Form("RobertaForQuestionAnswering", ("qa_outputs",)),
     }

@@ -5,11 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tfft.adapters.method import expect_plain
 from tfft.checkpoints.huggingface import NO_HEAD, save_huggingface
+from tfft.checkpoints.sentence_transformers import can_pool, save_modules
 from tfft.core.environment import check_environment
+from tfft.core.errors import ConfigError
 from tfft.models.architecture import architecture_of
 from tfft.models.generation_config import GenerationConfig
+from tfft.models.heads import Linear
 from tfft.models.hub_tokenizers import from_keras_hub
 from tfft.recipes.build import Built
 from tfft.tasks.task import Labels, Task
@@ -53,6 +58,7 @@ def export_huggingface(
         tokenizer=None if tokenizer is None else from_keras_hub(tokenizer),
         task_type="CAUSAL_LM" if architecture.causal else NO_HEAD,
         generation=GenerationConfig() if architecture.causal else None,
+        max_length=getattr(backbone, "max_sequence_length", None),
     )
 
 
@@ -71,20 +77,68 @@ def export_run(
     Returns:
         The folder.
     """
-    pretrained = built.pretrained
-    modules = built.network.head_modules if head else {}
+    _check_network(built.network)
     built.adapter.merge()
     try:
-        return save_huggingface(
-            directory,
-            pretrained.backbone,
-            pretrained.architecture,
-            config=pretrained.config or None,
-            tokenizer=pretrained.tokenizer,
-            task_type=task.peft_task_type if head else NO_HEAD,
-            head=modules,
-            labels=tuple(str(label) for label in labels) if modules else (),
-            generation=pretrained.generation if head else None,
-        )
+        if not head:
+            return _save(built, task, directory, NO_HEAD)
+        return _save_with_head(built, task, labels, directory)
     finally:
         built.adapter.unmerge()
+
+
+def _check_network(network: Any) -> None:
+    """Raises for several runs that answer as one."""
+    if not hasattr(network, "backbone"):
+        raise ConfigError(
+            "several runs that answer as one have no class of transformers",
+            where="export_huggingface",
+            expected="one run, or a soup",
+            fix="export each run by itself, or a SavedModel",
+        )
+
+
+def _save_with_head(built: Built, task: Task, labels: Labels, directory: Path) -> Path:
+    """Writes a model as a class of transformers, else with modules around it."""
+    network, about = built.network, task.about_head(labels)
+    generation = built.pretrained.generation
+    if not network.head_variables:  # the backbone's own
+        return _save(built, task, directory, task.head_type, generation=generation)
+    kernel, bias = (np.array(variable) for variable in network.head_variables)
+    linear = Linear(kernel.T, bias)
+    form = built.pretrained.architecture.forms.get(task.head_type)
+    layers = None
+    if form is not None and form.pooling == network.pooling:
+        layers = form.arrange(form.modules, linear)
+    if layers is not None:
+        last = form.modules[-1]
+        layers = {**layers, last: task.in_units(layers[last])}
+    if layers is not None or not can_pool(network.pooling):
+        head = {name: layer.by_part() for name, layer in (layers or {}).items()}
+        head = head or network.head_modules
+        options = {"head": head, "about_head": about}
+        return _save(built, task, directory, task.head_type, **options)
+
+    def beside(folder: Path) -> None:
+        head = task.in_units(linear)
+        save_modules(folder, network.pooling, head, task.max_length)
+
+    return _save(built, task, directory, NO_HEAD, about_head=about, beside=beside)
+
+
+def _save(built: Built, task: Task, directory: Path, kind: str, **options: Any) -> Path:
+    """Writes the backbone and the tokenizer, and what the options say."""
+    pretrained = built.pretrained
+    # Windows and packed rows are tfft's; elsewhere a text is as long as a model takes.
+    whole = task.generates or task.per_token
+    limit = pretrained.max_length if whole else task.max_length
+    return save_huggingface(
+        directory,
+        pretrained.backbone,
+        pretrained.architecture,
+        config=pretrained.config or None,
+        tokenizer=pretrained.tokenizer,
+        task_type=kind,
+        max_length=limit,
+        **options,
+    )

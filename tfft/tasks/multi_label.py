@@ -204,6 +204,18 @@ class MultiLabel(TextTask):
         weights = batch["weights"]
         return ops.sum(losses * weights), ops.sum(weights)
 
+    def about_head(self, labels: Labels) -> dict[str, Any]:
+        """Returns the labels, each decided by itself, with their thresholds.
+
+        transformers keeps `label_thresholds` in the config, and takes 0.5 for all.
+        """
+        thresholds = map(float, self._thresholds(labels))
+        return {
+            "problem_type": "multi_label_classification",
+            **super().about_head(labels),
+            "label_thresholds": dict(zip(map(str, labels), thresholds, strict=True)),
+        }
+
     def gold(self, table: Table, labels: Labels) -> np.ndarray:
         """Returns 1 for each label of a row, else 0, shape (rows, labels)."""
         ids = {label: index for index, label in enumerate(labels)}

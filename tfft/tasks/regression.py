@@ -13,6 +13,7 @@ from tfft.core.config import configuration, require
 from tfft.core.errors import DataError, shorten
 from tfft.data.rows import BadRow
 from tfft.data.table import Table
+from tfft.models.heads import Linear
 from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer
 from tfft.tasks.served.endpoint import Endpoints, InGraph
@@ -151,6 +152,15 @@ class Regression(TextTask):
 
         losses = ops.square(outputs[:, 0] - batch["labels"])
         return ops.sum(losses * batch["weights"]), ops.sum(batch["weights"])
+
+    def about_head(self, labels: Labels) -> dict[str, Any]:
+        """Returns that there is one output, a number."""
+        return {"problem_type": "regression", **super().about_head(("LABEL_0",))}
+
+    def in_units(self, head: Linear) -> Linear:
+        """Returns the head with center and scale in its weights."""
+        weight, bias = (np.asarray(one, "float64") for one in head)
+        return Linear(weight * self._scale, bias * self._scale + self._center)
 
     def gold(self, table: Table, labels: Labels) -> np.ndarray:
         """Returns the numbers, shape (rows,)."""

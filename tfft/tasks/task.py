@@ -13,6 +13,7 @@ from tfft.data.batching import Examples
 from tfft.data.conversations import Conversation
 from tfft.data.rows import BadRow
 from tfft.data.table import Table
+from tfft.models.heads import Linear
 from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer import Tokenizer
 from tfft.tasks.joining import Joiner, join_numbers
@@ -101,6 +102,29 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def peft_task_type(self) -> str:
         """What PEFT calls it."""
+
+    @property
+    def head_type(self) -> str:
+        """PEFT's name of a model with the task's head, whatever the head takes."""
+        return self.peft_task_type
+
+    def about_head(self, labels: Labels) -> dict[str, Any]:
+        """Returns what `config.json` of transformers says of the head's outputs.
+
+        Args:
+            labels: The labels by id.
+        """
+        names = [str(label) for label in labels]
+        if not names:
+            return {}
+        return {
+            "id2label": {str(index): name for index, name in enumerate(names)},
+            "label2id": {name: index for index, name in enumerate(names)},
+        }
+
+    def in_units(self, head: Linear) -> Linear:
+        """Returns a head that gives answers in the unit of the rows; by default it."""
+        return head
 
     @abc.abstractmethod
     def suited_to(self, pretrained: Pretrained) -> tuple[Task, list[str]]:

@@ -198,6 +198,13 @@ class TextClassification(TextTask):
         rows = batch["weights"]
         return ops.sum(losses * rows), ops.sum(weights * rows)
 
+    def about_head(self, labels: Labels) -> dict[str, Any]:
+        """Returns the labels, of which a text has one."""
+        return {
+            "problem_type": "single_label_classification",
+            **super().about_head(labels),
+        }
+
     def gold(self, table: Table, labels: Labels) -> np.ndarray:
         """Returns the ids of the labels, shape (rows,)."""
         ids = ids_by_spelling(labels)

@@ -61,6 +61,11 @@ class TextTask(Task):
         """SEQ_CLS, whose head takes the pooler's summary; else no head of PEFT's."""
         return "SEQ_CLS" if self.pooling == "pooler" else "FEATURE_EXTRACTION"
 
+    @property
+    def head_type(self) -> str:
+        """SEQ_CLS."""
+        return "SEQ_CLS"
+
     def suited_to(self, pretrained: Pretrained) -> tuple[Task, list[str]]:
         """Returns the task with the model's pooling, within the model's length."""
         task, notes = self, []

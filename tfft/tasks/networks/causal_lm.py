@@ -54,6 +54,7 @@ class CausalLM(keras.Model):
 
     # Where its texts end, for exports; known when the training rows are.
     generation: GenerationConfig | None = None
+    pooling = None  # the head takes the state of each token
 
     def __init__(
         self,

@@ -42,6 +42,7 @@ class TokenClassifier(keras.Model):
     """
 
     uses_top = False
+    pooling = None  # the head takes the state of each token
 
     def __init__(
         self,
