@@ -85,7 +85,9 @@ class Bert(Architecture):
         backbone = keras_hub.models.BertBackbone(
             **bert_arguments(config),
             max_sequence_length=self.max_length(config),
-            num_segments=read(config, "type_vocab_size", _MOST_SEGMENTS),
+            num_segments=read(
+                self.completed(config), "type_vocab_size", _MOST_SEGMENTS
+            ),
         )
         follow(backbone, **bert_details(config))
         return backbone
