@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 
 import tfft
 from tests.conftest import VOCABULARY
-from tfft.models.tokenizer_files import word_piece
+from tfft.models.tokenizer_files import read_tokenizer, word_piece
 from tfft.recipes.inspect import inspect_data
-from tfft.recipes.unknown_tokens import unknown_note
+from tfft.recipes.token_notes import spelled_note, unknown_note
 from tfft.tasks.windows import row_length
 
 CHINESE = ["好 good", "坏 bad", "很 好"]
@@ -50,6 +53,36 @@ def test_the_end_of_a_text_is_not_unknown(make_tokenizer):
     tokenizer = make_tokenizer()
     tokenizer.roles["unk"] = tokenizer.roles["eos"]  # as GPT-2's files say
     assert unknown_note([[tokenizer.eos_id] * 9], tokenizer) == []
+
+
+def test_special_tokens_in_texts_are_counted_and_the_fix_works(
+    tune, bert_folder, tmp_path, capsys
+):
+    folder = shutil.copytree(bert_folder, tmp_path / "model")
+    tokenizer = read_tokenizer(folder)
+    tokenizer.library.add_special_tokens(["[USER]"])
+    tokenizer.save(folder)
+    rows = [
+        {"text": text, "label": number % 2}
+        for number, text in enumerate(
+            ["[USER] a", "b [SEP]", "[USER] [USER]", "a b"] * 3
+        )
+    ]
+    said = "6 of 12 rows spell special tokens ([USER]), which are read as letters"
+    run = tune(data=rows, model=folder, verbose=1, test=0, validation=0)
+    assert f"note: train: {said}" in " ".join(capsys.readouterr().out.split())
+    assert sum(said in note for note in run.record["notes"]) == 1
+    assert any(said in note for note in inspect_data(rows, model=folder).notes)
+
+    path = folder / "tokenizer.json"
+    content = json.loads(path.read_text())
+    for token in content["added_tokens"]:
+        token["special"] = token["special"] and token["content"] != "[USER]"
+    path.write_text(json.dumps(content))
+    tokenizer = read_tokenizer(folder)
+    ids = tokenizer.encode(["[USER] a"], None, 8)[0].token_ids
+    assert tokenizer.library.token_to_id("[USER]") in ids
+    assert spelled_note([("[USER] a",)], tokenizer) == []
 
 
 def notes_of(run, rows):
