@@ -10,6 +10,18 @@ from tfft.core.config import require
 from tfft.core.errors import ConfigError, nearest, one_of, shorten
 from tfft.training.schedules import OPTIMIZERS, SCHEDULES
 
+# What trainings that share a backbone do not do, by the option that asks for it.
+_SINGLE = {
+    "strategy": "trainings that share a backbone run on one device",
+    "save_every": "trainings that share a backbone write no checkpoints",
+    "keep_last": "trainings that share a backbone write no checkpoints",
+    "keep_best": "trainings that share a backbone write no checkpoints",
+    "log_every": "trainings that share a backbone write no curves of steps",
+    "profile": "trainings that share a backbone are not profiled",
+    "projector": "trainings that share a backbone write no projector's points",
+    "cache_frozen": "trainings that share a backbone keep no frozen states",
+}
+
 
 def check_optimizing(config: Any) -> None:
     """Raises for options of optimizer and schedule that cannot be meant.
@@ -53,6 +65,25 @@ def check_watching(config: Any) -> None:
     steps = config.profile
     pair = not steps or (len(steps) == 2 and 1 <= steps[0] <= steps[1])
     require(pair, config, "profile", "the first and the last step, counted from 1")
+
+
+def check_shared(config: Any) -> None:
+    """Raises for options of a single training, given to one of many.
+
+    `cache_frozen=False` asks for what happens anyway.
+
+    Raises:
+        ConfigError: Naming the option, and why it cannot be had here.
+    """
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.name in _SINGLE and value not in (field.default, False):
+            raise ConfigError(
+                f"{field.name}={shorten(value)}: {_SINGLE[field.name]}",
+                where=type(config).__name__,
+                expected="options of the training alone",
+                fix=f"leave {field.name} out here, and give it to finetune",
+            )
 
 
 def _check_kind(config: Any, field: str, names: tuple[str, ...], ability: str) -> None:

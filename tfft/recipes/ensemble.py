@@ -196,6 +196,8 @@ def ensemble(
     """
     check_environment()
     _check_options(how, output_dir, rank)
+    if data is None:
+        _refuse_without_data(metric, on_bad_rows)
     runs = MemberRuns([getattr(one, "folder", one) for one in members], model)
     if how == _SOUP:
         made = make_soup(runs, Path(output_dir), rank)
@@ -232,6 +234,20 @@ def _check_options(how: str, output_dir: Any, rank: int | None) -> None:
             expected="1 or more, for a soup",
             fix="leave rank out",
         )
+
+
+def _refuse_without_data(metric: str | None, on_bad_rows: OnBadRows) -> None:
+    for name, value, default in (
+        ("metric", metric, None),
+        ("on_bad_rows", on_bad_rows, "error"),
+    ):
+        if value != default:
+            raise ConfigError(
+                f"{name}={value!r} without data",
+                where="ensemble",
+                expected=f"data to score, which {name} is about",
+                fix=f"give data, or leave {name} out",
+            )
 
 
 def _joined(runs: MemberRuns, how: str) -> JoinedRun:

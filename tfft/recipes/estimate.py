@@ -8,7 +8,7 @@ from typing import Any
 
 from tfft.adapters.method import METHODS, Method
 from tfft.core.environment import check_environment
-from tfft.core.errors import OutOfMemoryError
+from tfft.core.errors import ConfigError, OutOfMemoryError, shorten
 from tfft.models.precision import compute_policy, set_compute_policy
 from tfft.models.pretrained import load_pretrained
 from tfft.recipes.batches import training_batches
@@ -66,10 +66,12 @@ def estimate(**options: Any) -> Estimate:
     precision of the training; nothing is written.
 
     Args:
-        **options: Those of `finetune`; `output_dir` may be left out.
+        **options: Those of `finetune`; `output_dir` may be left out. Those that do
+            not change the cost, such as `callbacks`, have no effect.
 
     Raises:
-        ConfigError: For options that cannot be meant.
+        ConfigError: For invalid options, and for `strategy`: steps are timed on one
+            device.
         MissingInputError: For data or a model that is not there.
         DataError: For data or model files that cannot be used.
         OutOfMemoryError: When a step does not fit into memory.
@@ -79,6 +81,13 @@ def estimate(**options: Any) -> Estimate:
     check_environment()
     options, _ = settled({"output_dir": None, **options})
     config = FinetuneConfig(**options)
+    if config.strategy is not None:
+        raise ConfigError(
+            f"strategy={shorten(config.strategy)}",
+            where="estimate",
+            expected="one device, on which its steps are timed",
+            fix="leave strategy out here, and give it to finetune",
+        )
     try:
         return _estimate(config)
     except tf.errors.ResourceExhaustedError as error:

@@ -22,6 +22,7 @@ from tfft.evaluation.evidence import Evidence
 from tfft.evaluation.report import REPORTS
 from tfft.evaluation.tables import ReportTable
 from tfft.recipes.config import FinetuneConfig
+from tfft.recipes.config_checks import check_shared
 from tfft.recipes.recommend import settled
 from tfft.recipes.record import plain_config
 from tfft.recipes.run import Run
@@ -66,6 +67,7 @@ class Series:
         check_environment()
         options, reason = settled(options)
         self.config = FinetuneConfig(**options)
+        check_shared(self.config)
         if self.config.resume:
             raise ConfigError(
                 "resume=True for several trainings",

@@ -19,6 +19,7 @@ from tfft.models.precision import compute_policy, set_compute_policy
 from tfft.recipes.batches import training_batches
 from tfft.recipes.bench import Bench, room_for
 from tfft.recipes.config import FinetuneConfig
+from tfft.recipes.config_checks import check_shared
 from tfft.recipes.few_rows import with_defaults
 from tfft.recipes.fitted import Fitted, Rows
 from tfft.recipes.inputs import Inputs, read_inputs
@@ -75,6 +76,7 @@ class Shared:
         largest: Mapping[str, float] | None = None,
     ) -> None:
         self.config, self.folder, self._largest = config, folder, largest or {}
+        self._say, self._said = say, set()
         self._asked: Task = TASKS.resolve(config.task)
         self.inputs: Inputs = read_inputs(config, self._asked, folder, say)
         self._benches: dict[str, Bench] = {}
@@ -139,8 +141,9 @@ class Shared:
         Args:
             train: Indices of the training rows; None for all of them.
             validation: Indices of the validation rows, or other rows; see `rows`.
-            callbacks: Keras callbacks; they see validation's metrics, `val_` before
-                their names, at the end of each epoch.
+            callbacks: Keras callbacks beside those of the options; they see
+                validation's metrics, `val_` before their names, at the end of each
+                epoch.
             **changes: Options of `finetune` in the place of the shared ones.
 
         Raises:
@@ -157,11 +160,19 @@ class Shared:
         bench.reset(config.seed, method)
         look(method, bench.built, rows.task.loss, batches)
         held = len(rows.validation) if rows.validation else 0
-        config, _ = with_defaults(config, len(batches), held)
+        config, notes = with_defaults(config, len(batches), held)
+        self._note(notes)
         multipliers = multipliers_of(bench.built, config.layer_decay)
         check_rates(config, bench.built, multipliers)
         trained = self._train(bench, rows, config, batches, multipliers, callbacks)
         return self._scored(bench, method, rows, config, *trained)
+
+    def _note(self, notes: Sequence[str]) -> None:
+        """Shows each note once, not for every training."""
+        for note in notes:
+            if note not in self._said:
+                self._said.add(note)
+                self._say(f"note: {note}")
 
     def _config(self, changes: Mapping[str, Any]) -> FinetuneConfig:
         config = dataclasses.replace(self.config, **changes)
@@ -173,12 +184,7 @@ class Shared:
                     expected="options of the training alone",
                     fix=f"share anew for another {name}",
                 )
-        if config.strategy is not None:
-            raise ConfigError(
-                "trainings that share a backbone run on one device",
-                where="strategy",
-                fix="leave strategy out",
-            )
+        check_shared(config)
         return config
 
     def _bench(
@@ -238,7 +244,8 @@ class Shared:
 
         with told_failures(config.rows_per_step, rows.task.max_length, self.folder):
             scores = validate if rows.validation else None
-            return train(model, batches, config, self.monitor, scores, callbacks)
+            watching = [*callbacks, *config.callbacks]
+            return train(model, batches, config, self.monitor, scores, watching)
 
     def _scored(
         self,

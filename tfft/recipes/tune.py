@@ -24,6 +24,7 @@ from tfft.core.signals import (
 )
 from tfft.evaluation.report import REPORTS
 from tfft.recipes.config import FinetuneConfig
+from tfft.recipes.config_checks import check_shared
 from tfft.recipes.fitted import Fitted
 from tfft.recipes.recommend import settled
 from tfft.recipes.record import plain_config, plain_object
@@ -87,8 +88,9 @@ def tune(**options: Any) -> Search:
         name: options.pop(name) for name in field_types(TuneConfig) if name in options
     }
     tuning = TuneConfig(**own)
-    options, _ = settled(options)
+    options, reason = settled(options)
     config = FinetuneConfig(**options)
+    check_shared(config)
     task: Task = TASKS.resolve(config.task)
     method: Method = METHODS.resolve(config.method)
     space = searched_space(tuning.space, task, method)
@@ -102,6 +104,8 @@ def tune(**options: Any) -> Search:
         if me != "worker":
             begin_search(folder, config, asked)
         tuned = _Tuning(tuning, config, options, task, method, space)
+        if reason and me != "worker":
+            tuned.say(f"auto: {reason}")
         try:
             return tuned.run(me)
         except KeyboardInterrupt as signal:
@@ -160,7 +164,7 @@ class _Tuning:
         )
         if me != "worker":
             if note := length_note(oracle):
-                self._say(note)
+                self.say(note)
             write_space(self.folder / LOGS, self.space, self.objective)
         timeout = self.tuning.worker_timeout
         run_search(oracle, self.space, self._measure, self._note, self.folder, timeout)
@@ -173,7 +177,8 @@ class _Tuning:
         )
         return search if me == "worker" else self._finish(search)
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Shows the user a sentence."""
         self.console.print(text, markup=False, soft_wrap=True)
 
     def _options(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,7 +194,7 @@ class _Tuning:
             gc.collect()  # two backbones at once may be one too many
             config = dataclasses.replace(self.config, **inputs)
             largest = self.space.largest
-            self._shared = key, Shared(config, self.folder, self._say, largest)
+            self._shared = key, Shared(config, self.folder, self.say, largest)
         return self._shared[1], rest
 
     def _measure(self, asked: Trial, epochs: int | None) -> Trial:
@@ -237,7 +242,7 @@ class _Tuning:
                 f"{self.objective} {trial.score:.4f} "
                 f"(epoch {trial.best_epoch} of {trial.epochs}, {trial.status})"
             )
-        self._say(f"trial {trial.name}: {values}: {result}")
+        self.say(f"trial {trial.name}: {values}: {result}")
 
     def _finish(self, search: Search) -> Search:
         """Writes the run of the best trial, its options, the table and the picture."""
@@ -264,8 +269,8 @@ class _Tuning:
             drawn = draw(search.trials, self.space, self.objective)
             write_result(search, {**kept, **options, **output}, drawn)
         self.console.print(search.table().to_rich())
-        self._say(f"best: trial {best.name}, run {self.folder / BEST}")
-        self._say(f"its options: tfft finetune --config {search.best_config}")
+        self.say(f"best: trial {best.name}, run {self.folder / BEST}")
+        self.say(f"its options: tfft finetune --config {search.best_config}")
         return search
 
 

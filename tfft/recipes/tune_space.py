@@ -17,7 +17,7 @@ from tfft.tuning.space import Space, read_space
 _NOT_SEARCHED = (
     "output_dir", "overwrite", "resume", "verbose", "strategy", "callbacks", "seed",
     "data", "validation", "test", "on_bad_rows", "tokenizer", "log_every", "profile",
-    "projector", "save_every", "keep_last", "keep_best",
+    "projector", "save_every", "keep_last", "keep_best", "cache_frozen",
 )  # fmt: skip
 
 
