@@ -12,6 +12,7 @@ from seqeval import metrics as seqeval
 from sklearn import metrics as sklearn
 
 from tfft.evaluation.details import Details
+from tfft.evaluation.few_rows import FEW
 from tfft.evaluation.report import REPORTS
 from tfft.recipes.report_files import write_report_files
 from tfft.tasks.answering import Answered, Candidate
@@ -229,16 +230,33 @@ def test_a_model_with_one_answer_for_all_rows_is_said(name, said, tmp_path):
 
 def nothing_right():
     """Returns rows in which nothing is to be found, and nothing is."""
-    none = np.zeros((4, 2), "float32")
+    none = np.zeros((FEW, 2), "float32")
     return {
-        "classification": (np.eye(2)[[0] * 4], np.zeros(4, int), ("a", "b")),
+        "classification": (np.eye(2)[[0] * FEW], np.zeros(FEW, int), ("a", "b")),
         "multi_label": (LabelSets(none + 0.1, none > 1), none, ("a", "b")),
-        "question_answering": ([Answered([], 1.0, 0.0)] * 4, [[]] * 4, ()),
-        "regression": (np.full(4, 3.0), np.full(4, 3.0), ()),
+        "question_answering": ([Answered([], 1.0, 0.0)] * FEW, [[]] * FEW, ()),
+        "regression": (np.full(FEW, 3.0), np.full(FEW, 3.0), ()),
         "token_classification": (
-            [Tagged(["O"], np.eye(5)[:1])] * 4, [["O"]] * 4, TAGS,
+            [Tagged(["O"], np.eye(5)[:1])] * FEW, [["O"]] * FEW, TAGS,
         ),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", ["classification", "multi_label", "question_answering"]
+)
+def test_a_report_of_few_rows_says_what_they_cannot_tell(name):
+    predictions, gold, labels = nothing_right()[name]
+    if name == "multi_label":
+        six = LabelSets(predictions.probabilities[:6], predictions.chosen[:6])
+    else:
+        six = predictions[:6]
+    report = REPORTS.get(name).make(six, gold[:6], labels)
+    # With a chance of 39 % for each to be wrong, all six are right in 5 % of cases.
+    assert (1 - 0.39) ** 6 == pytest.approx(0.05, abs=2e-3)
+    (note,) = report.notes
+    assert note.startswith("6 rows tell little")
+    assert "up to 39 %" in note
 
 
 @pytest.mark.filterwarnings("error")
@@ -249,7 +267,7 @@ def test_rows_without_anything_to_find_have_scores_that_json_knows(name):
     report = kind.make(*case)
     assert report.notes == ()
     json.dumps(report.to_dict(), allow_nan=False)
-    texts, places = [("a",)] * 4, ["rows 1"] * 4
+    texts, places = [("a",)] * FEW, ["rows 1"] * FEW
     details = Details.of(kind.evidence(*case), texts, places, {})
     json.dumps(details.to_dict(), allow_nan=False)
     assert "nan" not in report.to_markdown()

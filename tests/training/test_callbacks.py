@@ -71,6 +71,39 @@ def test_training_ends_with_the_best_weights(
         np.testing.assert_array_equal(np.array(variable), np.full(variable.shape, ran))
 
 
+@pytest.mark.parametrize(
+    ("scores", "losses", "best", "ran"),
+    [
+        ([1, 1, 1, 1], [0.5, 0.1, 0.0008, 1.1], 3, 4),
+        ([0.5, 1, 1, 1], [0.1, 0.7, 0.9, 0.9], 2, 4),  # the score counts first
+        ([1, 1, 1, 1], [0.5, math.nan, 0.4, 0.4], 3, 4),
+        ([1, 1, 1, 1, 1], [0.5, 0.4, 0.3, 0.3, 0.4], 3, 5),  # lower is progress
+    ],
+)
+@pytest.mark.parametrize("cut", [0, 1, 2, 3])
+def test_of_equal_scores_the_lowest_loss_is_the_best(
+    scores, losses, best, ran, cut, model
+):
+    first, second = (KeepBest("val_accuracy", True, 2) for _ in range(2))
+    rows = list(zip(scores, losses, strict=True))
+
+    def run(keep, part, epoch):
+        keep.set_model(model)
+        for number, (score, loss) in enumerate(part, start=epoch):
+            mark(model, number + 1)
+            keep.on_epoch_end(number, {"val_accuracy": score, "val_loss": loss})
+            if model.stop_training:
+                return number + 1
+        return epoch + len(part)
+
+    run(first, rows[:cut], 0)
+    second.set_state(first.state())
+    assert run(second, rows[cut:], cut) == ran
+    second.on_train_end()
+    assert second.best_epoch == best
+    assert (np.array(model.trainable_variables[0]) == best).all()
+
+
 def test_before_the_first_epoch_there_is_nothing_to_restore(model):
     keep = KeepBest("val_loss", False, 0)
     keep.set_model(model)

@@ -11,6 +11,7 @@ import numpy as np
 from tfft.core.errors import shorten
 from tfft.evaluation.details import Details
 from tfft.evaluation.evidence import Evidence, f1, ratio
+from tfft.evaluation.few_rows import few_rows_note
 from tfft.evaluation.report import REPORTS, Report
 from tfft.evaluation.tables import ReportTable
 
@@ -171,11 +172,13 @@ class ClassificationReport(Report):
 def _notes(
     predicted: np.ndarray, gold: np.ndarray, names: Sequence[str]
 ) -> tuple[str, ...]:
-    """Says when all rows get one answer, which an accuracy alone hides."""
+    """Says what an accuracy alone hides: too few rows, or one answer for all."""
+    few = few_rows_note(len(gold))
     given = set(predicted.tolist())
     if len(given) != 1 or len(set(gold.tolist())) == 1:
-        return ()
+        return few
     return (
+        *few,
         f"all {len(gold):,} rows are given {shorten(names[given.pop()])}: the model "
         "tells no class from another",
     )

@@ -10,6 +10,7 @@ import numpy as np
 
 from tfft.evaluation.details import Details
 from tfft.evaluation.evidence import Evidence, f1, ratio
+from tfft.evaluation.few_rows import few_rows_note
 from tfft.evaluation.report import REPORTS, Report
 from tfft.evaluation.tables import ReportTable
 
@@ -85,7 +86,8 @@ class MultiLabelReport(Report):
         }
         silent = gold.any() and not predictions.chosen.any()
         note = f"no label is given to any of {len(gold):,} rows"
-        return cls(summary, table, (note,) * bool(silent))
+        notes = (*few_rows_note(len(gold)), *(note,) * bool(silent))
+        return cls(summary, table, notes)
 
     @classmethod
     def evidence(

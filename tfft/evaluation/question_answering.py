@@ -10,6 +10,7 @@ import numpy as np
 
 from tfft.evaluation.details import Details
 from tfft.evaluation.evidence import Evidence, ratio
+from tfft.evaluation.few_rows import few_rows_note
 from tfft.evaluation.report import REPORTS, Report
 from tfft.evaluation.tables import ReportTable
 from tfft.tasks.squad_rules import exact, f1
@@ -68,7 +69,7 @@ class QuestionAnsweringReport(Report):
             f"no question is answered: {int(has_answer.sum()):,} of {len(rows):,} have "
             "an answer"
         )
-        return cls(groups, (note,) * bool(silent))
+        return cls(groups, (*few_rows_note(len(rows)), *(note,) * bool(silent)))
 
     @classmethod
     def evidence(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tfft.evaluation.few_rows import FEW
 from tfft.recipes.config import FinetuneConfig
 
-FEW = 20  # rows below which a score moves by five points with each
 _EPOCHS, _MOST_EPOCHS, _STEPS = 3, 50, 100
 _PATIENCE = 2
 
@@ -30,7 +30,10 @@ def with_defaults(
         notes.append(f"few rows: {epochs} epochs of {steps_per_epoch} steps")
     patience = _PATIENCE if validation_rows >= FEW else 0
     if config.early_stopping is None and 0 < validation_rows < FEW:
-        notes.append(f"no early stopping on {validation_rows} validation rows")
+        notes.append(
+            f"no early stopping on {validation_rows} validation rows; the best epoch "
+            "is kept, by loss where scores tie"
+        )
     if config.early_stopping is not None:
         patience = config.early_stopping
     return replace(

@@ -13,7 +13,7 @@ from tfft.data.fingerprint import fingerprint
 from tfft.data.rows import OnBadRows, without_bad_rows
 from tfft.data.splits import SPLITS, check_fraction, shared, stratified_part
 from tfft.data.table import Table
-from tfft.recipes.few_rows import FEW
+from tfft.evaluation.few_rows import FEW
 from tfft.tasks.task import Labels, Task
 
 

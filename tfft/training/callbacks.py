@@ -15,6 +15,8 @@ import numpy as np
 from tfft.core.files import storage_errors
 from tfft.core.signals import uninterrupted
 
+_LOSS = "val_loss"
+
 
 class Validate(keras.callbacks.Callback):
     """Adds validation metrics to the logs of an epoch, for the callbacks after it.
@@ -36,6 +38,10 @@ class Validate(keras.callbacks.Callback):
 class KeepBest(keras.callbacks.Callback):
     """Stops when validation gets no better, and always ends with the best weights.
 
+    Of epochs with the same value of the metric, the one with the lowest validation loss
+    is the best: on few rows an accuracy ties often, while the loss still tells an
+    epoch that is sure from one that has overfitted.
+
     Only the trainable variables are kept, in host memory: Keras' own callback
     copies the frozen backbone too, and leaves the last weights when no stop came.
 
@@ -50,6 +56,7 @@ class KeepBest(keras.callbacks.Callback):
         self.monitor, self.patience = monitor, patience
         self._sign = 1.0 if higher_is_better else -1.0
         self.best, self.best_epoch, self._waited = -math.inf, 0, 0
+        self._best_loss = math.inf
         self.last_score, self._seen = -math.inf, 0
         self._weights: list[np.ndarray] = []
 
@@ -57,16 +64,19 @@ class KeepBest(keras.callbacks.Callback):
         """Keeps the weights when the metric is the best so far."""
         # A training stopped after this sees the end of the epoch once more.
         if epoch + 1 > self._seen:
+            logs = logs or {}
+            loss = float(logs.get(_LOSS, math.inf))
             with uninterrupted():
-                self._look(epoch + 1, self._sign * float((logs or {})[self.monitor]))
+                self._look(epoch + 1, self._sign * float(logs[self.monitor]), loss)
         if self.has_stopped:
             self.model.stop_training = True
 
-    def _look(self, epoch: int, value: float) -> None:
+    def _look(self, epoch: int, value: float, loss: float) -> None:
         self.last_score, self._seen = value, epoch
         self._waited += 1
-        if value > self.best:
+        if value > self.best or (value == self.best and loss < self._best_loss):
             self.best, self.best_epoch, self._waited = value, epoch, 0
+            self._best_loss = loss
             self._weights = [
                 keras.ops.convert_to_numpy(variable)
                 for variable in self.model.trainable_variables
@@ -90,7 +100,8 @@ class KeepBest(keras.callbacks.Callback):
     def state(self) -> dict[str, np.ndarray]:
         """Returns what a resumed training needs to go on deciding alike."""
         numbers = np.array(
-            [self.best, self.best_epoch, self._waited, self._seen], "float64"
+            [self.best, self.best_epoch, self._waited, self._seen, self._best_loss],
+            "float64",
         )
         weights = {f"best.{i}": value for i, value in enumerate(self._weights)}
         return {"best": numbers, **weights}
@@ -98,7 +109,9 @@ class KeepBest(keras.callbacks.Callback):
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Takes what `state` returned."""
         self.best = float(state["best"][0])
-        self.best_epoch, self._waited, self._seen = map(int, state["best"][1:])
+        self.best_epoch, self._waited, self._seen = map(int, state["best"][1:4])
+        losses = state["best"][4:]  # none in checkpoints of earlier versions
+        self._best_loss = float(losses[0]) if len(losses) else -math.inf
         self._weights = [state[f"best.{i}"] for i in range(len(state) - 1)]
 
 
