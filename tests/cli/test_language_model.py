@@ -11,6 +11,7 @@ import pytest
 import tfft
 from tests.goldens import ROOT
 from tfft.cli.main import main
+from tfft.evaluation.tables import printable
 from tfft.models.tokenizer_files import read_tokenizer
 
 ROWS = [{"prompt": f"{i} ab", "completion": " c" * (i + 1)} for i in range(6)]
@@ -61,11 +62,30 @@ def test_predict_prints_what_the_model_writes(run, data, capsys):
     shown = capsys.readouterr().out.splitlines()
     assert [json.loads(line) for line in shown] == expected
     assert main(words) == 0
-    assert "completion" in capsys.readouterr().out
+    table = capsys.readouterr().out
+    assert "completion" in table
+    cells = [line.split("│")[2] for line in table.splitlines() if "│" in line]
+    written = printable("".join(one["completion"] for one in expected))
+    assert "".join("".join(cells).split()) == "".join(written.split())
     assert main(["predict", str(run.folder), "--file", str(data), "--json"]) == 0
     shown = capsys.readouterr().out.splitlines()
     assert [json.loads(line) for line in shown[:2]] == expected
     assert len(shown) == len(ROWS)
+
+
+def test_inspect_a_model_whose_backbone_knows_no_limit(tmp_path, capsys):
+    tokenizer = read_tokenizer(ROOT / "gpt2-tokenizer")
+    backbone = keras_hub.models.LlamaBackbone(
+        vocabulary_size=tokenizer.vocabulary_size, num_layers=1, num_query_heads=2,
+        hidden_dim=16, intermediate_dim=16, num_key_value_heads=1,
+    )  # fmt: skip
+    folder = tfft.export_huggingface(backbone, tmp_path / "llama", tokenizer)
+    limit = json.loads((folder / "config.json").read_text())["max_position_embeddings"]
+    assert main(["inspect", "--model", str(folder)]) == 0
+    shown = capsys.readouterr().out
+    lines = [line.split() for line in shown.replace("│", " ").splitlines()]
+    assert ["longest", "input", f"{limit:,}", "tokens"] in lines
+    assert ["layers.N.attention.query", "layers.N.self_attn.q_proj"] in lines
 
 
 def test_inspect_shows_the_lengths_of_rows_not_of_packs(model, data, capsys):

@@ -163,6 +163,9 @@ def test_rows_are_read_as_written(tmp_path, read, content, columns, lines):
             2,
             ['"a" is missing, "b" is extra', "fix: "],
         ),
+        (read_csv, 't;l\n"a";"b"\n', 2, ["delimited by semicolons", "with commas"]),
+        (read_csv, "t;l\na;0,5\n", 2, ["delimited by semicolons", "with commas"]),
+        (read_csv, "t\tl\na, b\tc\n", 2, ["delimited by tabs", "as .tsv"]),
         (read_jsonl, '{"a": 1, "b": 2}\n\n{"a": 1}', 3, ['"b" is missing']),
         (read_jsonl, '{"a": 1}\n{"a": 1, "b": 2}', 2, ['"b" is extra', "expected a"]),
         (

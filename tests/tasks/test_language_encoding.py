@@ -207,6 +207,10 @@ def test_prompts_are_texts_messages_or_rows():
         ([5], "prompt 1: no list of messages"),
         ([[{"role": "user"}]], "prompt 1: message 1: field content is missing"),
         ([{"output": "b"}], "a row of output asks nothing"),
+        (
+            [{"role": "user", "content": "a"}],
+            "role, content asks nothing.*of each chat into a list of",
+        ),
     ],
 )
 def test_prompts_of_another_form_are_refused(inputs, match):

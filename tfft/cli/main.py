@@ -23,6 +23,7 @@ from tfft.core.signals import TerminationSignal
 
 _INTERRUPTED, _TERMINATED = 130, 143
 _WIDE = 160
+_ASKED = 80  # characters shown of a text that was asked about
 _HUGGINGFACE = "huggingface"
 
 
@@ -161,7 +162,7 @@ def _predict(arguments: Namespace) -> int:
 
     names = [key for key, value in answers[0].items() if not isinstance(value, dict)]
     rows = tuple(
-        (_cell(given), *(_cell(answer[name]) for name in names))
+        (_asked(given), *(_cell(answer[name]) for name in names))
         for given, answer in zip(inputs, answers, strict=True)
     )
     _show([ReportTable("predictions", ("input", *names), rows)])
@@ -211,16 +212,20 @@ def _grouped(texts: Sequence[str], columns: Sequence[str]) -> list[Any]:
 
 
 def _cell(value: Any) -> str:
-    """Returns a value of an answer in a few words."""
-    from tfft.core.errors import shorten
-
+    """Returns a value of an answer as text, whole."""
     if isinstance(value, float):
         return f"{value:.4f}"
     if isinstance(value, dict):
         return " ".join(_cell(one) for one in value.values())
     if isinstance(value, list | tuple):
         return " | ".join(_cell(one) for one in value)
-    return shorten(value)[1:-1] if isinstance(value, str) else str(value)
+    return str(value)
+
+
+def _asked(value: Any) -> str:
+    """Returns what was asked, and no more of it than tells it from the others."""
+    shown = _cell(value)
+    return shown if len(shown) <= _ASKED else f"{shown[: _ASKED - 1]}…"
 
 
 def _export(arguments: Namespace) -> int:

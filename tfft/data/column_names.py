@@ -68,7 +68,7 @@ def missing_column(
         f'column "{name}" is missing',
         where=where,
         expected=one_of(_shown(names)),
-        fix=_fix_delimiter(names) or nearest(name, names) or choose,
+        fix=fix_delimiter(names) or nearest(name, names) or choose,
     )
 
 
@@ -99,7 +99,14 @@ def _shown(names: Iterable[object]) -> list[str]:
     return shown[:_SHOWN_COLUMNS] + ([f"and {rest} more"] if rest > 0 else [])
 
 
-def _fix_delimiter(names: Collection[str]) -> str:
+def fix_delimiter(names: Collection[str]) -> str:
+    """Returns the fix for a header that another delimiter would split, else "".
+
+    >>> fix_delimiter(["text;label"])[:44]
+    'the file seems to be delimited by semicolons'
+    >>> fix_delimiter(["text", "label"])
+    ''
+    """
     for delimiter, noun in _DELIMITERS.items():
         if len(names) == 1 and delimiter in next(iter(names)):
             return (

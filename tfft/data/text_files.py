@@ -10,12 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from tfft.core.errors import DataError, shorten
-from tfft.data.column_names import check_column_names, named_index
+from tfft.data.column_names import check_column_names, fix_delimiter, named_index
 from tfft.data.strict_json import parse_object
 from tfft.data.table import Table
 
 _FIELD_LIMIT = 2**31 - 1  # the largest that the csv module takes on every system
 _UTF_8 = "save it as UTF-8"
+# By whether a row has more cells than the header.
+_FIXES = {
+    True: "put quotes around a cell that holds the delimiter",
+    False: "add the missing cells",
+}
 
 
 def read_csv(path: Path, delimiter: str = ",") -> Table:
@@ -128,6 +133,7 @@ def _without_nul(file: Iterable[str], source: str) -> Iterator[str]:
 
 def _records(reader: Any, path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yields each record with the line on which it starts, without blank lines."""
+    header: list[str] = []
     while True:
         start = reader.line_num + 1
         try:
@@ -135,19 +141,24 @@ def _records(reader: Any, path: Path) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error as error:
-            raise _bad_quotes(error, start, reader.line_num, path) from error
+            where = (start, reader.line_num)
+            raise _bad_quotes(error, where, path, fix_delimiter(header)) from error
+        header = header or cells
         if cells:
             yield start, cells
 
 
-def _bad_quotes(error: csv.Error, start: int, end: int, path: Path) -> DataError:
+def _bad_quotes(
+    error: csv.Error, lines: tuple[int, int], path: Path, fix: str
+) -> DataError:
     unclosed = "unexpected end" in str(error)
+    start, end = lines
     return DataError(
         "a quote is opened in this row and never closed"
         if unclosed
         else f"the row that ends on line {end} cannot be split: {error}",
         where=f"{path}:{start}",
-        fix='close the quote; a quote inside a quoted cell is written ""',
+        fix=fix or 'close the quote; a quote inside a quoted cell is written ""',
     )
 
 
@@ -158,7 +169,5 @@ def _check_width(cells: list[str], header: list[str], where: str) -> None:
             f"row has {count}: {shorten(cells)}",
             where=where,
             expected=f"{len(header)}, as in the header",
-            fix="put quotes around a cell that holds the delimiter"
-            if len(cells) > len(header)
-            else "add the missing cells",
+            fix=fix_delimiter(header) or _FIXES[len(cells) > len(header)],
         )

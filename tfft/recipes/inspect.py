@@ -198,13 +198,13 @@ def inspect_model(model: Any) -> Inspection:
     from tfft.recipes.cost import count
 
     loaded = load_pretrained(model)
-    backbone = loaded.backbone
+    backbone, longest = loaded.backbone, loaded.max_length
     facts = {
         "architecture": loaded.architecture.name,
         "layers": f"{backbone.num_layers}",
         "hidden size": f"{backbone.hidden_dim:,}",
         "vocabulary": f"{backbone.vocabulary_size:,}",
-        "longest input": f"{backbone.max_sequence_length:,} tokens",
+        "longest input": f"{longest:,} tokens" if longest else "not said by the model",
         "parameters": f"{count(backbone.weights):,}",
         **{f"note {i + 1}": note for i, note in enumerate(loaded.notes)},
     }

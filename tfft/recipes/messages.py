@@ -8,12 +8,17 @@ from pathlib import Path
 
 from tfft.core.errors import InterruptedRunError, LostWorkerError, OutOfMemoryError
 from tfft.core.signals import TerminationSignal
+from tfft.evaluation.tables import printable
 from tfft.tasks.task import Labels
 
 
 def listed(labels: Labels) -> str:
-    """Returns the first labels in words; nothing for a task without labels."""
-    names = ", ".join(str(label) for label in labels[:10])
+    r"""Returns the first labels on one line; nothing for a task without labels.
+
+    >>> listed(["spam", "not\nspam"])
+    ' · 2 labels: spam, not\\nspam'
+    """
+    names = ", ".join(printable(str(label)) for label in labels[:10])
     more = " …" if len(labels) > 10 else ""
     return f" · {len(labels)} labels: {names}{more}" if labels else ""
 

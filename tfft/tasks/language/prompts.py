@@ -71,10 +71,13 @@ def asked_form(row: Mapping[str, Any]) -> str:
     for column, form in _ASKING.items():
         if column in row:
             return form
+    message = {"role", "content"} <= set(row)
     raise DataError(
         f"a row of {', '.join(map(str, row))} asks nothing",
         expected=one_of(_ASKING),
-        fix="give the text itself as the prompt",
+        fix="put the messages of each chat into a list of their own"
+        if message
+        else "give the text itself as the prompt",
     )
 
 
