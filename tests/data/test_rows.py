@@ -45,6 +45,16 @@ def test_five_lines_are_shown_and_the_rest_counted(table):
     assert caught.value.where == f"{places} and 3 more"
 
 
+def test_five_reasons_are_shown_and_the_rest_counted(table):
+    faults = [one for i in range(8) for one in bad(i, reason=f"'{i},5' is no number")]
+    with pytest.raises(DataError) as caught:
+        without_bad_rows(table, faults, "error")
+    assert caught.value.what.endswith(
+        "'4,5' is no number in column \"text\" (1) and 3 other reasons"
+    )
+    assert caught.value.what.count("is no number") == 5
+
+
 def test_bad_rows_are_left_out_and_counted(table):
     kept, notes = without_bad_rows(table, bad(0, 9, 4), "skip")
     left = [1, 2, 3, 5, 6, 7, 8]

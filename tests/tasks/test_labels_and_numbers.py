@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -94,6 +96,16 @@ def test_labels_in_lists_and_in_text(value, found):
 def test_labels_of_another_form_are_bad_rows(value):
     table = Table({"text": ["x"], "labels": [value]}, "x")
     assert [one.column for one in MultiLabel().bad_rows(table)] == ["labels"]
+
+
+@pytest.mark.parametrize("labels", [["a", "b\nc"], ["it's"], []])
+def test_lists_that_a_csv_file_holds_as_text_are_bad_rows(labels):
+    for written in (str(labels), json.dumps(labels), str(np.array(labels, dtype=str))):
+        table = Table({"text": ["x"], "labels": [written]}, "x.csv")
+        [bad] = MultiLabel().bad_rows(table)
+        assert bad.reason == "a list written as text, not joined by '|'"
+    fine = Table({"text": ["x"] * 2, "labels": ["[urgent] a|b", "[a]"]}, "x.csv")
+    assert not MultiLabel().bad_rows(fine)
 
 
 def test_an_unknown_label_and_no_label_at_all_are_refused():

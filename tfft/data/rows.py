@@ -47,7 +47,10 @@ def without_bad_rows(
     if not bad:
         return table, []
     reasons = Counter(f'{one.reason} in column "{one.column}"' for one in bad)
-    counted = ", ".join(f"{reason} ({count})" for reason, count in reasons.items())
+    shown = [f"{reason} ({count})" for reason, count in reasons.items()][:_SHOWN]
+    counted = ", ".join(shown)
+    if len(reasons) > _SHOWN:
+        counted += f" and {len(reasons) - _SHOWN} other reasons"
     rows = sorted({one.row for one in bad})
     places = ", ".join(table.where(row) for row in rows[:_SHOWN])
     places += f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""

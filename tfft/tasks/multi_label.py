@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +23,8 @@ from tfft.tasks.texts import TextTask, bad_texts
 from tfft.tasks.thresholds import best_f1_threshold
 
 _PLAIN_THRESHOLD = 0.5
+# What `DataFrame.to_csv` makes of a list of labels, and `str` of an array of them.
+_LIST = re.compile(r"""\[\s*(['"].*['"])?\s*\]""", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,9 @@ class MultiLabel(TextTask):
             for row, value in enumerate(table.column(self.label, "task.label")):
                 if not isinstance(value, str | list | tuple):
                     reason = f"{type(value).__name__} instead of labels"
+                    bad.append(BadRow(row, self.label, reason))
+                elif isinstance(value, str) and _LIST.fullmatch(value.strip()):
+                    reason = f"a list written as text, not joined by {self.separator!r}"
                     bad.append(BadRow(row, self.label, reason))
                 elif not all(isinstance(one, str) and one for one in value):
                     bad.append(BadRow(row, self.label, "a label that is no text"))
