@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfft.models.tokenizer import Tokenizer, Window
+from tfft.tasks.gold_answers import trimmed
 
 TRIED = 20  # likeliest starts and ends of a window that are combined
 
@@ -124,7 +125,7 @@ def best_answers(
         # No answer in the whole context: the least of its windows' scores counts.
         # Of two empty texts without special tokens a window is empty.
         silence = min(silence, float(logits[0].sum()) if len(logits) else 0.0)
-        for score, place in _parts(logits, window, max_answer):
+        for score, place in _parts(logits, window, context, max_answer):
             best[place] = max(score, best.get(place, -np.inf))
     ranked = sorted(best.items(), key=lambda item: (-item[1], item[0]))[:n_best]
     candidates = [
@@ -135,21 +136,26 @@ def best_answers(
 
 
 def _parts(
-    logits: np.ndarray, window: Window, max_answer: int
+    logits: np.ndarray, window: Window, context: str, max_answer: int
 ) -> list[tuple[float, tuple[int, int]]]:
-    """Returns score and characters of the likeliest parts of a window."""
+    """Returns score and characters of the likeliest parts of a window.
+
+    White space at either end is no part of an answer: GPT-2's tokens carry the
+    blank before a word. A part that has nothing else is left out.
+    """
     tokens = np.flatnonzero([text == 1 for text in window.text_ids])
     starts = tokens[np.argsort(-logits[tokens, 0], kind="stable")[:TRIED]]
     ends = tokens[np.argsort(-logits[tokens, 1], kind="stable")[:TRIED]]
-    return [
-        (
-            float(logits[start, 0] + logits[end, 1]),
-            (window.offsets[start][0], window.offsets[end][1]),
-        )
+    places = {
+        (start, end): trimmed(context, window.offsets[start][0], window.offsets[end][1])
         for start in starts
         for end in ends
         if start <= end < start + max_answer
-        and window.offsets[start][0] < window.offsets[end][1]
+    }
+    return [
+        (float(logits[start, 0] + logits[end, 1]), place)
+        for (start, end), place in places.items()
+        if place[0] < place[1]
     ]
 
 

@@ -93,6 +93,17 @@ def mend(answer: GoldAnswer, context: str) -> GoldAnswer | None:
     return GoldAnswer(answer.text, low + at)
 
 
+def trimmed(context: str, start: int, end: int) -> tuple[int, int]:
+    """Returns the ends of a part without the white space around it.
+
+    >>> trimmed("to Paris", 2, 8)
+    (3, 8)
+    """
+    part = context[start:end]
+    start += len(part) - len(part.lstrip())
+    return start, start + len(part.strip())
+
+
 def answer_tokens(
     answer: GoldAnswer,
     offsets: Sequence[tuple[int, int]],
@@ -100,22 +111,26 @@ def answer_tokens(
 ) -> tuple[int, int] | None:
     """Returns first and last token of an answer; None when it is not all there.
 
+    White space around the answer is left out: it may have no token, or be the
+    beginning of the next word's.
+
     Args:
         answer: At its place in the context.
         offsets: First and one-after-last character of each token of a window.
         text_ids: 1 for the tokens of the context.
     """
-    end = answer.start + len(answer.text)
+    start, end = trimmed(answer.text, 0, len(answer.text))
+    start, end = answer.start + start, answer.start + end
     inside = [
         index
         for index, (first, last) in enumerate(offsets)
-        if text_ids[index] == 1 and first < end and last > answer.start
+        if text_ids[index] == 1 and first < end and last > start
     ]
     if not inside:
         return None
     context = [index for index, text in enumerate(text_ids) if text == 1]
     # A window that begins or ends inside the answer has but a part of it.
-    if offsets[inside[0]][0] > answer.start and inside[0] == context[0]:
+    if offsets[inside[0]][0] > start and inside[0] == context[0]:
         return None
     if offsets[inside[-1]][1] < end and inside[-1] == context[-1]:
         return None

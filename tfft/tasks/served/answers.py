@@ -22,6 +22,9 @@ from tfft.tasks.served.endpoint import (
     parts_of,
 )
 
+# White space as `str.strip` takes it; there is none beyond the first 65,536 codes.
+_BLANKS = [code for code in range(0x10000) if chr(code).isspace()]
+
 
 @dataclass(frozen=True)
 class Search:
@@ -54,7 +57,8 @@ def endpoints(network: Any, tokenizer: InGraph, search: Search) -> Endpoints:
         silence = tf.math.unsorted_segment_min(
             tf.reduce_sum(logits[:, 0], axis=-1), windows.rows, rows
         )
-        parts = _ranked(_parts(logits, windows, search.max_answer), rows)
+        parts = _trimmed(_parts(logits, windows, search.max_answer), context)
+        parts = _ranked(parts, rows)
         return _answer(characters_of(context), parts, silence, search)
 
     def from_ids(*given: Any) -> dict[str, Any]:
@@ -115,14 +119,29 @@ def _parts(logits: Any, windows: Any, max_answer: int) -> _Parts:
     tokens = held.flat_values
     start_token = tf.gather(tokens, base + tf.cast(start_token, tf.int64))
     end_token = tf.gather(tokens, base + tf.cast(end_token, tf.int64))
-    parts = _Parts(
+    return _Parts(
         tf.gather(tf.cast(windows.rows, tf.int64), found[:, 0]),
         tf.cast(tf.gather(windows.pieces.starts.flat_values, start_token), tf.int64),
         tf.cast(tf.gather(windows.pieces.ends.flat_values, end_token), tf.int64),
         tf.gather_nd(scores, found),
     )
-    full = tf.where(parts.starts < parts.ends)[:, 0]
-    return _Parts(*(tf.gather(one, full) for one in parts))
+
+
+def _trimmed(parts: _Parts, contexts: Any) -> _Parts:
+    """Returns parts without white space at their ends, and none without more."""
+    characters = tf.strings.unicode_decode(contexts, "UTF-8", errors="replace")
+    blank = tf.reduce_any(characters.flat_values[:, None] == _BLANKS, axis=1)
+    solid = tf.where(~blank)[:, 0]
+    first = tf.gather(characters.row_starts(), parts.rows)
+    # The first place at or after the start, and the last one before the end.
+    after = tf.searchsorted(solid, first + parts.starts)
+    before = tf.searchsorted(solid, first + parts.ends)
+    size = tf.size(blank, tf.int64)
+    starts = tf.gather(tf.concat([solid, [size]], axis=0), after) - first
+    ends = tf.gather(tf.concat([[-1], solid], axis=0), before) + 1 - first
+    full = tf.where(starts < ends)[:, 0]
+    trimmed = parts._replace(starts=starts, ends=ends)
+    return _Parts(*(tf.gather(one, full) for one in trimmed))
 
 
 def _ranked(parts: _Parts, rows: Any) -> _Parts:
