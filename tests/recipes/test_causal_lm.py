@@ -249,3 +249,10 @@ def test_tools_are_called_by_a_run_and_by_the_loaded_one(train, make_tokenizer):
     for one in (run, tfft.load(run.folder)):
         found = one.generate(prompts, max_new_tokens=8)
         assert [answer.text for answer in found] == ["+", "log"]
+
+
+@pytest.mark.parametrize("method", ["prefix", "prompt"])
+def test_methods_around_a_block_are_refused_before_training(method, train, capsys):
+    with pytest.raises(ConfigError, match="adapter changes how transformer_layer_0"):
+        train(method=method, verbose=1)
+    assert "cost:" not in capsys.readouterr().out

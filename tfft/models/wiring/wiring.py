@@ -24,12 +24,17 @@ class Wiring(abc.ABC):
 
     Args:
         backbone: A built backbone.
+
+    Raises:
+        ConfigError: When an adapter stands around a block or its attention.
     """
 
     name: ClassVar[str]
 
     def __init__(self, backbone: Any) -> None:
         self.backbone = backbone
+        for block in self.blocks:
+            _check_calls(block)
 
     @property
     def blocks(self) -> list[Any]:
@@ -126,23 +131,30 @@ def plain_attention(block: Any, name: str, kind: str) -> Any:
             expected=f"a {kind}, perhaps with adapters inside it",
             fix="choose a method that adapts the layers inside the attention",
         )
-    for changed, method in ((block, "call"), (layer, "_compute_attention")):
+    return layer
+
+
+def _check_calls(block: Any) -> None:
+    """Refuses adapters around a layer whose inner layers the wiring calls itself."""
+    around = [("call", block)]
+    around += [("_compute_attention", layer) for layer in block._flatten_layers()]
+    for method, layer in around:
         # What `inject.intercept` leaves at a layer.
-        if hasattr(vars(changed).get(method), "arounds"):
+        if hasattr(vars(layer).get(method), "arounds"):
             raise ConfigError(
-                f"an adapter changes how {changed.path} is called",
+                f"an adapter changes how {layer.path} is called",
                 where="a language model",
                 expected="a method that adapts the layers inside a block",
                 fix='use method="lora", not "prefix" or "prompt"',
             )
-    return layer
 
 
 def wiring_of(backbone: Any) -> Wiring:
     """Returns the wiring of a KerasHub backbone.
 
     Raises:
-        ConfigError: For a class that is no decoder tfft knows.
+        ConfigError: For a class that is no decoder tfft knows, or an adapter that
+            its wiring would leave out.
     """
     for kind in type(backbone).__mro__:
         if kind.__name__ in WIRINGS.names():
