@@ -151,10 +151,27 @@ MALFORMED = {
     "broken regex": (config(target_modules="(("), "target_modules: pattern '..' is br"),
     "long regex": (config(target_modules="a" * 9999), "takes too long to match"),
     "no list": (config(target_modules=5), "target_modules=5"),
-    "lora_bias": (config(lora_bias=True), "lora_bias=True is not implemented"),
-    "other mathematics": (
-        config(layer_replication=[[0, 2]]),
-        r"layer_replication=\[\[0, 2\]\] is not implemented",
+    "lora_bias": (
+        [
+            config(lora_bias=True),
+            tensors(lambda t: t.update({NAME.replace("A.w", "B.b"): t[NAME][0]})),
+        ],
+        "lora_bias=True is not implemented.*PEFT and load the merged model",
+    ),
+    "replicated layers": (
+        [
+            config(layer_replication=[[0, 2], [1, 2]]),
+            tensors(lambda t: t.update({NAME.replace("er.1", "er.2"): t[NAME]})),
+        ],
+        r"layer_replication=\[\[0, 2\], \[1, 2\]\] is not implemented.*go on using",
+    ),
+    "target_parameters": (
+        config(target_modules=[], target_parameters=["query.weight"]),
+        "target_parameters=.* is not implemented.*PEFT and load the merged model",
+    ),
+    "activated by tokens": (
+        config(alora_invocation_tokens=[5]),
+        "alora_invocation_tokens=.* is not implemented.*go on using",
     ),
     "tokens": (
         config(trainable_token_indices=[1, 2]),

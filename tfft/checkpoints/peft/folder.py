@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,11 +97,14 @@ class Folder:
             raise self.error(f"{key}={shorten(value)}", expected="true or false")
         return value
 
-    def refuse_unless_default(self, defaults: Mapping[str, Sequence[Any]]) -> None:
+    def refuse_unless_default(
+        self, defaults: Mapping[str, Sequence[Any]], unmergeable: Collection[str] = ()
+    ) -> None:
         """Raises for fields that would change the mathematics.
 
         Args:
             defaults: The values that change nothing, by field.
+            unmergeable: The fields of adapters that PEFT cannot merge either.
 
         Raises:
             DataError: Naming the first such field.
@@ -112,7 +115,9 @@ class Folder:
                 raise self.error(
                     f"{key}={shorten(value)} is not implemented",
                     expected=f"{key}={shorten(harmless[0])}",
-                    fix="merge the adapter with PEFT and load the merged model",
+                    fix="go on using this adapter with PEFT, which cannot merge it"
+                    if key in unmergeable
+                    else "merge the adapter with PEFT and load the merged model",
                 )
 
     def patterns(self, key: str) -> str | tuple[str, ...] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,11 +28,16 @@ class Format(abc.ABC):
         name: PEFT's `peft_type`.
         method: The class of tfft's method.
         endings: What the names of a module's tensors end in.
+        not_implemented: Fields of the config that change the mathematics, with the
+            values that do not.
+        unmergeable: Those of them whose adapters PEFT cannot merge.
     """
 
     name: ClassVar[str]
     method: ClassVar[type[Method]]
     endings: ClassVar[tuple[str, ...]]
+    not_implemented: ClassVar[Mapping[str, Sequence[Any]]] = {}
+    unmergeable: ClassVar[tuple[str, ...]] = ()
 
     @abc.abstractmethod
     def tensors(self, adapter: Adapter) -> dict[str, np.ndarray]:

@@ -61,6 +61,8 @@ def understand(backbone: Any, architecture: Architecture, path: Path) -> Read:
     if folder.config.get("peft_type") not in FORMATS.names():
         raise unknown_type(folder, FORMATS.names())
     kind = FORMATS.get(folder.config["peft_type"])()
+    # Before the tensors: such a field may be why their names are not known.
+    folder.refuse_unless_default(kind.not_implemented, kind.unmergeable)
     modules = modules_of(backbone, architecture)
     tensors = Sorted(folder, architecture, modules, kind.endings)
     default = kind.method().places(architecture, backbone.num_layers)

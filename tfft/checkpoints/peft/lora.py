@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,21 +26,6 @@ from tfft.models.layers import layers_by_path
 
 _MOST_PATTERNS = 5000  # more than models have modules
 
-# Fields that change the mathematics, with the values that do not.
-_NOT_IMPLEMENTED: dict[str, tuple] = {
-    "alora_invocation_tokens": ([],),
-    "arrow_config": ({},),
-    "kasa_config": ({},),
-    "layer_replication": ([],),
-    "lora_bias": (False,),
-    "monteclora_config": ({},),
-    "target_parameters": ([],),
-    "trainable_token_indices": ([], {}),
-    "use_bdlora": (False, {}),
-    "use_qalora": (False,),
-    "velora_config": ({},),
-}
-
 
 @FORMATS.register("LORA")
 class LoRAFormat(Format):
@@ -48,6 +33,20 @@ class LoRAFormat(Format):
 
     method = LoRA
     endings = (A, B, M)
+    not_implemented: ClassVar = {
+        "alora_invocation_tokens": ([],),
+        "arrow_config": ({},),
+        "kasa_config": ({},),
+        "layer_replication": ([],),
+        "lora_bias": (False,),
+        "monteclora_config": ({},),
+        "target_parameters": ([],),
+        "trainable_token_indices": ([], {}),
+        "use_bdlora": (False, {}),
+        "use_qalora": (False,),
+        "velora_config": ({},),
+    }
+    unmergeable = ("alora_invocation_tokens", "arrow_config", "layer_replication")
 
     def tensors(self, adapter: Adapter) -> dict[str, np.ndarray]:
         """Returns A, B and magnitudes by module.
@@ -104,7 +103,6 @@ class LoRAFormat(Format):
         """
         from tfft.adapters.layers.lora import scale_of
 
-        folder.refuse_unless_default(_NOT_IMPLEMENTED)
         start = start_of(folder)
         rank = folder.number("r", 8, 1, LARGEST_RANK)
         alpha = folder.number("lora_alpha", 8, 1e-6, 1e9)
