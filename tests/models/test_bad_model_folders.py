@@ -38,6 +38,24 @@ def test_no_config(folder):
     assert error.where == str(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("adapter_config.json", "read this adapter of PEFT with tfft.load_adapter"),
+        ("tfft_adapter.json", "read this adapter with tfft.load_adapter"),
+        ("run.json", "load this run with tfft.load"),
+        ("saved_model.pb", "a SavedModel cannot be trained"),
+        ("1/saved_model.pb", "a SavedModel cannot be trained"),
+    ],
+)
+def test_a_folder_of_another_kind_says_what_reads_it(tmp_path, name, fix):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("{}")
+    error = refused(tmp_path, MissingInputError)
+    assert error.what == "model folder without config.json"
+    assert fix in error.fix
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"3", b"\xff", b"[" * 100_000])
 def test_a_config_that_is_no_json_object(folder, content):
     (folder / "config.json").write_bytes(content)

@@ -22,8 +22,9 @@ from tfft.models.generation_config import (
     read_generation_config,
     write_generation_config,
 )
-from tfft.models.pretrained import load_backbone
+from tfft.models.pretrained import load_backbone, load_pretrained
 from tfft.models.tokenizer import Tokenizer
+from tfft.tasks.task import TASKS
 
 
 def words(**roles):
@@ -92,13 +93,13 @@ def test_what_is_read_is_written_with_the_tokenizers_own_end(tmp_path):
 
 def test_what_is_not_followed_is_told():
     content = {"temperature": 0.6, "top_p": 1.0, "do_sample": True}
-    config, notes = GenerationConfig((5, 500), content=content).known_to(words())
+    config = GenerationConfig((5, 500), content=content).known_to(words())
     assert config.eos_token_ids == (5,)
-    assert notes == [
+    assert config.notes == (
         "generation_config.json ends texts at 500, which the tokenizer lacks",
         "generation_config.json asks for do_sample True, temperature 0.6; generation "
         "is greedy unless its options say so",
-    ]
+    )
 
 
 def test_an_id_beyond_a_gap_is_an_end_like_any_other():
@@ -106,8 +107,8 @@ def test_an_id_beyond_a_gap_is_an_end_like_any_other():
         tokenizers.models.WordLevel({"a": 0, "<end>": 70}, unk_token="a")
     )
     tokenizer = Tokenizer(library, {})
-    config, notes = GenerationConfig((70,)).known_to(tokenizer)
-    assert (config.eos_token_ids, notes) == ((70,), [])
+    config = GenerationConfig((70,)).known_to(tokenizer)
+    assert (config.eos_token_ids, config.notes) == ((70,), ())
     generator = Generator(
         load_backbone(golden("greedy-llama")[0]).backbone,
         tokenizer,
@@ -137,3 +138,16 @@ def test_a_model_stops_where_its_file_says(tmp_path):
         size = min([ids.index(end) for end in ends if end in ids], default=12)
         assert list(one.token_ids) == ids[:size]
         assert one.finish == ("length" if size == 12 else "stop")
+
+
+def test_only_a_task_that_generates_speaks_of_sampling(tmp_path):
+    folder = shutil.copytree(golden("greedy-llama")[0], tmp_path / "model")
+    (folder / "generation_config.json").write_text('{"temperature": 0.6}')
+    (folder / "tokenizer.json").write_text(words().to_json())
+    model = load_pretrained(folder)
+    _, generating = TASKS.resolve("causal_lm", {}).suited_to(model)
+    _, classifying = TASKS.resolve("text_classification", {}).suited_to(model)
+    told = [any("temperature 0.6" in note for note in notes) for notes in (
+        generating, classifying, model.notes,
+    )]  # fmt: skip
+    assert told == [True, False, False]

@@ -136,6 +136,12 @@ def test_a_file_is_no_model(bert_folder):
     [
         ("bert_tiny_en_uncase", 'did you mean "bert_tiny_en_uncased"?'),
         ("./no/such/folder", "check the path"),
+        (
+            "sentence-transformers/all-MiniLM-L6-v2",
+            "check the path; a model of the Hugging Face Hub has to be there first: "
+            "hf download sentence-transformers/all-MiniLM-L6-v2 "
+            "--local-dir all-MiniLM-L6-v2",
+        ),
     ],
 )
 def test_an_unknown_preset_names_the_nearest(name, fix):

@@ -187,7 +187,17 @@ def test_modules_that_tfft_lacks_are_refused_by_name(folder, modules, named):
     write_modules(folder, *listed)
     with pytest.raises(ConfigError, match=f"{named} in modules.json") as caught:
         TextClassification().suited_to(load_pretrained(folder))
-    assert "task.pooling=" in caught.value.fix
+    assert 'task.pooling="mean"' in caught.value.fix
+
+
+def test_a_dense_after_another_pooling_names_that_pooling(folder):
+    write_pooling(folder, {OLD["lasttoken"]: True})
+    write_modules(
+        folder, ("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Dense", "Dense")
+    )
+    with pytest.raises(ConfigError) as caught:
+        TextClassification().suited_to(load_pretrained(folder))
+    assert 'task.pooling="last"' in caught.value.fix
 
 
 @pytest.mark.parametrize(

@@ -254,7 +254,7 @@ def test_labels_of_the_head_before_are_gone(tmp_path):
         ("bert", "text_classification", {
             "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
             "padding_side": "right", "truncation_side": "right",
-            "model_max_length": 16,
+            "model_max_length": 16, "split_special_tokens": True,
         }),
         ("roberta", "text_classification", {
             "model_input_names": ["input_ids", "attention_mask"],
@@ -267,7 +267,7 @@ def test_labels_of_the_head_before_are_gone(tmp_path):
         ("gpt2", "causal_lm", {
             "model_input_names": ["input_ids", "attention_mask"],
             "padding_side": "left", "model_max_length": 32,
-            "pad_token": "<|endoftext|>",
+            "pad_token": "<|endoftext|>", "split_special_tokens": None,
         }),
     ],
 )  # fmt: skip

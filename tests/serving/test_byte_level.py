@@ -299,6 +299,10 @@ REFUSED = {
         lambda library: library.add_tokens([AddedToken("added", special=False)]),
         "added tokens that are words, as 'added'",
     ),
+    "bytes": (
+        lambda library: setattr(library.model, "byte_fallback", True),
+        "byte_fallback True",
+    ),
     "dropout": (lambda library: setattr(library.model, "dropout", 0.1), "dropout 0.1"),
     "unknown": (lambda library: setattr(library.model, "unk_token", "!"), "unk_token"),
     "splitting": (
@@ -325,8 +329,10 @@ def test_a_tokenizer_without_an_exact_form_is_refused(make, change):
     tokenizer = make("gpt2")
     alter, what = REFUSED[change]
     alter(tokenizer.library)
-    with pytest.raises(DataError, match=what):
+    with pytest.raises(DataError, match=what) as caught:
         graph_tokenizer(tokenizer, 64)
+    assert 'format="onnx"' in caught.value.fix
+    assert "export_huggingface" in caught.value.fix
 
 
 def test_a_decoder_of_another_kind_is_refused(make):

@@ -78,6 +78,7 @@ def save_huggingface(
     about_head: Mapping[str, Any] | None = None,
     generation: GenerationConfig | None = None,
     max_length: int | None = None,
+    split_special_tokens: bool = False,
     beside: Callable[[Path], None] | None = None,
     shard_bytes: int = _SHARD_BYTES,
 ) -> Path:
@@ -98,6 +99,8 @@ def save_huggingface(
         generation: Where texts end, written beside the tokenizer of a model that
             writes them.
         max_length: The most tokens of a text, for the tokenizer; None for no limit.
+        split_special_tokens: Whether texts that spell special tokens are split into
+            letters.
         beside: Writes what else belongs into the folder.
         shard_bytes: The most bytes of a file of weights.
 
@@ -127,7 +130,12 @@ def save_huggingface(
         write_json(target / "config.json", config)
         _save_weights(target, tensors, shard_bytes)
         if tokenizer is not None:
-            _save_tokenizer(target, tokenizer, architecture, form, max_length)
+            options: dict[str, Any] = {}
+            if max_length is not None:
+                options["model_max_length"] = max_length
+            if split_special_tokens:
+                options["split_special_tokens"] = True
+            _save_tokenizer(target, tokenizer, architecture, form, options)
             if generation is not None:
                 write_generation_config(target, tokenizer, generation)
         if beside is not None:
@@ -140,7 +148,7 @@ def _save_tokenizer(
     tokenizer: Tokenizer,
     architecture: Architecture,
     form: Form,
-    max_length: int | None,
+    options: Mapping[str, Any],
 ) -> None:
     """Writes a tokenizer that gives the model what it was trained on by default.
 
@@ -152,11 +160,9 @@ def _save_tokenizer(
     config["model_input_names"] = [_INPUTS[name] for name in architecture.inputs]
     config.setdefault("truncation_side", "right")
     config["padding_side"] = "left" if form.generates else "right"
-    if max_length is not None:
-        config["model_max_length"] = max_length
     if "pad" not in tokenizer.roles and "eos" in tokenizer.roles:
         config["pad_token"] = tokenizer.roles["eos"]
-    write_json(folder / _TOKENIZER, config)
+    write_json(folder / _TOKENIZER, {**config, **options})
 
 
 def _described(

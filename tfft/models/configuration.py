@@ -14,6 +14,7 @@ from tfft.core.errors import (
     shorten,
 )
 from tfft.models.folder import file_in
+from tfft.models.not_a_model import fix_for_folder
 
 Pooling = Literal[
     "pooler", "mean", "first", "last", "max", "mean_sqrt_len", "weightedmean"
@@ -37,7 +38,7 @@ def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
             f"model folder without {name}",
             where=str(folder),
             expected="config.json, model.safetensors and tokenizer.json",
-            fix="give the folder that save_pretrained or save_to_preset wrote",
+            fix=fix_for_folder(folder),
         )
     try:
         if path.stat().st_size > _MAX_BYTES:

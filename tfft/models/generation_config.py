@@ -36,11 +36,13 @@ class GenerationConfig:
         eos_token_ids: Tokens that end a text, beside the tokenizer's own end.
         stop_strings: Strings that end it.
         content: The whole file, kept for whoever reads it next.
+        notes: What of it tfft does not follow, a sentence each.
     """
 
     eos_token_ids: tuple[int, ...] = ()
     stop_strings: tuple[str, ...] = ()
     content: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def ending_at(self, token_ids: Iterable[int]) -> GenerationConfig:
         """Returns the same with further tokens that end a text.
@@ -51,8 +53,8 @@ class GenerationConfig:
         every = dict.fromkeys((*self.eos_token_ids, *token_ids))
         return replace(self, eos_token_ids=tuple(every))
 
-    def known_to(self, tokenizer: Tokenizer) -> tuple[GenerationConfig, list[str]]:
-        """Returns the same without ids that have no token, and what to tell of it."""
+    def known_to(self, tokenizer: Tokenizer) -> GenerationConfig:
+        """Returns the same without ids that have no token, and with notes."""
         known = [
             index
             for index in self.eos_token_ids
@@ -73,7 +75,7 @@ class GenerationConfig:
                 f"{NAME} asks for {', '.join(asked)}; generation is greedy unless "
                 "its options say so"
             )
-        return replace(self, eos_token_ids=tuple(known)), notes
+        return replace(self, eos_token_ids=tuple(known), notes=tuple(notes))
 
 
 def read_generation_config(folder: Path, config: Mapping[str, Any]) -> GenerationConfig:

@@ -25,6 +25,7 @@ from tfft.models.generation_config import GenerationConfig, read_generation_conf
 from tfft.models.hub_tokenizers import from_keras_hub
 from tfft.models.huggingface import load_backbone
 from tfft.models.layers import set_dropout, variables_by_path
+from tfft.models.not_a_model import fix_for_name
 from tfft.models.sentence_transformers import (
     Summary,
     read_summary,
@@ -81,10 +82,15 @@ class Pretrained:
             raise ConfigError(
                 f"the model sums up texts by {self.summary.lacking}",
                 where=self.source or "",
-                expected="one of: " + ", ".join(get_args(Pooling)),
-                fix='choose one yourself, such as task.pooling="mean"',
+                expected="one of: " + ", ".join(self._poolings),
+                fix=f'choose one yourself, such as task.pooling="{self.summary.near}"',
             )
         return self.summary.pooling
+
+    @property
+    def _poolings(self) -> list[str]:
+        own = self.architecture.poolings
+        return [one for one in get_args(Pooling) if one != "pooler" or one in own]
 
     @property
     def fresh_variables(self) -> list[Any]:
@@ -188,8 +194,7 @@ def _hugging_face(root: Path, dropout: float | None) -> Pretrained:
     generation = None
     if loaded.architecture.causal:
         read = read_generation_config(folder, loaded.config)
-        generation, further = read.known_to(tokenizer)
-        notes.extend(further)
+        generation = read.known_to(tokenizer)
     return Pretrained(
         loaded.backbone,
         tokenizer,
@@ -232,7 +237,7 @@ def _preset(name: str) -> Pretrained:
         raise MissingInputError(
             f"no such model folder or preset: {shorten(name)}",
             expected="a folder with config.json, or a KerasHub preset name",
-            fix=nearest(name, known) or "check the path",
+            fix=nearest(name, known) or fix_for_name(name),
         )
     try:
         backbone = keras_hub.models.Backbone.from_preset(name)

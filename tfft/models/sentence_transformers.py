@@ -57,11 +57,13 @@ class Summary(NamedTuple):
         pooling: The way; None for one that tfft does not have.
         lacking: What tfft does not have, for an error when that way is asked for.
         notes: What was left aside, a sentence each.
+        near: A way that tfft has, as close as can be.
     """
 
     pooling: Pooling | None
     lacking: str = ""
     notes: tuple[str, ...] = ()
+    near: Pooling = "mean"
 
 
 def read_summary(folder: Path, default: Pooling) -> Summary:
@@ -80,12 +82,13 @@ def read_summary(folder: Path, default: Pooling) -> Summary:
         modules = [Module("Transformer", ""), Module("Pooling", "1_Pooling")]
     if modules and modules[0].kind == "Transformer":
         del modules[0]
-    found = Summary(default)
+    found, near = Summary(default), Summary(default).near
     if modules and modules[0].kind == "Pooling":
         found = _pooling(folder, modules.pop(0).path)
+        near = found.pooling or near
     lacking = [one.kind for one in modules if one.kind not in _LEFT_ASIDE]
     if lacking and not found.lacking:
-        found = Summary(None, f"{lacking[0]} in {MODULES}")
+        found = Summary(None, f"{lacking[0]} in {MODULES}", near=near)
     notes = tuple(
         f"{one.kind} in {MODULES} is left aside: {_LEFT_ASIDE[one.kind]}"
         for one in modules

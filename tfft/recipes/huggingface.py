@@ -140,5 +140,7 @@ def _save(built: Built, task: Task, directory: Path, kind: str, **options: Any) 
         tokenizer=pretrained.tokenizer,
         task_type=kind,
         max_length=limit,
+        # transformers has one switch, which would also split what chat templates write.
+        split_special_tokens=task.split_special_tokens and not task.generates,
         **options,
     )

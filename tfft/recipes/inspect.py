@@ -199,6 +199,7 @@ def inspect_model(model: Any) -> Inspection:
 
     loaded = load_pretrained(model)
     backbone, longest = loaded.backbone, loaded.max_length
+    notes = [*loaded.notes, *(loaded.generation.notes if loaded.generation else ())]
     facts = {
         "architecture": loaded.architecture.name,
         "layers": f"{backbone.num_layers}",
@@ -206,7 +207,7 @@ def inspect_model(model: Any) -> Inspection:
         "vocabulary": f"{backbone.vocabulary_size:,}",
         "longest input": f"{longest:,} tokens" if longest else "not said by the model",
         "parameters": f"{count(backbone.weights):,}",
-        **{f"note {i + 1}": note for i, note in enumerate(loaded.notes)},
+        **{f"note {i + 1}": note for i, note in enumerate(notes)},
     }
     places = loaded.architecture.linear_places(1)
     rows = tuple(

@@ -249,7 +249,7 @@ def with_own_generation(folder: Path, pretrained: Pretrained, task: Task) -> Pre
         return dataclasses.replace(pretrained, generation=None)
     tokenizer = pretrained.tokenizer
     if (folder / GENERATION).is_file():
-        own, _ = read_generation_config(folder, {}).known_to(tokenizer)
+        own = read_generation_config(folder, {}).known_to(tokenizer)
     else:  # older runs have none
         own = pretrained.generation.ending_at(task.taught_ends(tokenizer))
     return dataclasses.replace(pretrained, generation=own)

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfft.core.errors import DataError
 from tfft.models.tokenizer import Tokenizer
 from tfft.serving.byte_pairs import BytePairs
 from tfft.serving.graph_tokenizer import (
@@ -21,6 +20,7 @@ from tfft.serving.graph_tokenizer import (
     Pieces,
     refuse_words_beside_the_vocabulary,
 )
+from tfft.serving.no_graph_form import no_graph_form
 from tfft.serving.splitter import Splitter
 
 _BUCKETS = 2**63 - 1
@@ -184,10 +184,9 @@ def _check(rules: Mapping[str, Any]) -> None:
 
 
 def _refuse(what: str, expected: str) -> None:
-    raise DataError(
+    raise no_graph_form(
         f"tokenizer with {what}",
         expected=expected,
-        fix="export is not possible with this tokenizer",
     )
 
 

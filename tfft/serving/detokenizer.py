@@ -6,9 +6,9 @@ import json
 
 import tensorflow as tf
 
-from tfft.core.errors import DataError
 from tfft.models.tokenizer import Tokenizer
 from tfft.serving.byte_level import bytes_of
+from tfft.serving.no_graph_form import no_graph_form
 
 
 class Detokenizer:
@@ -28,10 +28,9 @@ class Detokenizer:
         rules = json.loads(tokenizer.to_json())
         kind = (rules["decoder"] or {}).get("type")
         if kind != "ByteLevel":
-            raise DataError(
+            raise no_graph_form(
                 f"tokenizer with the decoder {kind}",
                 expected="ByteLevel",
-                fix="export is not possible with this tokenizer",
             )
         tokens = tokenizer.library.get_vocab(with_added_tokens=True)
         spelled = [b""] * (max(tokens.values()) + 1)

@@ -80,7 +80,7 @@ def to_litert(endpoint: Endpoint, dtype: str) -> bytes:
             named = dict.fromkeys(_MISSING.findall(str(error)))
             raise TfftError(
                 f"LiteRT has no form of: {', '.join(named) or str(error)[-200:]}",
-                fix="export a SavedModel",
+                fix='use format="onnx", or export a SavedModel',
             ) from error
 
 

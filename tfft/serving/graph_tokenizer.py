@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfft.core.errors import DataError
 from tfft.models.frame import Part, frame
 from tfft.models.tokenizer import Tokenizer
+from tfft.serving.no_graph_form import no_graph_form
 
 
 class Pieces(NamedTuple):
@@ -132,10 +133,9 @@ def refuse_words_beside_the_vocabulary(rules: dict) -> None:
     """
     words = [one["content"] for one in rules["added_tokens"] if not one["special"]]
     if words:
-        raise DataError(
+        raise no_graph_form(
             f"tokenizer with added tokens that are words, as {words[0]!r}",
             expected="special tokens alone beside the vocabulary",
-            fix="export is not possible with this tokenizer",
         )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from tfft.core.errors import DataError
 from tfft.models.tokenizer import Tokenizer
 from tfft.serving.byte_level import ByteLevelTokenizer
 from tfft.serving.graph_tokenizer import GraphTokenizer
+from tfft.serving.no_graph_form import no_graph_form
 from tfft.serving.word_piece import WordPieceTokenizer
 
 _KINDS: dict[str, Callable[[Tokenizer, int], GraphTokenizer]] = {
@@ -29,9 +29,8 @@ def graph_tokenizer(tokenizer: Tokenizer, max_length: int) -> GraphTokenizer:
     """
     kind = json.loads(tokenizer.to_json())["model"]["type"]
     if kind not in _KINDS:
-        raise DataError(
+        raise no_graph_form(
             f"tokenizer of the kind {kind}",
             expected=" or ".join(_KINDS),
-            fix="export is not possible with this tokenizer",
         )
     return _KINDS[kind](tokenizer, max_length)

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tfft.core.errors import DataError, shorten
+from tfft.core.errors import shorten
 from tfft.serving.characters import (
     Characters,
     digits_among_characters,
     kinds_of_characters,
 )
+from tfft.serving.no_graph_form import no_graph_form
 from tfft.serving.splitting import gpt2_starts, later_starts
 
 Starts = Callable[[Characters], tf.Tensor]
@@ -141,10 +142,9 @@ def _read(rules: Mapping[str, Any]) -> _Rules:
         plain = steps[0]["behavior"] == "Isolated" and not steps[0]["invert"]
         if plain and expression in _EXPRESSIONS:
             return _Rules(_EXPRESSIONS[expression])
-    raise DataError(
+    raise no_graph_form(
         f"pre-tokenizer {shorten(json.dumps(steps))}",
         expected="that of GPT-2, RoBERTa, SmolLM2, Llama 3 or Qwen 2",
-        fix="export is not possible with this tokenizer",
     )
 
 

@@ -132,7 +132,7 @@ class CausalLanguageModelling(Task):
                 expected="a decoder, such as GPT-2 or Llama",
                 fix="choose another model, or another task",
             )
-        notes = template_notes(pretrained.tokenizer)
+        notes = [*template_notes(pretrained.tokenizer), *pretrained.generation.notes]
         limit = pretrained.max_length
         if limit is None or self.max_length <= limit:
             return self, notes
