@@ -1,6 +1,10 @@
 """Compares exported folders with their runs, by transformers' own pipelines.
 
 python tools/check_transformers.py PYTHON [CASE …]
+python tools/check_transformers.py PYTHON --goldens
+
+The second form makes tests/goldens/exports again: a few small runs, what they exported,
+and what transformers answered.
 
 PYTHON is an interpreter with torch, transformers and sentence-transformers
 (tools/goldens/requirements.txt). For every task and family a small random model is
@@ -12,9 +16,11 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +36,18 @@ INPUTS = 50
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 WORDS = ["good", "bad", "Anna", "Paris", "cat", "mat", "the", "saw", "1984", "été"]
 SIZES = {"num_layers": 2, "hidden_dim": 32, "intermediate_dim": 48}
+TINY = {"num_layers": 1, "hidden_dim": 16, "intermediate_dim": 16}
 TOLERANCE = 2e-5
+EXPORTS = GOLDENS / "exports"
+KEPT = (
+    ("bert", "text_classification/pooler"),
+    ("bert", "text_classification/mean"),
+    ("bert", "question_answering"),
+    ("distilbert", "multi_label"),
+    ("roberta", "regression"),
+    ("gpt2", "token_classification"),
+    ("llama", "causal_lm"),
+)
 
 
 def pieces() -> Any:
@@ -65,19 +82,19 @@ def qwen_words() -> Any:
     return tokenizer
 
 
-def encoder(kind: str, tokenizer: Any) -> Any:
+def encoder(kind: str, tokenizer: Any, sizes: Mapping[str, int]) -> Any:
     """Returns a small random encoder."""
     return getattr(keras_hub.models, kind)(
         vocabulary_size=tokenizer.vocabulary_size, num_heads=2,
-        max_sequence_length=64, **SIZES,
+        max_sequence_length=64, **sizes,
     )  # fmt: skip
 
 
-def decoder(kind: str, tokenizer: Any) -> Any:
+def decoder(kind: str, tokenizer: Any, sizes: Mapping[str, int]) -> Any:
     """Returns a small random decoder with grouped keys."""
     return getattr(keras_hub.models, kind)(
         vocabulary_size=tokenizer.vocabulary_size, num_query_heads=4,
-        num_key_value_heads=2, **SIZES,
+        num_key_value_heads=2, **sizes,
     )  # fmt: skip
 
 
@@ -176,7 +193,14 @@ def tasks(family: str) -> list[str]:
     return [*found, "causal_lm"] if family in CAUSAL else found
 
 
-def add_case(cases: Path, family: str, task: str) -> None:
+def add_case(
+    cases: Path,
+    family: str,
+    task: str,
+    sizes: Mapping[str, int] = SIZES,
+    epochs: int = 3,
+    learning_rate: float = 3e-3,
+) -> None:
     """Trains, exports, and writes what the run answers."""
     keras.utils.set_random_seed(1)
     generator = random.Random(7)
@@ -184,10 +208,10 @@ def add_case(cases: Path, family: str, task: str) -> None:
     tokenizer = make_tokenizer()
     folder = cases / f"{family} {task}".replace("/", " ")
     run = tfft.finetune(
-        model=make(kind, tokenizer), tokenizer=tokenizer, task=options(task),
+        model=make(kind, tokenizer, sizes), tokenizer=tokenizer, task=options(task),
         data=[rows(task, generator) for _ in range(60)], method="full",
-        output_dir=folder / "run", epochs=3, learning_rate=3e-3, batch_size=16,
-        precision="float32", verbose=0,
+        output_dir=folder / "run", epochs=epochs, learning_rate=learning_rate,
+        batch_size=16, precision="float32", verbose=0,
     )  # fmt: skip
     # No class of transformers cuts a text into windows by itself.
     most = 24 if task.startswith(("question", "token")) else 1000
@@ -205,31 +229,59 @@ def add_case(cases: Path, family: str, task: str) -> None:
     (folder / "case.json").write_text(json.dumps(case))
 
 
-def main(python: str, *chosen: str) -> int:
-    """Prints a line for each case; returns 1 when one differs."""
-    failed = False
-    with tempfile.TemporaryDirectory() as scratch:
-        for family in FAMILIES:
-            for task in tasks(family):
-                if not chosen or any(one in f"{family} {task}" for one in chosen):
-                    add_case(Path(scratch), family, task)
-        script = ROOT / "tools" / "check_transformers_torch.py"
-        done = subprocess.run(
-            [python, str(script), scratch],
-            check=True,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+def ask(python: str, cases: Path) -> bool:
+    """Prints a line for each case; returns whether transformers answers as the run."""
+    script = ROOT / "tools" / "check_transformers_torch.py"
+    done = subprocess.run(
+        [python, str(script), str(cases)], check=True, stdout=subprocess.PIPE, text=True
+    )
+    right = True
     for line in done.stdout.splitlines():
         if not line.startswith("{"):
             continue
         one = json.loads(line)
-        failed |= one["same"] < one["of"] or not one["difference"] <= TOLERANCE
+        right &= one["same"] == one["of"] and one["difference"] <= TOLERANCE
         print(
             f"{one['case']:44} {one['by']:24} {one['same']:>3} of {one['of']}"
             f"  {one['difference']:.1e}"
         )
-    return int(failed)
+    return right
+
+
+def keep_goldens(cases: Path) -> None:
+    """Puts what a test needs of each case into the repository."""
+    shutil.rmtree(EXPORTS, ignore_errors=True)
+    for case in sorted(cases.iterdir()):
+        kept = EXPORTS / case.name.replace(" ", "-")
+        shutil.copytree(case / "exported", kept / "exported")
+        for name in ("case.json", "transformers.json"):
+            shutil.copy(case / name, kept / name)
+        for path in sorted((case / "run").iterdir()):
+            if path.is_file() and path.suffix in (".safetensors", ".json", ".txt"):
+                if not path.name.startswith(("report", "metrics")):
+                    (kept / "run").mkdir(exist_ok=True)
+                    shutil.copy(path, kept / "run" / path.name)
+            elif path.is_dir() and path.name not in ("logs", "checkpoints"):
+                shutil.copytree(path, kept / "run" / path.name)
+        record = kept / "run" / "run.json"
+        record.write_text(record.read_text().replace(str(cases), "exports"))
+
+
+def main(python: str, *chosen: str) -> int:
+    """Prints a line for each case; returns 1 when one differs."""
+    with tempfile.TemporaryDirectory() as scratch:
+        cases = Path(scratch)
+        if chosen == ("--goldens",):
+            for family, task in KEPT:
+                add_case(cases, family, task, TINY, 20, 1e-2)
+            right = ask(python, cases)
+            keep_goldens(cases)
+            return int(not right)
+        for family in FAMILIES:
+            for task in tasks(family):
+                if not chosen or any(one in f"{family} {task}" for one in chosen):
+                    add_case(cases, family, task)
+        return int(not ask(python, cases))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The half of tools/check_transformers.py that runs beside torch and transformers.
 
-Takes a folder of cases, each with `exported` and `case.json`, and prints a line of JSON
-for each: how many answers are the run's, and how far numbers are from it.
+Takes a folder of cases, each with `exported` and `case.json`. Writes the answers of
+transformers into `transformers.json` of each, and prints a line of JSON: how many
+answers are the run's, and how far numbers are from it.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def numbers(answer: dict[str, Any]) -> list[float]:
 
 
 def check_scores(folder: Path, inputs: list[Any], answers: list[Any]) -> Any:
-    """Returns who answered, how many likeliest labels agree, and the difference."""
+    """Returns who answered what, how many likeliest labels agree, the difference."""
     by, found = scores(folder, inputs)
     expected = [numbers(one) for one in answers]
     same = sum(
@@ -68,34 +69,36 @@ def check_scores(folder: Path, inputs: list[Any], answers: list[Any]) -> Any:
         for a, b in zip(found, expected, strict=True)
         for x, y in zip(a, b, strict=True)
     )
-    return by, same, difference
+    return by, found, same, difference
 
 
 def check_spans(folder: Path, inputs: list[str], answers: list[Any]) -> Any:
-    """Returns who answered, and how many texts have the same tags of words.
+    """Returns who answered what, and how many texts have the same tags of words.
 
     A word has the tag of its first token. The pipeline's own grouping takes the blank
     before a word, where that is a token, for a word.
     """
     pipe = hf.pipeline("token-classification", model=str(folder), ignore_labels=[])
-    same = 0
-    for text, answer in zip(inputs, answers, strict=True):
+    given = []
+    for text in inputs:
         tokens = [one for one in pipe(text) if one["word"] != "Ġ"]
         starts = [match.start() for match in re.finditer(r"\S+", text)]
-        found = [
-            next(one["entity"] for one in tokens if one["end"] > start)
-            for start in starts
-        ]
-        same += found == answer["tags"]
-    return type(pipe.model).__name__, same, 0.0
+        given.append(
+            [
+                next(one["entity"] for one in tokens if one["end"] > start)
+                for start in starts
+            ]
+        )
+    same = sum(a == b["tags"] for a, b in zip(given, answers, strict=True))
+    return type(pipe.model).__name__, given, same, 0.0
 
 
 def check_answers(folder: Path, inputs: list[Any], answers: list[Any]) -> Any:
-    """Returns who answered, and how many answers are the same words."""
+    """Returns who answered what, and how many answers are the same words."""
     tokenizer = hf.AutoTokenizer.from_pretrained(folder)
     model = hf.AutoModelForQuestionAnswering.from_pretrained(folder).eval()
-    same = 0
-    for (question, context), answer in zip(inputs, answers, strict=True):
+    found = []
+    for question, context in inputs:
         given = tokenizer(
             question, context, return_offsets_mapping=True, return_tensors="pt"
         )
@@ -109,22 +112,20 @@ def check_answers(folder: Path, inputs: list[Any], answers: list[Any]) -> Any:
                 outputs.start_logits[0, pair[0]] + outputs.end_logits[0, pair[1]]
             ).item(),
         )
-        text = context[offsets[start][0] : offsets[end][1]]
-        same += text.strip() == answer["answer"].strip()
-    return type(model).__name__, same, 0.0
+        found.append(context[offsets[start][0] : offsets[end][1]].strip())
+    same = sum(a == b["answer"] for a, b in zip(found, answers, strict=True))
+    return type(model).__name__, found, same, 0.0
 
 
 def check_texts(folder: Path, inputs: list[str], answers: list[str]) -> Any:
-    """Returns who answered, and how many texts are the same."""
+    """Returns who answered what, and how many texts are the same."""
     pipe = hf.pipeline("text-generation", model=str(folder))
-    found = pipe(
+    given = pipe(
         inputs, max_new_tokens=8, do_sample=False, return_full_text=False, batch_size=8
     )
-    same = sum(
-        one[0]["generated_text"] == text
-        for one, text in zip(found, answers, strict=True)
-    )
-    return type(pipe.model).__name__, same, 0.0
+    found = [one[0]["generated_text"] for one in given]
+    same = sum(a == b for a, b in zip(found, answers, strict=True))
+    return type(pipe.model).__name__, found, same, 0.0
 
 
 CHECKS = {
@@ -141,7 +142,8 @@ def main(cases: str) -> None:
         case = json.loads((folder / "case.json").read_text())
         check = CHECKS.get(case["task"].partition("/")[0], check_scores)
         inputs, answers = case["inputs"], case["answers"]
-        by, same, difference = check(folder / "exported", inputs, answers)
+        by, found, same, difference = check(folder / "exported", inputs, answers)
+        (folder / "transformers.json").write_text(json.dumps(found))
         line = {"case": folder.name, "by": by, "same": same, "of": len(inputs)}
         print(json.dumps({**line, "difference": difference}), flush=True)
 
