@@ -84,14 +84,14 @@ def test_training_ends_with_the_best_weights(
 def test_of_equal_scores_the_lowest_loss_is_the_best(
     scores, losses, best, ran, cut, model
 ):
-    first, second = (KeepBest("val_accuracy", True, 2) for _ in range(2))
+    first, second = (KeepBest("val_f1", True, 2) for _ in range(2))
     rows = list(zip(scores, losses, strict=True))
 
     def run(keep, part, epoch):
         keep.set_model(model)
         for number, (score, loss) in enumerate(part, start=epoch):
             mark(model, number + 1)
-            keep.on_epoch_end(number, {"val_accuracy": score, "val_loss": loss})
+            keep.on_epoch_end(number, {"val_f1": score, "val_loss": loss})
             if model.stop_training:
                 return number + 1
         return epoch + len(part)

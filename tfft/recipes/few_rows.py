@@ -32,7 +32,7 @@ def with_defaults(
     if config.early_stopping is None and 0 < validation_rows < FEW:
         notes.append(
             f"no early stopping on {validation_rows} validation rows; the best epoch "
-            "is kept, by loss where scores tie"
+            "is kept"
         )
     if config.early_stopping is not None:
         patience = config.early_stopping

@@ -39,8 +39,9 @@ class KeepBest(keras.callbacks.Callback):
     """Stops when validation gets no better, and always ends with the best weights.
 
     Of epochs with the same value of the metric, the one with the lowest validation loss
-    is the best: on few rows an accuracy ties often, while the loss still tells an
-    epoch that is sure from one that has overfitted.
+    is the best, where a loss is reported: on few rows an F1 ties often, while the loss
+    still tells an epoch that is sure from one that has overfitted. A lower loss at the
+    same value counts as progress for the patience.
 
     Only the trainable variables are kept, in host memory: Keras' own callback
     copies the frozen backbone too, and leaves the last weights when no stop came.
