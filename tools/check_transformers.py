@@ -28,7 +28,9 @@ import keras
 import keras_hub
 
 import tfft
+from tfft.models.tokenizer import Tokenizer
 from tfft.models.tokenizer_files import read_tokenizer, word_piece
+from tfft.models.tokenizer_kinds import Qwen2
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDENS = ROOT / "tests" / "goldens"
@@ -65,21 +67,12 @@ def qwen_words() -> Any:
 
     transformers takes that class for every Qwen2 folder, whatever its files say.
     """
-    from tokenizers import Regex, normalizers, pre_tokenizers
-
-    words = (
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
-        r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-    )
-    tokenizer = read_tokenizer(GOLDENS / "gpt2-tokenizer")
-    tokenizer.library.normalizer = normalizers.NFC()
-    tokenizer.library.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(words), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    return tokenizer
+    rules = json.loads(read_tokenizer(GOLDENS / "gpt2-tokenizer").to_json())["model"]
+    merges = [tuple(pair) for pair in rules["merges"]]
+    end = "<|endoftext|>"
+    library = Qwen2().build(rules["vocab"], merges, {}, end)
+    library.add_special_tokens([end])
+    return Tokenizer(library)
 
 
 def encoder(kind: str, tokenizer: Any, sizes: Mapping[str, int]) -> Any:

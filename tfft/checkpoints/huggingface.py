@@ -12,13 +12,11 @@ from tfft.checkpoints.tensors import save_tensors
 from tfft.core.errors import ConfigError, OutputInUseError
 from tfft.core.files import is_occupied, new_directory, write_json
 from tfft.models.architecture import Architecture, Form
-from tfft.models.configuration import read_config
 from tfft.models.generation_config import GenerationConfig, write_generation_config
 from tfft.models.layers import variables_by_path
 from tfft.models.tokenizer import Tokenizer
 
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
-_TOKENIZER = "tokenizer_config.json"
 _INPUTS = {
     "token_ids": "input_ids",
     "segment_ids": "token_type_ids",
@@ -130,12 +128,12 @@ def save_huggingface(
         write_json(target / "config.json", config)
         _save_weights(target, tensors, shard_bytes)
         if tokenizer is not None:
-            options: dict[str, Any] = {}
+            options = _tokenizer_options(tokenizer, architecture, form)
             if max_length is not None:
                 options["model_max_length"] = max_length
             if split_special_tokens:
                 options["split_special_tokens"] = True
-            _save_tokenizer(target, tokenizer, architecture, form, options)
+            tokenizer.save(target, options)
             if generation is not None:
                 write_generation_config(target, tokenizer, generation)
         if beside is not None:
@@ -143,26 +141,21 @@ def save_huggingface(
     return folder
 
 
-def _save_tokenizer(
-    folder: Path,
-    tokenizer: Tokenizer,
-    architecture: Architecture,
-    form: Form,
-    options: Mapping[str, Any],
-) -> None:
-    """Writes a tokenizer that gives the model what it was trained on by default.
+def _tokenizer_options(
+    tokenizer: Tokenizer, architecture: Architecture, form: Form
+) -> dict[str, Any]:
+    """Returns entries by which a tokenizer gives the model what it was trained on.
 
     A model that writes texts has its prompts padded on the left: it goes on from
     their ends.
     """
-    tokenizer.save(folder)
-    config = read_config(folder, _TOKENIZER)
-    config["model_input_names"] = [_INPUTS[name] for name in architecture.inputs]
-    config.setdefault("truncation_side", "right")
-    config["padding_side"] = "left" if form.generates else "right"
+    options: dict[str, Any] = {
+        "model_input_names": [_INPUTS[name] for name in architecture.inputs],
+        "padding_side": "left" if form.generates else "right",
+    }
     if "pad" not in tokenizer.roles and "eos" in tokenizer.roles:
-        config["pad_token"] = tokenizer.roles["eos"]
-    write_json(folder / _TOKENIZER, {**config, **options})
+        options["pad_token"] = tokenizer.roles["eos"]
+    return options
 
 
 def _described(

@@ -16,11 +16,6 @@ from tfft.data.table import Table
 
 _FIELD_LIMIT = 2**31 - 1  # the largest that the csv module takes on every system
 _UTF_8 = "save it as UTF-8"
-# By whether a row has more cells than the header.
-_FIXES = {
-    True: "put quotes around a cell that holds the delimiter",
-    False: "add the missing cells",
-}
 
 
 def read_csv(path: Path, delimiter: str = ",") -> Table:
@@ -165,9 +160,12 @@ def _bad_quotes(
 def _check_width(cells: list[str], header: list[str], where: str) -> None:
     if len(cells) != len(header):
         count = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
+        fix = "add the missing cells"
+        if len(cells) > len(header):
+            fix = "put quotes around a cell that holds the delimiter"
         raise DataError(
             f"row has {count}: {shorten(cells)}",
             where=where,
             expected=f"{len(header)}, as in the header",
-            fix=fix_delimiter(header) or _FIXES[len(cells) > len(header)],
+            fix=fix_delimiter(header) or fix,
         )

@@ -6,6 +6,12 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+_CHINESE = (
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0x20000, 0x3134F),
+)
 # Scripts written without spaces between words, of which each character counts.
 _UNSPACED = (
     (0x0E00, 0x0EFF),  # Thai, Lao
@@ -13,13 +19,9 @@ _UNSPACED = (
     (0x1780, 0x17FF),  # Khmer
     (0x3040, 0x30FF),  # kana
     (0x31F0, 0x31FF),
-    (0x3400, 0x4DBF),  # Chinese characters
-    (0x4E00, 0x9FFF),
-    (0xF900, 0xFAFF),
     (0xFF66, 0xFF9F),  # kana of half width
-    (0x20000, 0x3134F),
+    *_CHINESE,
 )
-_CHINESE = _UNSPACED[5:8] + _UNSPACED[9:]
 
 
 class ScoreWords:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfft.core.errors import DataError, shorten
-from tfft.models.tokenizer_kinds import byte_pairs
+from tfft.models.tokenizer_kinds import GPT2, Roberta
 
 if TYPE_CHECKING:
     import tokenizers
@@ -39,23 +39,20 @@ def byte_level(
         DataError: When a special token is not in the vocabulary, or a merge joins
             tokens that are not.
     """
-    from tokenizers import decoders, pre_tokenizers, processors
+    from tokenizers import processors
 
     missing = [token for token in special if token not in vocabulary]
     if missing:
         raise DataError(
             f"the vocabulary has no token {missing[0]}", fix="check the tokenizer files"
         )
-    library = byte_pairs(vocabulary, merges)
+    options = {"add_prefix_space": prefix_space}
+    library = GPT2().build(vocabulary, merges, options, "")
     library.add_special_tokens(list(special))
-    library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix_space)
-    library.decoder = decoders.ByteLevel()
     library.post_processor = processors.ByteLevel(trim_offsets=False)
     if frame is not None:
-        start, end = ((token, vocabulary[token]) for token in frame)
-        library.post_processor = processors.RobertaProcessing(
-            end, start, trim_offsets=True, add_prefix_space=prefix_space
-        )
+        roles = dict(zip(("cls", "sep"), frame, strict=True))
+        library.post_processor = Roberta().frame(library, roles, options)
     return library
 
 
@@ -88,20 +85,28 @@ def read_vocabulary(path: Path) -> dict[str, int]:
     return ids
 
 
+def read_lines(path: Path) -> list[str]:
+    """Returns the lines of a file of tokens, which line feeds alone divide.
+
+    Raises:
+        DataError: When it is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"byte {error.start} is not UTF-8", where=str(path), fix="download it again"
+        ) from error
+
+
 def read_merges(path: Path) -> list[tuple[str, str]]:
     """Returns the pairs of a `merges.txt`, the most frequent first.
 
     Raises:
         DataError: When it cannot be used.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"byte {error.start} is not UTF-8", where=str(path), fix="download it again"
-        ) from error
     merges = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_lines(path), 1):
         if not line.strip() or (number == 1 and line.startswith("#version")):
             continue
         pair = line.rstrip("\r").split(" ")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from tfft.core.errors import DataError, shorten
-from tfft.models.architecture import Architecture
+from tfft.models.architecture import Architecture, Form
 from tfft.models.configuration import (
     MOST_LAYERS,
     read,
@@ -20,6 +20,25 @@ from tfft.models.places import Place, embedding, language_head, linear, rms_norm
 _BLOCK = "transformer_layer_{i}"
 _THEIRS = "layers.{i}"
 _UNKNOWN_LENGTH = 2048
+
+
+def decoder_forms(name: str, answers_prefix: str | None = None) -> dict[str, Form]:
+    """Returns the classes of transformers of a family.
+
+    Args:
+        name: What their names begin with.
+        answers_prefix: What the class for questions puts before the backbone's names,
+            where that is not the family's own prefix.
+    """
+    head = ("head",)
+    return {
+        "FEATURE_EXTRACTION": Form(f"{name}Model", without=head, prefixed=False),
+        "CAUSAL_LM": Form(f"{name}ForCausalLM", generates=True),
+        "TOKEN_CLS": Form(f"{name}ForTokenClassification", ("score",), head),
+        "QUESTION_ANS": Form(
+            f"{name}ForQuestionAnswering", ("qa_outputs",), head, prefix=answers_prefix
+        ),
+    }
 
 
 def decoder_layer(bias: bool) -> tuple[Place, ...]:

@@ -6,9 +6,15 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from tfft.core.errors import DataError, shorten
-from tfft.models.architecture import ARCHITECTURES, Form
+from tfft.models.architecture import ARCHITECTURES
 from tfft.models.configuration import refuse_unless
-from tfft.models.decoder import Decoder, expect_head_size, rope, rope_type
+from tfft.models.decoder import (
+    Decoder,
+    decoder_forms,
+    expect_head_size,
+    rope,
+    rope_type,
+)
 
 # Their name in the config, KerasHub's argument.
 _LLAMA3 = {
@@ -32,17 +38,7 @@ class Llama(Decoder):
         "num_attention_heads": 32,
         "max_position_embeddings": 2048,
     }
-    forms: ClassVar[Mapping[str, Form]] = {
-        "FEATURE_EXTRACTION": Form("LlamaModel", without=("head",), prefixed=False),
-        "CAUSAL_LM": Form("LlamaForCausalLM", generates=True),
-        "TOKEN_CLS": Form("LlamaForTokenClassification", ("score",), ("head",)),
-        "QUESTION_ANS": Form(
-            "LlamaForQuestionAnswering",
-            ("qa_outputs",),
-            ("head",),
-            prefix="transformer.",  # in transformers' classes of this head alone
-        ),
-    }
+    forms = decoder_forms("Llama", answers_prefix="transformer.")
 
     def describe(self, backbone: Any) -> dict[str, Any]:
         """Returns the config of a `LlamaBackbone`."""

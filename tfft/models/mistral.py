@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from tfft.models.architecture import ARCHITECTURES, Form
+from tfft.models.architecture import ARCHITECTURES
 from tfft.models.configuration import MOST_LAYERS, read, refuse_unless
-from tfft.models.decoder import Decoder, rope_type
+from tfft.models.decoder import Decoder, decoder_forms, rope_type
 
 _MOST_HEAD_SIZE = 1024
 
@@ -27,16 +27,7 @@ class Mistral(Decoder):
         "num_key_value_heads": 8,
         "max_position_embeddings": 131_072,
     }
-    forms: ClassVar[Mapping[str, Form]] = {
-        "FEATURE_EXTRACTION": Form("MistralModel", without=("head",), prefixed=False),
-        "CAUSAL_LM": Form("MistralForCausalLM", generates=True),
-        "TOKEN_CLS": Form("MistralForTokenClassification", ("score",), ("head",)),
-        "QUESTION_ANS": Form(
-            "MistralForQuestionAnswering",
-            ("qa_outputs",),
-            ("head",),
-        ),
-    }
+    forms = decoder_forms("Mistral")
 
     def describe(self, backbone: Any) -> dict[str, Any]:
         """Returns the config of a `MistralBackbone`."""

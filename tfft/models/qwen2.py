@@ -6,9 +6,15 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from tfft.core.errors import ConfigError
-from tfft.models.architecture import ARCHITECTURES, Form
+from tfft.models.architecture import ARCHITECTURES
 from tfft.models.configuration import refuse_unless
-from tfft.models.decoder import Decoder, decoder_layer, expect_head_size, rope_type
+from tfft.models.decoder import (
+    Decoder,
+    decoder_forms,
+    decoder_layer,
+    expect_head_size,
+    rope_type,
+)
 
 
 @ARCHITECTURES.register("qwen2")
@@ -27,17 +33,7 @@ class Qwen2(Decoder):
         "num_key_value_heads": 32,
         "max_position_embeddings": 32_768,
     }
-    forms: ClassVar[Mapping[str, Form]] = {
-        "FEATURE_EXTRACTION": Form("Qwen2Model", without=("head",), prefixed=False),
-        "CAUSAL_LM": Form("Qwen2ForCausalLM", generates=True),
-        "TOKEN_CLS": Form("Qwen2ForTokenClassification", ("score",), ("head",)),
-        "QUESTION_ANS": Form(
-            "Qwen2ForQuestionAnswering",
-            ("qa_outputs",),
-            ("head",),
-            prefix="transformer.",  # in transformers' classes of this head alone
-        ),
-    }
+    forms = decoder_forms("Qwen2", answers_prefix="transformer.")
     per_layer = decoder_layer(bias=True)
 
     def describe(self, backbone: Any) -> dict[str, Any]:

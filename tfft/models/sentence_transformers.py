@@ -82,7 +82,8 @@ def read_summary(folder: Path, default: Pooling) -> Summary:
         modules = [Module("Transformer", ""), Module("Pooling", "1_Pooling")]
     if modules and modules[0].kind == "Transformer":
         del modules[0]
-    found, near = Summary(default), Summary(default).near
+    found = Summary(default)
+    near = found.near
     if modules and modules[0].kind == "Pooling":
         found = _pooling(folder, modules.pop(0).path)
         near = found.pooling or near

@@ -253,8 +253,14 @@ class Tokenizer:
         """Returns the content of a `tokenizer.json`."""
         return self.library.to_str(pretty=True)
 
-    def save(self, folder: Path) -> None:
-        """Writes `tokenizer.json` and `tokenizer_config.json` into a folder."""
+    def save(self, folder: Path, options: Mapping[str, Any] | None = None) -> None:
+        """Writes `tokenizer.json` and `tokenizer_config.json` into a folder.
+
+        Args:
+            folder: The folder.
+            options: Further entries of `tokenizer_config.json`, which replace those of
+                the same name. Defaults to none.
+        """
         write_text(folder / "tokenizer.json", self.to_json())
         config: dict[str, Any] = {
             "tokenizer_class": "PreTrainedTokenizerFast",
@@ -266,7 +272,7 @@ class Tokenizer:
             named[f"{role}_token"] = token
         if self.chat_template is not None:
             config["chat_template"] = self.chat_template.config
-        write_json(folder / "tokenizer_config.json", config)
+        write_json(folder / "tokenizer_config.json", {**config, **(options or {})})
 
 
 def _without_surrogates(text: str) -> str:

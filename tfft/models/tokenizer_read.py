@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfft.core.errors import DataError, MissingInputError
-from tfft.models.byte_level import read_merges, read_vocabulary
+from tfft.models.byte_level import read_lines, read_merges, read_vocabulary
 from tfft.models.folder import file_in
 from tfft.models.tokenizer_kinds import GPT2, Bert, Kind, Roberta, kind_named
 from tfft.models.tokenizer_notes import differences
@@ -96,7 +96,8 @@ def from_vocabulary(folder: Path, settings: Settings, name: str) -> Read:
             f"{type(kind).__name__} tokenizer",
         )
     if "vocab.txt" in kind.files:
-        tokens = _lines(there["vocab.txt"])
+        tokens = read_lines(there["vocab.txt"])
+        tokens = tokens[: -1 if not tokens[-1] else None]
         ids, merges = {token: index for index, token in enumerate(tokens)}, []
     else:
         ids = read_vocabulary(there["vocab.json"])
@@ -144,13 +145,3 @@ def named_tokens(kind: Kind | None, settings: Settings) -> dict[str, AddedToken 
     own = {} if kind is None else kind.tokens
     tokens = {role: AddedToken(token, special=True) for role, token in own.items()}
     return {**tokens, **settings.named}
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"byte {error.start} is not UTF-8", where=str(path), fix="download it again"
-        ) from error
-    return lines[: -1 if not lines[-1] else None]

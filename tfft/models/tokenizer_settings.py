@@ -51,7 +51,7 @@ def read_settings(folder: Path, in_file: Sequence[Mapping[str, Any]] = ()) -> Se
     """
     options = read_optional(folder, CONFIG)
     listed = "added_tokens_decoder" in options
-    extra = options.get("extra_special_tokens") or options.get(
+    extra = in_config = options.get("extra_special_tokens") or options.get(
         "additional_special_tokens"
     )
     values = {**options}
@@ -69,7 +69,7 @@ def read_settings(folder: Path, in_file: Sequence[Mapping[str, Any]] = ()) -> Se
     if listed:
         added = _listed(options["added_tokens_decoder"])
     else:
-        added = _legacy_added(read_optional(folder, _ADDED), named, options)
+        added = _legacy_added(read_optional(folder, _ADDED), named, in_config)
         added |= {token["id"]: _token(token, False) for token in in_file}
     known = {token.content: token for token in added.values()}
     named = {
@@ -148,16 +148,11 @@ def _legacy_extra(extra: Any, legacy: Mapping[str, Any]) -> Any:
 
 
 def _legacy_added(
-    ids: Mapping[str, Any],
-    named: Mapping[str, AddedToken | None],
-    options: Mapping[str, Any],
+    ids: Mapping[str, Any], named: Mapping[str, AddedToken | None], extra: Any
 ) -> dict[int, AddedToken]:
     """Returns the tokens of `added_tokens.json`, which does not say what they are."""
     from tokenizers import AddedToken
 
-    extra = options.get("extra_special_tokens") or options.get(
-        "additional_special_tokens"
-    )
     special = {token.content for token in named.values() if token is not None}
     special |= {_token(value).content for value in _items(extra or (), "special")}
     for token, index in ids.items():

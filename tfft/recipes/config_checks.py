@@ -12,14 +12,14 @@ from tfft.training.schedules import OPTIMIZERS, SCHEDULES
 
 # What trainings that share a backbone do not do, by the option that asks for it.
 _SINGLE = {
-    "strategy": "trainings that share a backbone run on one device",
-    "save_every": "trainings that share a backbone write no checkpoints",
-    "keep_last": "trainings that share a backbone write no checkpoints",
-    "keep_best": "trainings that share a backbone write no checkpoints",
-    "log_every": "trainings that share a backbone write no curves of steps",
-    "profile": "trainings that share a backbone are not profiled",
-    "projector": "trainings that share a backbone write no projector's points",
-    "cache_frozen": "trainings that share a backbone keep no frozen states",
+    "strategy": "run on one device",
+    "save_every": "write no checkpoints",
+    "keep_last": "write no checkpoints",
+    "keep_best": "write no checkpoints",
+    "log_every": "write no curves of steps",
+    "profile": "are not profiled",
+    "projector": "write no projector's points",
+    "cache_frozen": "keep no frozen states",
 }
 
 
@@ -79,7 +79,8 @@ def check_shared(config: Any) -> None:
         value = getattr(config, field.name)
         if field.name in _SINGLE and value not in (field.default, False):
             raise ConfigError(
-                f"{field.name}={shorten(value)}: {_SINGLE[field.name]}",
+                f"{field.name}={shorten(value)}: trainings that share a backbone "
+                f"{_SINGLE[field.name]}",
                 where=type(config).__name__,
                 expected="options of the training alone",
                 fix=f"leave {field.name} out here, and give it to finetune",

@@ -106,24 +106,31 @@ def _save_with_head(built: Built, task: Task, labels: Labels, directory: Path) -
         return _save(built, task, directory, task.head_type, generation=generation)
     kernel, bias = (np.array(variable) for variable in network.head_variables)
     linear = Linear(kernel.T, bias)
+    head = _layers_of_class(built, task, linear)
+    if head is None and can_pool(network.pooling):
+
+        def beside(folder: Path) -> None:
+            head = task.in_units(linear)
+            save_modules(folder, network.pooling, head, task.max_length)
+
+        return _save(built, task, directory, NO_HEAD, about_head=about, beside=beside)
+    options = {"head": head or network.head_modules, "about_head": about}
+    return _save(built, task, directory, task.head_type, **options)
+
+
+def _layers_of_class(
+    built: Built, task: Task, linear: Linear
+) -> dict[str, dict[str, np.ndarray]] | None:
+    """Returns a head in the layers of transformers' class; None when it has no such."""
     form = built.pretrained.architecture.forms.get(task.head_type)
-    layers = None
-    if form is not None and form.pooling == network.pooling:
-        layers = form.arrange(form.modules, linear)
-    if layers is not None:
-        last = form.modules[-1]
-        layers = {**layers, last: task.in_units(layers[last])}
-    if layers is not None or not can_pool(network.pooling):
-        head = {name: layer.by_part() for name, layer in (layers or {}).items()}
-        head = head or network.head_modules
-        options = {"head": head, "about_head": about}
-        return _save(built, task, directory, task.head_type, **options)
-
-    def beside(folder: Path) -> None:
-        head = task.in_units(linear)
-        save_modules(folder, network.pooling, head, task.max_length)
-
-    return _save(built, task, directory, NO_HEAD, about_head=about, beside=beside)
+    if form is None or form.pooling != built.network.pooling:
+        return None
+    layers = form.arrange(form.modules, linear)
+    if layers is None:
+        return None
+    last = form.modules[-1]
+    layers = {**layers, last: task.in_units(layers[last])}
+    return {name: layer.by_part() for name, layer in layers.items()}
 
 
 def _save(built: Built, task: Task, directory: Path, kind: str, **options: Any) -> Path:

@@ -14,7 +14,7 @@ from tfft.recipes.config import FinetuneConfig
 from tfft.recipes.messages import listed
 from tfft.recipes.prepare import Prepared, prepare
 from tfft.recipes.run_folder import save_base
-from tfft.recipes.token_notes import spelled_note, unknown_note
+from tfft.recipes.token_notes import notes_on_tokens
 from tfft.tasks.task import Task
 
 Say = Callable[[str], None]
@@ -66,10 +66,7 @@ def read_inputs(config: FinetuneConfig, task: Task, folder: Path, say: Say) -> I
         if split == "train" and pretrained.generation is not None:
             generation = pretrained.generation.ending_at(encoded.ends)
             pretrained = replace(pretrained, generation=generation)
-        sequences = encoded.examples.sequences["token_ids"]
-        notes = [*encoded.notes, *unknown_note(sequences, pretrained.tokenizer)]
-        if not task.generates:  # those that do have an option, and say so themselves
-            notes += spelled_note(task.texts(table), pretrained.tokenizer)
+        notes = notes_on_tokens(task, table, encoded, pretrained.tokenizer)
         if encoded.cut:
             notes.append(
                 f"{encoded.cut:,} of {len(table):,} rows are longer than "

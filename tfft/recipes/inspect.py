@@ -17,7 +17,7 @@ from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.evaluation.tables import ReportTable
 from tfft.recipes.run_folder import METRICS, read_record
-from tfft.recipes.token_notes import spelled_note, unknown_note
+from tfft.recipes.token_notes import notes_on_tokens
 from tfft.tasks.task import TASKS, Encoded, Task
 
 _SHOWN = 3
@@ -79,10 +79,7 @@ def inspect_data(
                 _examples(split, usable, resolved, tokenizer),
             ]
             if encoded is not None:
-                ids = encoded.examples.sequences["token_ids"]
-                said = [*encoded.notes, *unknown_note(ids, tokenizer)]
-                if not resolved.generates:
-                    said += spelled_note(resolved.texts(usable), tokenizer)
+                said = notes_on_tokens(resolved, usable, encoded, tokenizer)
                 notes += [f"{split}: {note}" for note in said]
     return Inspection(tuple(tables), tuple(problems), tuple(notes))
 

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from tfft.models.language_ids import special_tokens
+from tfft.data.table import Table
+from tfft.models.language_ids import special_tokens, spelled_special_tokens
 from tfft.models.tokenizer import Tokenizer
+from tfft.tasks.task import Encoded, Task
 
 # Fewer are emojis and rare signs, without which a text is understood.
 _TOLERATED = 0.05
 _SHOWN = 3
+
+
+def notes_on_tokens(
+    task: Task, table: Table, encoded: Encoded, tokenizer: Tokenizer
+) -> list[str]:
+    """Returns what users should know about the ids of rows, a sentence each."""
+    ids = encoded.examples.sequences["token_ids"]
+    notes = [*encoded.notes, *unknown_note(ids, tokenizer)]
+    if task.generates:  # such a task has an option for special tokens, and counts them
+        return notes
+    return [*notes, *spelled_note(task.texts(table), tokenizer)]
 
 
 def unknown_note(sequences: Sequence[Sequence[int]], tokenizer: Tokenizer) -> list[str]:
@@ -29,8 +41,7 @@ def unknown_note(sequences: Sequence[Sequence[int]], tokenizer: Tokenizer) -> li
     # GPT-2 names the end of a text here, for its bytes know every text.
     if unknown is None or name in roles.values():
         return []
-    special = tokenizer.library.get_added_tokens_decoder()
-    framing = [id_ for id_, one in special.items() if one.special and id_ != unknown]
+    framing = [one for one in special_tokens(tokenizer).values() if one != unknown]
     ids = np.fromiter((one for row in sequences for one in row), "int64")
     counted = ids[~np.isin(ids, framing)]
     found = int((counted == unknown).sum())
@@ -54,15 +65,11 @@ def spelled_note(texts: Iterable[Sequence[str]], tokenizer: Tokenizer) -> list[s
         texts: The texts of each row.
         tokenizer: The model's.
     """
-    marks = sorted(
-        set(special_tokens(tokenizer)) - set(tokenizer.roles.values()),
-        key=len,
-        reverse=True,
-    )
+    marks = {*special_tokens(tokenizer)} - {*tokenizer.roles.values()}
     if not marks:
         return []
-    pattern = re.compile("|".join(map(re.escape, marks)))
-    spelled = [set(pattern.findall("\n".join(row))) for row in texts]
+    pattern = spelled_special_tokens(tokenizer)
+    spelled = [marks & {*pattern.findall("\n".join(row))} for row in texts]
     rows = Counter(mark for row in spelled for mark in row)
     if not rows:
         return []

@@ -146,16 +146,15 @@ def _parts(
     tokens = np.flatnonzero([text == 1 for text in window.text_ids])
     starts = tokens[np.argsort(-logits[tokens, 0], kind="stable")[:TRIED]]
     ends = tokens[np.argsort(-logits[tokens, 1], kind="stable")[:TRIED]]
-    places = {
-        (start, end): trimmed(context, window.offsets[start][0], window.offsets[end][1])
+    firsts = {
+        one: trimmed(context, window.offsets[one][0], len(context))[0] for one in starts
+    }
+    lasts = {one: trimmed(context, 0, window.offsets[one][1])[1] for one in ends}
+    return [
+        (float(logits[start, 0] + logits[end, 1]), (firsts[start], lasts[end]))
         for start in starts
         for end in ends
-        if start <= end < start + max_answer
-    }
-    return [
-        (float(logits[start, 0] + logits[end, 1]), place)
-        for (start, end), place in places.items()
-        if place[0] < place[1]
+        if start <= end < start + max_answer and firsts[start] < lasts[end]
     ]
 
 

@@ -13,6 +13,9 @@ from keras import ops
 from tfft.adapters.inject import add_child, intercept, release, remove_child
 from tfft.models.layers import spots
 
+# A layer, the name of its method, and what stands around that.
+_Call = tuple[Any, str, Any]
+
 
 class Beside(keras.layers.Layer):
     """A layer that changes the calls of others; abstract.
@@ -34,9 +37,10 @@ class Beside(keras.layers.Layer):
         super().__init__(**options)
         self.seed, self.label = seed, label
         self._host = lambda: host  # or it would count as a child of this layer
-        self._calls: Callable[[], list[tuple[Any, str, Any]]] = list
+        # What stands around the host's calls, and what marks its files.
+        self._calls: Callable[[], tuple[list[_Call], list[_Call]]] = lambda: ([], [])
 
-    def join(self, calls: list[tuple[Any, str, Any]]) -> None:
+    def join(self, calls: list[_Call]) -> None:
         """Makes the weights, the first time, and changes the calls.
 
         Args:
@@ -44,20 +48,9 @@ class Beside(keras.layers.Layer):
         """
         host = self._host()
         add_child(host, self.name, self)
-        # Keras ignores a file's weights of layers that a model lacks. One variable too
-        # many in a layer it has makes loading into a plain backbone an error.
-        marked = next(
-            spot.layer
-            for spot in spots(host)
-            if spot.layer._trainable_variables and not isinstance(spot.layer, Beside)
-        )
-        calls = [
-            *calls,
-            (marked, "save_own_variables", _save_marked),
-            (marked, "load_own_variables", _load_marked),
-        ]
-        self._calls = lambda: calls
-        for layer, method, around in calls:
+        marks = _marks(host)
+        self._calls = lambda: (calls, marks)
+        for layer, method, around in (*calls, *marks):
             intercept(layer, method, around)
 
     def leave(self, backbone: Any) -> Callable[[], None]:
@@ -66,11 +59,11 @@ class Beside(keras.layers.Layer):
         Returns:
             A function that joins again, with the same weights.
         """
-        calls = self._calls()
-        for layer, method, around in calls:
+        calls, marks = self._calls()
+        for layer, method, around in (*calls, *marks):
             release(layer, method, around)
         remove_child(self._host(), self.name)
-        return lambda: self.join(calls[:-_OWN_CALLS])
+        return lambda: self.join(calls)
 
     def build(self, input_shape: Any) -> None:
         """Makes the own weights and the gate."""
@@ -117,7 +110,24 @@ class Beside(keras.layers.Layer):
         return ops.concatenate([opened, mask], axis=-1)
 
 
-_MARK, _OWN_CALLS = "tfft_adapter", 2
+_MARK = "tfft_adapter"
+
+
+def _marks(host: Any) -> list[_Call]:
+    """Returns calls that mark the host's weights in a file of Keras.
+
+    Keras ignores a file's weights of layers that a model lacks. One variable too many
+    in a layer it has makes loading into a plain backbone an error.
+    """
+    marked = next(
+        spot.layer
+        for spot in spots(host)
+        if spot.layer._trainable_variables and not isinstance(spot.layer, Beside)
+    )
+    return [
+        (marked, "save_own_variables", _save_marked),
+        (marked, "load_own_variables", _load_marked),
+    ]
 
 
 def _save_marked(original: Callable[..., Any], store: Any) -> None:

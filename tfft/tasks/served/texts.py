@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfft.models.generation_config import GenerationConfig
 from tfft.models.language_ids import special_tokens, start_ids
-from tfft.tasks.served.decoding import Choices, DecodingLoop
+from tfft.tasks.served.decoding import Choices, DecodingLoop, Generated
 from tfft.tasks.served.endpoint import (
     TEXTS,
     Endpoint,
@@ -68,29 +68,16 @@ def endpoints(
         ids = tokenizer.ids(prompt, split_special_tokens=split_special_tokens)
         return begun(ids, start_ids(outside), may_have=not split_special_tokens)
 
-    def chat_ids(prompt: Any) -> Any:
-        return tokenizer.ids(prompt, split_special_tokens=False)
-
-    def completed(prompts: Any, choices: Choices) -> dict[str, Any]:
-        found = generated(prompts, choices)
-        text = tf.strings.unicode_transcode(
-            found.text, "UTF-8", "UTF-8", errors="replace"
-        )
-        return {
-            "completion": text,
-            "finish": tf.where(found.ended, "stop", "length"),
-            "length": tf.cast(found.token_ids.row_lengths(), tf.int32),
-        }
-
     def greedy(prompt: Any) -> dict[str, Any]:
         prompts = text_ids(prompt)
-        return completed(prompts, _greedy(prompts, limit))
+        return _completed(generated(prompts, _greedy(prompts, limit)))
 
     def generate(prompt: Any, *given: Any) -> dict[str, Any]:
-        return completed(text_ids(prompt), Choices(*given))
+        return _completed(generated(text_ids(prompt), Choices(*given)))
 
     def generate_chat(prompt: Any, *given: Any) -> dict[str, Any]:
-        return completed(chat_ids(prompt), Choices(*given))
+        prompts = tokenizer.ids(prompt, split_special_tokens=False)
+        return _completed(generated(prompts, Choices(*given)))
 
     def from_ids(token_ids: Any, padding_mask: Any) -> dict[str, Any]:
         prompts = tf.ragged.boolean_mask(token_ids, padding_mask > 0)
@@ -107,6 +94,16 @@ def endpoints(
         "generate": Endpoint({"prompt": TEXTS, **_OPTIONS}, generate),
         "generate_chat": Endpoint({"prompt": TEXTS, **_OPTIONS}, generate_chat),
         "serving_tensors": Endpoint(ids, from_ids),
+    }
+
+
+def _completed(found: Generated) -> dict[str, Any]:
+    """Returns the answers of the endpoints that give text."""
+    text = tf.strings.unicode_transcode(found.text, "UTF-8", "UTF-8", errors="replace")
+    return {
+        "completion": text,
+        "finish": tf.where(found.ended, "stop", "length"),
+        "length": tf.cast(found.token_ids.row_lengths(), tf.int32),
     }
 
 
