@@ -36,8 +36,8 @@ def tiny_model() -> dict[str, Any]:
     import keras_hub
     from tokenizers import pre_tokenizers
 
-    from tfft.models.byte_level import byte_level
-    from tfft.models.tokenizer import Tokenizer
+    from tfft.text.byte_level import byte_level
+    from tfft.text.tokenizer import Tokenizer
 
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     # Runs of several seeds begin with the same weights.

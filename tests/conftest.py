@@ -163,7 +163,7 @@ def make_training(make_backbone):
     """Makes an applied method and the compiled model that trains by it."""
     import keras
 
-    from tfft.adapters.method import METHODS
+    from tfft.methods.method import METHODS
     from tfft.models.architecture import architecture_of
     from tfft.tasks.networks.text_classifier import TextClassifier
     from tfft.tasks.text_classification import TextClassification

@@ -8,8 +8,8 @@ import pytest
 from tokenizers import Tokenizer as Library
 from tokenizers import decoders, models, pre_tokenizers
 
-from tfft.models.chat_template import ChatTemplate
-from tfft.models.tokenizer import Tokenizer
+from tfft.text.chat_template import ChatTemplate
+from tfft.text.tokenizer import Tokenizer
 
 CHATML = (
     "{% for m in messages %}"

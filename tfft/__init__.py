@@ -6,22 +6,23 @@ Importing tfft imports no TensorFlow; the first use of a name does.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from tfft.core.processor import choose_processor_code
+from tfft.compute.processor import choose_processor_code
 from tfft.version import __version__
 
 if TYPE_CHECKING:
     from tfft import client, layers
-    from tfft.adapters.bitfit import BitFit
-    from tfft.adapters.bottleneck import Bottleneck
-    from tfft.adapters.full import Full
-    from tfft.adapters.head import Head
-    from tfft.adapters.ia3 import IA3
-    from tfft.adapters.last_layers import LastLayers
-    from tfft.adapters.lora import LoRA
-    from tfft.adapters.prefix import Prefix
-    from tfft.adapters.prompt import Prompt
-    from tfft.adapters.sparse import Sparse
     from tfft.core.errors import TfftError
+    from tfft.fitting.rules import Recommendation
+    from tfft.methods.bitfit import BitFit
+    from tfft.methods.bottleneck import Bottleneck
+    from tfft.methods.full import Full
+    from tfft.methods.head import Head
+    from tfft.methods.ia3 import IA3
+    from tfft.methods.last_layers import LastLayers
+    from tfft.methods.lora import LoRA
+    from tfft.methods.prefix import Prefix
+    from tfft.methods.prompt import Prompt
+    from tfft.methods.sparse import Sparse
     from tfft.models.pretrained import load_pretrained
     from tfft.models.tokenizer_files import read_tokenizer
     from tfft.recipes.apply import apply, load_adapter
@@ -29,19 +30,18 @@ if TYPE_CHECKING:
     from tfft.recipes.ensemble import ensemble
     from tfft.recipes.estimate import Estimate, estimate
     from tfft.recipes.evaluate import evaluate
-    from tfft.recipes.export_many import export_many
     from tfft.recipes.finetune import finetune
     from tfft.recipes.generate import generate
-    from tfft.recipes.huggingface import export_huggingface
     from tfft.recipes.inspect import inspect_data
     from tfft.recipes.learning_curve import learning_curve
-    from tfft.recipes.load import load
     from tfft.recipes.recommend import recommend
     from tfft.recipes.repeat import repeat
-    from tfft.recipes.rules import Recommendation
-    from tfft.recipes.run import Run
-    from tfft.recipes.search_result import Search
     from tfft.recipes.tune import tune
+    from tfft.runs.export.huggingface import export_huggingface
+    from tfft.runs.export.many import export_many
+    from tfft.runs.load import load
+    from tfft.runs.run import Run
+    from tfft.runs.search_result import Search
     from tfft.tasks.causal_lm import CausalLanguageModelling
     from tfft.tasks.multi_label import MultiLabel
     from tfft.tasks.networks.causal_lm import CausalLM
@@ -57,25 +57,25 @@ choose_processor_code()
 
 _MODULES = ("client", "layers")
 _HOMES = {
-    "BitFit": "tfft.adapters.bitfit",
-    "Bottleneck": "tfft.adapters.bottleneck",
+    "BitFit": "tfft.methods.bitfit",
+    "Bottleneck": "tfft.methods.bottleneck",
     "Estimate": "tfft.recipes.estimate",
     "CausalLM": "tfft.tasks.networks.causal_lm",
     "CausalLanguageModelling": "tfft.tasks.causal_lm",
-    "Full": "tfft.adapters.full",
-    "Head": "tfft.adapters.head",
-    "IA3": "tfft.adapters.ia3",
-    "LastLayers": "tfft.adapters.last_layers",
-    "LoRA": "tfft.adapters.lora",
-    "Prefix": "tfft.adapters.prefix",
-    "Prompt": "tfft.adapters.prompt",
+    "Full": "tfft.methods.full",
+    "Head": "tfft.methods.head",
+    "IA3": "tfft.methods.ia3",
+    "LastLayers": "tfft.methods.last_layers",
+    "LoRA": "tfft.methods.lora",
+    "Prefix": "tfft.methods.prefix",
+    "Prompt": "tfft.methods.prompt",
     "MultiLabel": "tfft.tasks.multi_label",
     "QuestionAnswering": "tfft.tasks.question_answering",
-    "Recommendation": "tfft.recipes.rules",
+    "Recommendation": "tfft.fitting.rules",
     "Regression": "tfft.tasks.regression",
-    "Run": "tfft.recipes.run",
-    "Search": "tfft.recipes.search_result",
-    "Sparse": "tfft.adapters.sparse",
+    "Run": "tfft.runs.run",
+    "Search": "tfft.runs.search_result",
+    "Sparse": "tfft.methods.sparse",
     "TextClassification": "tfft.tasks.text_classification",
     "TextClassifier": "tfft.tasks.networks.text_classifier",
     "TfftError": "tfft.core.errors",
@@ -87,14 +87,14 @@ _HOMES = {
     "ensemble": "tfft.recipes.ensemble",
     "estimate": "tfft.recipes.estimate",
     "evaluate": "tfft.recipes.evaluate",
-    "export_huggingface": "tfft.recipes.huggingface",
-    "export_many": "tfft.recipes.export_many",
+    "export_huggingface": "tfft.runs.export.huggingface",
+    "export_many": "tfft.runs.export.many",
     "finetune": "tfft.recipes.finetune",
     "generate": "tfft.recipes.generate",
     "inspect_data": "tfft.recipes.inspect",
     "int_range": "tfft.tuning.distributions",
     "learning_curve": "tfft.recipes.learning_curve",
-    "load": "tfft.recipes.load",
+    "load": "tfft.runs.load",
     "load_adapter": "tfft.recipes.apply",
     "load_pretrained": "tfft.models.pretrained",
     "log_uniform": "tfft.tuning.distributions",

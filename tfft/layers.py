@@ -1,5 +1,5 @@
 """The Keras layers of tfft, for models built by hand."""
 
-from tfft.adapters.layers.lora import LoRADense, LoRAEinsumDense
+from tfft.methods.layers.lora import LoRADense, LoRAEinsumDense
 
 __all__ = ["LoRADense", "LoRAEinsumDense"]

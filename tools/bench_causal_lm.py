@@ -121,9 +121,9 @@ def peak_gb() -> float:
 
 def epoch_of_ours(options: argparse.Namespace) -> dict[str, Any]:
     """Trains all of a GPT-2 on packed rows, labels on completions."""
+    from tfft.compute.precision import set_compute_policy
+    from tfft.compute.speed import speed_up
     from tfft.data.batching import Batches
-    from tfft.models.precision import set_compute_policy
-    from tfft.models.speed import speed_up
     from tfft.tasks.causal_lm import CausalLanguageModelling
     from tfft.tasks.networks.causal_lm import CausalLM
     from tfft.training.hardware import choose_precision

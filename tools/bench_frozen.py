@@ -29,8 +29,8 @@ def train(arguments: argparse.Namespace, method: str) -> dict:
     """Returns the seconds of a training and its scores; in a process of its own."""
     import tfft
     from tfft.data.sources import read
-    from tfft.recipes import frozen
-    from tfft.recipes.fit import Loop
+    from tfft.fitting import frozen
+    from tfft.fitting.loop import Loop
 
     marks = []
 

@@ -103,7 +103,7 @@ def whole_step(
     """Returns loss, seconds and added memory of a step of all weights."""
     import tensorflow as tf
 
-    from tfft.models.precision import set_compute_policy
+    from tfft.compute.precision import set_compute_policy
     from tfft.models.wiring.decoder import decoder_states
     from tfft.models.wiring.wiring import wiring_of
 

@@ -155,7 +155,7 @@ def _keras_hub(keras: Any, hub: Any, backbone: Any, data: Any) -> tuple[Any, Any
 def _tfft(keras: Any, hub: Any, backbone: Any, data: Any) -> tuple[Any, Any]:
     """The adapter, the network and the train step of tfft, every token a label."""
     import tfft
-    from tfft.models.speed import speed_up
+    from tfft.compute.speed import speed_up
     from tfft.tasks.causal_lm import CausalLanguageModelling
     from tfft.tasks.networks.causal_lm import CausalLM
     from tfft.training.step import TrainingModel

@@ -115,8 +115,8 @@ def finetuned(options: dict[str, Any]) -> float:
 
 def rebuilt(options: dict[str, Any]) -> float:
     """Returns the score of a training that writes nothing."""
-    from tfft.recipes.config import FinetuneConfig
-    from tfft.recipes.shared import Shared
+    from tfft.fitting.config import FinetuneConfig
+    from tfft.fitting.session import Shared
 
     config = FinetuneConfig(**options)
     shared = Shared(config, Path(options["output_dir"]), lambda text: None)

@@ -16,8 +16,8 @@ from pathlib import Path
 import tfft
 from tfft.data.sources import read
 from tfft.models.tokenizer_files import read_tokenizer
-from tfft.recipes.export import prove
-from tfft.recipes.export_trial import Trial
+from tfft.runs.export.saved_model import prove
+from tfft.runs.export.trial import Trial
 
 DATA = Path(__file__).parents[1] / "examples" / "data"
 ROWS = 96

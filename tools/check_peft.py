@@ -127,7 +127,7 @@ def write(folder: Path) -> None:
     from safetensors.numpy import load_file, save_file
 
     import tfft
-    from tfft.adapters.method import METHODS
+    from tfft.methods.method import METHODS
     from tfft.models.architecture import ARCHITECTURES
     from tfft.models.pretrained import load_backbone
 

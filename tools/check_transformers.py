@@ -28,9 +28,9 @@ import keras
 import keras_hub
 
 import tfft
-from tfft.models.tokenizer import Tokenizer
 from tfft.models.tokenizer_files import read_tokenizer, word_piece
-from tfft.models.tokenizer_kinds import Qwen2
+from tfft.text.tokenizer import Tokenizer
+from tfft.text.tokenizer_kinds import Qwen2
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDENS = ROOT / "tests" / "goldens"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfft.adapters.method import METHODS
+from tfft.methods.method import METHODS
 from tfft.models.architecture import architecture_of
 
 HIDDEN = 16

@@ -21,7 +21,7 @@ from tfft.models.architecture import architecture_of
 from tfft.models.huggingface import load_backbone
 from tfft.models.pretrained import load_pretrained
 from tfft.models.tokenizer_files import read_tokenizer
-from tfft.recipes.huggingface import export_huggingface
+from tfft.runs.export.huggingface import export_huggingface
 
 CAUSAL = ["gpt2", "llama", "llama-tied", "llama3-rope", "qwen2", "mistral"]
 BARE = ["gpt2-config", "bert", "distilbert"]

@@ -11,13 +11,13 @@ from safetensors.numpy import load_file, save_file
 
 import tfft
 from tests.goldens import ROOT
-from tfft.adapters.method import METHODS
 from tfft.checkpoints.adapters import load_adapter, save_adapter
 from tfft.checkpoints.peft.folder import CONFIG, WEIGHTS
 from tfft.checkpoints.peft.save import can_save
+from tfft.compute.layers import spots
 from tfft.core.errors import ConfigError, DataError, MissingInputError
+from tfft.methods.method import METHODS
 from tfft.models.architecture import architecture_of
-from tfft.models.layers import spots
 from tfft.models.pretrained import load_backbone
 
 GOLDEN = ROOT / "peft-bert-seq-cls"

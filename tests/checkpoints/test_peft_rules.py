@@ -16,10 +16,10 @@ from safetensors.numpy import save_file
 
 import tfft
 from tests.goldens import ROOT
-from tfft.adapters.layers.lora import scale_of
 from tfft.checkpoints.peft.folder import CONFIG, WEIGHTS
 from tfft.checkpoints.peft.load import understand
 from tfft.core.errors import DataError
+from tfft.methods.layers.lora import scale_of
 from tfft.models.architecture import ARCHITECTURES, architecture_of
 
 FAMILIES = ("bert", "bert-bare", "gpt2", "llama")

@@ -7,11 +7,11 @@ import keras
 import numpy as np
 import pytest
 
-from tfft.adapters.method import METHODS
 from tfft.checkpoints.progress import Checkpoints, TrainingState
 from tfft.checkpoints.tensors import save_tensors
 from tfft.core.errors import DataError, StorageError
 from tfft.core.files import sha256
+from tfft.methods.method import METHODS
 from tfft.models.weights import read_tensors
 from tfft.training.optimizer import make_optimizer
 from tfft.training.warmup_decay import WarmupDecay

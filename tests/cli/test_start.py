@@ -13,7 +13,7 @@ import pytest
 
 import tfft
 from tfft.cli.parser import make_parser
-from tfft.recipes.config import FinetuneConfig
+from tfft.fitting.config import FinetuneConfig
 
 NAMES = Path(__file__).parents[1] / "api.txt"
 HEAVY = {"tensorflow", "keras", "keras_hub", "sklearn", "pandas", "grpc", "aiohttp"}

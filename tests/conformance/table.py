@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from tfft.adapters.method import METHODS
+from tfft.methods.method import METHODS
 
 
 @dataclass(frozen=True)

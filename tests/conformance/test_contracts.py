@@ -12,10 +12,10 @@ import tensorflow as tf
 from tests.conformance import table
 from tests.conformance.conftest import move
 from tests.conformance.table import CONTRACTS, METHOD_TABLE, exception, resolve
-from tfft.adapters.method import METHODS
+from tfft.compute.layers import spots
 from tfft.core.errors import ConfigError
+from tfft.methods.method import METHODS
 from tfft.models.architecture import architecture_of
-from tfft.models.layers import spots
 
 DOCS = Path(__file__).parents[2] / "docs" / "contracts.md"
 

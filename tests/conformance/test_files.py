@@ -113,8 +113,8 @@ def test_serialised(name, written, make_backbone, tmp_path):
 def test_an_adapter_of_another_shape_is_refused_and_the_backbone_left_plain(
     written, make_backbone
 ):
+    from tfft.compute.layers import spots
     from tfft.core.errors import DataError
-    from tfft.models.layers import spots
 
     for name in ("bottleneck", "sparse", "lora", "ia3"):
         backbone = make_backbone(hidden_dim=8)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfft.core import fused
-from tfft.core.fused import elementwise
-from tfft.core.processor import for_processor, is_for_processor
+from tfft.compute import fused
+from tfft.compute.fused import elementwise
+from tfft.compute.processor import for_processor, is_for_processor
 
 
 def two(x):

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfft.core.processor import is_for_processor
+from tfft.compute.processor import is_for_processor
 from tfft.data.batching import Batches, Examples
 from tfft.evaluation.forward import Forward
 

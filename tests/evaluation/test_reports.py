@@ -14,7 +14,7 @@ from sklearn import metrics as sklearn
 from tfft.evaluation.details import Details
 from tfft.evaluation.few_rows import FEW
 from tfft.evaluation.report import REPORTS
-from tfft.recipes.report_files import write_report_files
+from tfft.runs.report_files import write_report_files
 from tfft.tasks.answering import Answered, Candidate
 from tfft.tasks.multi_label import LabelSets
 from tfft.tasks.tag_schemes import repaired

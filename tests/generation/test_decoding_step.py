@@ -11,17 +11,17 @@ import tokenizers
 
 import tfft
 from tests.goldens import golden
-from tfft.adapters.method import METHODS
+from tfft.compute.precision import set_compute_policy
 from tfft.core.errors import ConfigError
 from tfft.generation import cache
 from tfft.generation.cache import CachedDecoder, decoding_step
 from tfft.generation.generate import Generator
 from tfft.generation.sampling import Sampling
-from tfft.models.precision import set_compute_policy
+from tfft.methods.method import METHODS
 from tfft.models.pretrained import load_backbone
-from tfft.models.tokenizer import Tokenizer
 from tfft.models.wiring.decoder import decoder_states
 from tfft.models.wiring.wiring import wiring_of
+from tfft.text.tokenizer import Tokenizer
 
 FAMILIES = ["greedy-gpt2", "greedy-llama", "qwen2", "mistral"]
 IDS = np.random.default_rng(0).integers(3, 98, (2, 24)).astype("int32")

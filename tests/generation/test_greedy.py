@@ -15,7 +15,7 @@ from tfft.core.errors import DataError
 from tfft.generation.generate import Generator
 from tfft.generation.sampling import Sampling
 from tfft.models.pretrained import load_backbone
-from tfft.models.tokenizer import Tokenizer
+from tfft.text.tokenizer import Tokenizer
 
 MODELS = ["greedy-gpt2", "greedy-llama", "greedy-llama-untied"]
 NEW = 12

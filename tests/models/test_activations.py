@@ -7,14 +7,14 @@ import tensorflow as tf
 from scipy.special import expit
 from scipy.stats import norm
 
-from tfft.core.processor import for_processor
-from tfft.models.activations import (
+from tfft.compute.activations import (
     activation_name,
     erf_gelu,
     silu,
     tanh_gelu,
     use_own_gelu,
 )
+from tfft.compute.processor import for_processor
 
 
 def tanh_form(x):

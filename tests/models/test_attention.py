@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfft.models.attention import attend, attend_causally, use_products
-from tfft.models.einsum import use_matrices
-from tfft.models.layers import spots
+from tfft.compute.attention import attend, attend_causally, use_products
+from tfft.compute.einsum import use_matrices
+from tfft.compute.layers import spots
 
 
 def numpy_attention(q, k, v, mask):

@@ -9,10 +9,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from tests.conftest import VOCABULARY, bert_config, bert_tensors, write_bert
+from tfft.compute.layers import variables_by_path
 from tfft.core.errors import ConfigError, DataError, MissingInputError
 from tfft.models.architecture import ARCHITECTURES
 from tfft.models.assign import assign_checkpoint
-from tfft.models.layers import variables_by_path
 from tfft.models.pretrained import load_pretrained
 
 WEIGHTS = "model.safetensors"

@@ -159,7 +159,7 @@ def test_the_epsilon_of_the_config_is_followed(tmp_path, epsilon):
 def test_dropout_is_the_configs_unless_another_is_asked_for(tmp_path):
     import keras
 
-    from tfft.models.layers import spots
+    from tfft.compute.layers import spots
 
     config = bert_config(hidden_dropout_prob=0.3, attention_probs_dropout_prob=0.2)
     folder = write_bert(tmp_path / "model", config)

@@ -10,10 +10,10 @@ import pytest
 
 from tests.goldens import ROOT
 from tfft.core.errors import DataError
-from tfft.models.byte_level import byte_level
 from tfft.models.hub_tokenizers import from_keras_hub
-from tfft.models.tokenizer import Tokenizer
 from tfft.models.tokenizer_files import read_tokenizer
+from tfft.text.byte_level import byte_level
+from tfft.text.tokenizer import Tokenizer
 
 FILES = {
     "json": ("tokenizer.json", "tokenizer_config.json"),

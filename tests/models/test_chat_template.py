@@ -7,10 +7,10 @@ from datetime import datetime
 import pytest
 
 from tfft.core.errors import DataError
-from tfft.models import chat_template
-from tfft.models.chat_template import ChatTemplate
-from tfft.models.chat_template_files import read_chat_template
 from tfft.models.tokenizer_files import read_tokenizer, word_piece
+from tfft.text import chat_template
+from tfft.text.chat_template import ChatTemplate
+from tfft.text.chat_template_files import read_chat_template
 
 CHATML = (
     "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}"

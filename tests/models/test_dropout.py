@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfft.core.processor import for_processor
-from tfft.models.dropout import draw_bytes, dropout, use_byte_draws
-from tfft.models.layers import spots
+from tfft.compute.dropout import draw_bytes, dropout, use_byte_draws
+from tfft.compute.layers import spots
+from tfft.compute.processor import for_processor
 
 SHAPE = (40, 50, 101)
 SIZE = np.prod(SHAPE)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfft.core.forward_only import forward_only
-from tfft.core.processor import for_processor
-from tfft.models.activations import use_own_gelu
-from tfft.models.attention import use_products
-from tfft.models.einsum import use_matrices
+from tfft.compute.activations import use_own_gelu
+from tfft.compute.attention import use_products
+from tfft.compute.einsum import use_matrices
+from tfft.compute.forward_only import forward_only
+from tfft.compute.processor import for_processor
 
 
 def test_no_step_forms_a_kernel_for_each_row(make_backbone, make_batch):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfft.models.embedding import use_rows
+from tfft.compute.embedding import use_rows
 
 WORDS, SIZE = 50, 4
 KINDS = [keras.layers.Embedding, keras.layers.ReversibleEmbedding]

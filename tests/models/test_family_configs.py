@@ -11,10 +11,10 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from tests.goldens import golden
+from tfft.compute.layers import spots
 from tfft.core.errors import ConfigError, DataError
 from tfft.models.architecture import ARCHITECTURES, architecture_of
 from tfft.models.huggingface import load_backbone
-from tfft.models.layers import spots
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 

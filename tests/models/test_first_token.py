@@ -9,13 +9,13 @@ import tensorflow as tf
 from keras_hub.layers import TransformerEncoder
 
 import tfft
-from tfft.adapters.method import METHODS
+from tfft.compute.attention import use_products
+from tfft.compute.first_token import first_token_alone, last_layer, use_first_token
+from tfft.compute.first_token_model import FirstTokenModel
 from tfft.data.batching import Examples
 from tfft.evaluation.prefix import Prefix
+from tfft.methods.method import METHODS
 from tfft.models.architecture import architecture_of
-from tfft.models.attention import use_products
-from tfft.models.first_token import first_token_alone, last_layer, use_first_token
-from tfft.models.first_token_model import FirstTokenModel
 from tfft.models.frozen import split_frozen
 from tfft.tasks.networks.text_classifier import TextClassifier
 

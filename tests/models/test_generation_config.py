@@ -23,8 +23,8 @@ from tfft.models.generation_config import (
     write_generation_config,
 )
 from tfft.models.pretrained import load_backbone, load_pretrained
-from tfft.models.tokenizer import Tokenizer
 from tfft.tasks.task import TASKS
+from tfft.text.tokenizer import Tokenizer
 
 
 def words(**roles):

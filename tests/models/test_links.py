@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from tests.conftest import write_bert
 from tests.models.untrusted import deeds_outside, watched
 from tfft.core.errors import DataError, MissingInputError
-from tfft.models.folder import file_in
+from tfft.core.model_folder import file_in
 from tfft.models.pretrained import load_pretrained
 from tfft.models.weights import weight_files
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfft.models.layers import spots
-from tfft.models.norm import layer_norm, use_own_norm
+from tfft.compute.layers import spots
+from tfft.compute.norm import layer_norm, use_own_norm
 
 EPSILON = 1e-3
 

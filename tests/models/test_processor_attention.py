@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfft.core.processor import for_processor
-from tfft.models.attention import attend, attend_causally
-from tfft.models.processor_attention import attend_with_columns
+from tfft.compute.attention import attend, attend_causally
+from tfft.compute.processor import for_processor
+from tfft.compute.processor_attention import attend_with_columns
 
 RANDOM = np.random.default_rng(3)
 BATCH, LENGTH, HEADS, SIZE = 2, 6, 4, 5

@@ -10,8 +10,8 @@ from tokenizers import AddedToken
 from tests.conftest import VOCABULARY
 from tfft.core.errors import ConfigError, DataError, MissingInputError
 from tfft.models.hub_tokenizers import from_keras_hub
-from tfft.models.tokenizer import Tokenizer
 from tfft.models.tokenizer_files import load_tokenizer, read_tokenizer, word_piece
+from tfft.text.tokenizer import Tokenizer
 
 TEXTS = ["Good bad!", "", "ünïcode ab", "[SEP] a [MASK]", "中文 q", "a" * 200, "\0\t a"]
 

@@ -21,9 +21,9 @@ from tests.models.untrusted import (
     outcome,
     safetensors_bytes,
 )
+from tfft.compute.layers import variables_by_path
 from tfft.core.errors import DataError
 from tfft.models.huggingface import load_backbone
-from tfft.models.layers import variables_by_path
 from tfft.models.weights import read_all_tensors, weight_files
 
 GOOD = (ROOT / "bert-classifier" / WEIGHTS).read_bytes()

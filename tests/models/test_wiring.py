@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 from tests.goldens import golden
-from tfft.adapters.method import METHODS
 from tfft.core.errors import ConfigError
+from tfft.methods.method import METHODS
 from tfft.models.architecture import architecture_of
 from tfft.models.pretrained import load_backbone
 from tfft.models.wiring.decoder import decoder_states

@@ -12,11 +12,11 @@ import pyarrow.parquet
 import pytest
 
 import tfft
-from tfft.adapters.method import METHODS
 from tfft.core.errors import ConfigError, DataError, MissingInputError, TfftError
+from tfft.methods.method import METHODS
 from tfft.models.pretrained import load_pretrained
-from tfft.recipes.build import build
-from tfft.recipes.run import Run
+from tfft.runs.build import build
+from tfft.runs.run import Run
 from tfft.tasks.task import TASKS
 
 WORDS = ["good abc", "bad cab", "good"]

@@ -9,8 +9,8 @@ import pytest
 
 import tfft
 from tfft.core.errors import ConfigError, DataError
-from tfft.models.chat_template import ChatTemplate
 from tfft.tasks.causal_lm import CausalLanguageModelling
+from tfft.text.chat_template import ChatTemplate
 
 PAIRS = [("cat", "Katze"), ("dog", "Hund"), ("fox", "Fuchs"), ("cow", "Kuh")]
 ROWS = [{"prompt": f"{en}=", "completion": de} for en, de in PAIRS] * 6

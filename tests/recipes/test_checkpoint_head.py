@@ -9,7 +9,7 @@ import tfft
 from tests.conftest import HIDDEN, bert_config, bert_tensors, review_rows, write_bert
 from tfft.core.errors import DataError
 from tfft.models.pretrained import load_pretrained
-from tfft.recipes.head import take_head
+from tfft.runs.head import take_head
 from tfft.tasks.networks.text_classifier import TextClassifier
 
 SAME = "the head starts from the checkpoint's"

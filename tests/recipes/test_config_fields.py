@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tfft.core.errors import ConfigError
-from tfft.recipes.config import FinetuneConfig
+from tfft.fitting.config import FinetuneConfig
 
 EAGER = {"batch_size": 8, "test": 0, "validation": 0, "learning_rate": 0.02}
 

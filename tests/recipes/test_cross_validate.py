@@ -11,7 +11,7 @@ from sklearn import metrics
 
 import tfft
 from tfft.core.errors import ConfigError, DataError, MissingInputError, OutputInUseError
-from tfft.recipes.cross_validation import read_result
+from tfft.evaluation.cross_validation import read_result
 
 FAST = {"method": "head", "epochs": 1, "precision": "float32", "verbose": 0}
 

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from tfft.core.errors import ConfigError
-from tfft.recipes.prepare import prepare
+from tfft.fitting.prepare import prepare
 from tfft.tasks.multi_label import MultiLabel
 from tfft.tasks.text_classification import TextClassification
 

@@ -12,9 +12,9 @@ import pytest
 import tfft
 from tests.language import CHATML
 from tfft.data.table import Table
-from tfft.models.chat_template import ChatTemplate
-from tfft.models.tokenizer import Tokenizer
 from tfft.tasks.causal_lm import CausalLanguageModelling
+from tfft.text.chat_template import ChatTemplate
+from tfft.text.tokenizer import Tokenizer
 
 PAIRS = [("cat", "Katze"), ("dog", "Hund"), ("fox", "Fuchs"), ("cow", "Kuh")]
 CHATS = [

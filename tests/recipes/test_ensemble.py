@@ -12,9 +12,9 @@ import pytest
 
 import tfft
 from tests.conftest import tiny_backbone
+from tfft.compute.layers import spots
 from tfft.core.errors import ConfigError, OutputInUseError
-from tfft.models.layers import spots
-from tfft.recipes.soup import make_soup
+from tfft.runs.soup import make_soup
 from tfft.tasks.joining import join_choices
 
 TEXTS = ["good abc", "bad cab", "", "a good bad", "!", "zzz good", "bad " * 40]

@@ -12,7 +12,7 @@ import tensorflow as tf
 import tfft
 from tfft.core.errors import OutOfMemoryError
 from tfft.data.batching import Batches, Examples
-from tfft.recipes import cost, probe
+from tfft.fitting import cost, probe
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def memory(make_training, monkeypatch):
     def added(method="full", rows=16, length=64, half=False, pieces=1, dropout=0.0):
         _, model = make_training(method)
         backbone = model.network.backbone
-        from tfft.models.layers import set_dropout
+        from tfft.compute.layers import set_dropout
 
         set_dropout(backbone, dropout)
         examples = Examples({"token_ids": [[1] * length]}, {}, {"token_ids": 0})

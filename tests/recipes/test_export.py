@@ -14,8 +14,9 @@ import pytest
 import tfft
 from tfft.core.errors import TfftError
 from tfft.data.batching import Batches, Examples
-from tfft.recipes.export_files import plain
-from tfft.serving import verification, word_piece
+from tfft.runs.export.files import plain
+from tfft.serving import verification
+from tfft.text.graph import word_piece
 
 # No tfft and no Keras: what a server has.
 SERVE = """

@@ -14,11 +14,11 @@ import tensorflow as tf
 import tfft
 from tests.conftest import VOCABULARY, review_rows
 from tests.goldens import ROOT
-from tfft.adapters.method import METHODS
+from tfft.methods.method import METHODS
 from tfft.models.pretrained import load_pretrained
 from tfft.models.tokenizer_files import read_tokenizer, word_piece
-from tfft.recipes.build import build
-from tfft.recipes.run import Run
+from tfft.runs.build import build
+from tfft.runs.run import Run
 from tfft.serving.text_to_ids import TextToIds
 from tfft.tasks.task import TASKS
 from tfft.tasks.text_classification import TextClassification

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from tfft.recipes.config import FinetuneConfig
-from tfft.recipes.few_rows import with_defaults
-from tfft.recipes.prepare import prepare
+from tfft.fitting.config import FinetuneConfig
+from tfft.fitting.defaults import with_defaults
+from tfft.fitting.prepare import prepare
 from tfft.tasks.text_classification import TextClassification
 
 

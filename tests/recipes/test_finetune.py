@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import tfft
-from tfft.adapters.method import METHODS
 from tfft.core.errors import ConfigError
+from tfft.methods.method import METHODS
 
 TEXTS = ["good abc 7", "bad", "", "a b c d " * 40, "Größe 漢字 🙂"]
 

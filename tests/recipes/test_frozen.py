@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tfft.core.errors import ConfigError, InterruptedRunError
-from tfft.recipes import frozen
+from tfft.fitting import frozen
 from tfft.training.callbacks import MetricsFile
 
 LAST = {"name": "last_layers", "count": 1}

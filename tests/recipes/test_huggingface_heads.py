@@ -15,15 +15,15 @@ from safetensors.numpy import load_file
 
 from tests.conftest import VOCABULARY, tiny_backbone
 from tests.goldens import ROOT, golden
-from tfft.adapters.method import METHODS
 from tfft.core.errors import ConfigError
+from tfft.methods.method import METHODS
 from tfft.models.heads import Linear, through_relu, through_tanh
 from tfft.models.huggingface import load_backbone
 from tfft.models.pretrained import load_pretrained
 from tfft.models.sentence_transformers import read_modules
 from tfft.models.tokenizer_files import read_tokenizer, word_piece
-from tfft.recipes.build import build
-from tfft.recipes.huggingface import export_run
+from tfft.runs.build import build
+from tfft.runs.export.huggingface import export_run
 from tfft.tasks.task import TASKS
 
 SIZES = {

@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from tfft.adapters.method import METHODS
+from tfft.fitting.optimize import left_to_adam
+from tfft.methods.method import METHODS
 from tfft.models.architecture import architecture_of
-from tfft.recipes.build import Built
-from tfft.recipes.optimize import left_to_adam
+from tfft.runs.build import Built
 from tfft.training.optimizer import make_optimizer
 
 MUON = {

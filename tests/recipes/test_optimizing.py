@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tfft.core.errors import ConfigError, InterruptedRunError
+from tfft.fitting.config import FinetuneConfig
+from tfft.fitting.optimize import layer_depths
 from tfft.models.architecture import ARCHITECTURES
-from tfft.recipes.config import FinetuneConfig
-from tfft.recipes.optimize import layer_depths
 from tfft.training.warmup_decay import WarmupDecay
 
 EAGER = {"batch_size": 8, "test": 0, "validation": 0, "learning_rate": 0.02}
@@ -167,7 +167,7 @@ def test_a_refusal_comes_before_anything_is_replaced(eager, tune, options, messa
 
 
 def test_multipliers_of_a_method_reach_the_optimizer(tune, eager, monkeypatch):
-    from tfft.adapters.adapter import Adapter
+    from tfft.methods.adapter import Adapter
 
     begin = Adapter.__init__
 

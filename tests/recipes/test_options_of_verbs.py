@@ -10,7 +10,7 @@ import pytest
 
 import tfft
 from tfft.core.errors import ConfigError
-from tfft.recipes.config import FinetuneConfig
+from tfft.fitting.config import FinetuneConfig
 
 FIELDS = {field.name for field in dataclasses.fields(FinetuneConfig)}
 VERBS = {
@@ -30,8 +30,8 @@ REFUSED = {
     "cache_frozen": True,
 }
 # What reads every field, to copy, check, compare or record a configuration.
-BOOKKEEPERS = ("dataclasses", "copy", "tfft.core.config", "tfft.recipes.config",
-               "tfft.recipes.config_checks", "tfft.recipes.record")  # fmt: skip
+BOOKKEEPERS = ("dataclasses", "copy", "tfft.core.config", "tfft.fitting.config",
+               "tfft.fitting.config_checks", "tfft.fitting.record")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -10,9 +10,9 @@ import pytest
 
 import tfft
 from tests.conftest import VOCABULARY
+from tfft.fitting.token_notes import spelled_note, unknown_note
 from tfft.models.tokenizer_files import read_tokenizer, word_piece
 from tfft.recipes.inspect import inspect_data
-from tfft.recipes.token_notes import spelled_note, unknown_note
 from tfft.tasks.windows import row_length
 
 CHINESE = ["好 good", "坏 bad", "很 好"]

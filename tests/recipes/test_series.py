@@ -14,8 +14,8 @@ from tfft.core.errors import ConfigError, DataError, OutputInUseError
 from tfft.data.table import Table
 from tfft.evaluation.classification import ClassificationReport
 from tfft.evaluation.spread import Change, change_between
+from tfft.fitting.series import Series
 from tfft.recipes.learning_curve import LearningCurve, _parts
-from tfft.recipes.series import Series
 
 
 @pytest.fixture(scope="module")

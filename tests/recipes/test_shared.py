@@ -8,10 +8,10 @@ import pytest
 
 import tfft
 from tfft.core.errors import ConfigError
-from tfft.recipes.bench import room_for
-from tfft.recipes.config import FinetuneConfig
-from tfft.recipes.shared import Shared
-from tfft.recipes.shared_runs import save_run
+from tfft.fitting.config import FinetuneConfig
+from tfft.fitting.network import room_for
+from tfft.fitting.session import Shared
+from tfft.fitting.shared_runs import save_run
 
 # One after another on one backbone: what one leaves behind, the next would show.
 TRAININGS = [
@@ -172,7 +172,7 @@ def test_other_ranks_and_alphas_trace_nothing(roomy, traced):
 
 
 def test_an_only_epoch_is_scored_once(shared, monkeypatch):
-    from tfft.recipes.run import Run
+    from tfft.runs.run import Run
 
     scored = []
     real = Run.evaluate_table

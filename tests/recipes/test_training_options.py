@@ -10,8 +10,8 @@ import tensorflow as tf
 
 import tfft
 from tfft.core.errors import ConfigError, DivergedError, OutOfMemoryError
-from tfft.recipes.config import FinetuneConfig
-from tfft.recipes.replicas import on_replicas
+from tfft.fitting.config import FinetuneConfig
+from tfft.fitting.replicas import on_replicas
 from tfft.training.step import TrainingModel
 from tfft.training.sums import gradient_sums
 

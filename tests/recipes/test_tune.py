@@ -17,7 +17,7 @@ from tfft.core.errors import (
     InterruptedRunError,
     OutputInUseError,
 )
-from tfft.recipes.shared import Shared
+from tfft.fitting.session import Shared
 
 SPACE = {"learning_rate": tfft.log_uniform(1e-3, 1e-1), "rank": [2, 4]}
 TRIALS = 4

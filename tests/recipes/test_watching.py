@@ -11,7 +11,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tfft.core.errors import ConfigError
-from tfft.recipes.config import FinetuneConfig
+from tfft.fitting.config import FinetuneConfig
 
 
 def steps_logged(run):

@@ -14,14 +14,14 @@ from tokenizers import pre_tokenizers as pre
 
 from tests.goldens import ROOT
 from tfft.core.errors import DataError
-from tfft.models.byte_level import byte_level
-from tfft.models.tokenizer import Tokenizer
 from tfft.models.tokenizer_files import read_tokenizer
-from tfft.serving.byte_level import ByteLevelTokenizer, bytes_of
-from tfft.serving.byte_pairs import BytePairs
-from tfft.serving.detokenizer import Detokenizer
-from tfft.serving.in_graph import graph_tokenizer
-from tfft.serving.splitter import Splitter
+from tfft.text.byte_level import byte_level
+from tfft.text.graph.byte_level import ByteLevelTokenizer, bytes_of
+from tfft.text.graph.byte_pairs import BytePairs
+from tfft.text.graph.detokenizer import Detokenizer
+from tfft.text.graph.in_graph import graph_tokenizer
+from tfft.text.graph.splitter import Splitter
+from tfft.text.tokenizer import Tokenizer
 
 LATER = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|%s"

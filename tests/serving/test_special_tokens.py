@@ -10,9 +10,9 @@ from tokenizers import AddedToken
 
 from tests.goldens import ROOT
 from tfft.core.errors import DataError
-from tfft.models.language_ids import special_tokens, text_ids
 from tfft.models.tokenizer_files import read_tokenizer
 from tfft.serving.text_to_ids import TextToIds
+from tfft.text.language_ids import special_tokens, text_ids
 
 
 def prefixed():

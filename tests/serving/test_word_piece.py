@@ -11,12 +11,12 @@ import pytest
 import tensorflow as tf
 from tokenizers import AddedToken, normalizers
 
-import tfft.serving.word_piece as module
+import tfft.text.graph.word_piece as module
 from tests.conftest import VOCABULARY
 from tfft.core.errors import DataError
-from tfft.models.conventions import Conventions
 from tfft.models.tokenizer_files import word_piece
-from tfft.serving.word_piece import WordPieceTokenizer, character_table
+from tfft.text.conventions import Conventions
+from tfft.text.graph.word_piece import WordPieceTokenizer, character_table
 
 SETTINGS = {
     "uncased": {"lowercase": True},

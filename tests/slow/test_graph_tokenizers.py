@@ -20,8 +20,8 @@ import tensorflow as tf
 
 from tfft.data.sources import read
 from tfft.models.tokenizer_files import read_tokenizer
-from tfft.serving.detokenizer import Detokenizer
-from tfft.serving.in_graph import graph_tokenizer
+from tfft.text.graph.detokenizer import Detokenizer
+from tfft.text.graph.in_graph import graph_tokenizer
 
 pytestmark = pytest.mark.slow
 

@@ -87,7 +87,7 @@ def letters():
 @pytest.fixture(scope="session", autouse=True)
 def _one_character_table():
     """Each export asks the tokenizer about a million characters; once will do."""
-    from tfft.serving import word_piece
+    from tfft.text.graph import word_piece
 
     with pytest.MonkeyPatch.context() as patched:
         tables = {}

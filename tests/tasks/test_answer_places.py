@@ -8,12 +8,12 @@ import tensorflow as tf
 from tokenizers import Tokenizer as Library
 from tokenizers import models, pre_tokenizers, processors, trainers
 
-from tfft.models.tokenizer import Tokenizer
 from tfft.serving.text_to_ids import TextToIds
 from tfft.tasks.answering import answer_of
 from tfft.tasks.gold_answers import GoldAnswer, answer_tokens
 from tfft.tasks.question_answering import QuestionAnswering
 from tfft.tasks.token_classification import TokenClassification
+from tfft.text.tokenizer import Tokenizer
 
 WORDS = ["Paris", "Rome", "the", "Oslo", "in", "Jim"]
 BLANKS = [" ", "  ", "\t", "\n", " \n\t", "\u00a0", "\u3000", " \x1f", "\u2028", "\x85"]

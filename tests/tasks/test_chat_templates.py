@@ -12,11 +12,11 @@ import tokenizers
 
 from tests.goldens import ROOT
 from tfft.data.conversations import parse
-from tfft.models import chat_template
-from tfft.models.chat_template import ChatTemplate
-from tfft.models.tokenizer import Tokenizer
 from tfft.serving.text_to_ids import TextToIds
 from tfft.tasks.language.encode import encode_conversations
+from tfft.text import chat_template
+from tfft.text.chat_template import ChatTemplate
+from tfft.text.tokenizer import Tokenizer
 
 GOLDEN = ROOT / "chat-templates"
 REFERENCE = json.loads((GOLDEN / "reference.json").read_text("utf-8"))

@@ -7,11 +7,11 @@ import pytest
 from tfft.core.errors import ConfigError, DataError
 from tfft.data.conversations import Conversation, Turn
 from tfft.data.table import Table
-from tfft.models.chat_template import ChatTemplate
-from tfft.models.language_ids import decode
 from tfft.models.pretrained import load_pretrained
 from tfft.tasks.causal_lm import CausalLanguageModelling
 from tfft.tasks.language.encode import encode_conversations
+from tfft.text.chat_template import ChatTemplate
+from tfft.text.language_ids import decode
 
 CHAT = Conversation(
     turns=(Turn("user", "hi"), Turn("assistant", "yes"), Turn("user", "?"))

@@ -12,12 +12,12 @@ import pytest
 
 from tests.goldens import ROOT
 from tfft.data.conversations import Conversation, Turn
-from tfft.models.chat_template import ChatTemplate
-from tfft.models.language_ids import start_ids, text_ids
-from tfft.models.tokenizer import Tokenizer
 from tfft.models.tokenizer_files import read_tokenizer
 from tfft.tasks.language.encode import encode_conversations
 from tfft.tasks.language.notes import notes_on
+from tfft.text.chat_template import ChatTemplate
+from tfft.text.language_ids import start_ids, text_ids
+from tfft.text.tokenizer import Tokenizer
 
 KINDS = sorted(folder.name for folder in (ROOT / "language-ids").iterdir())
 

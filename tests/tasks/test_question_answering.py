@@ -266,7 +266,7 @@ def test_a_long_question_is_cut_and_counted(letters):
 
 
 def test_questions_about_one_context_stay_together(make_questions):
-    from tfft.recipes.prepare import prepare
+    from tfft.fitting.prepare import prepare
 
     answers = [{"text": "abba", "answer_start": 3}]
     rows = [

@@ -6,7 +6,7 @@ import pytest
 
 from tfft.core.errors import DataError
 from tfft.data.sources import read
-from tfft.recipes.prepare import prepare
+from tfft.fitting.prepare import prepare
 from tfft.tasks.token_classification import TokenClassification
 
 

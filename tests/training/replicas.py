@@ -25,8 +25,8 @@ def train(strategy, accumulation):
     import keras
     import keras_hub
 
-    from tfft.adapters.method import METHODS
     from tfft.data.batching import Batches, Examples
+    from tfft.methods.method import METHODS
     from tfft.models.architecture import architecture_of
     from tfft.tasks.networks.text_classifier import TextClassifier
     from tfft.tasks.text_classification import TextClassification

@@ -75,7 +75,7 @@ def test_without_gradients_kernels_decay_and_biases_and_norms_do_not():
 
 
 def test_lora_weights_decay():
-    from tfft.adapters.layers.lora import LoRADense
+    from tfft.methods.layers.lora import LoRADense
 
     layer = LoRADense(keras.layers.Dense(3), rank=2)
     layer.build((None, 4))

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfft.compute.processor import is_for_processor
 from tfft.core.errors import DivergedError
-from tfft.core.processor import is_for_processor
 from tfft.training.optimizer import make_optimizer
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tfft.adapters.adapter import Adapter
-from tfft.adapters.method import METHODS, train_only
 from tfft.checkpoints.native import (
     is_native,
     load_native,
@@ -16,6 +14,8 @@ from tfft.checkpoints.native import (
 from tfft.checkpoints.peft.load import Heads, load_peft, read_peft
 from tfft.checkpoints.peft.save import can_save, save_peft
 from tfft.core.errors import ConfigError, TfftError
+from tfft.methods.adapter import Adapter
+from tfft.methods.method import METHODS, train_only
 from tfft.models.architecture import Architecture
 
 

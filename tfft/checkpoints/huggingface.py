@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from tfft.checkpoints.tensors import save_tensors
+from tfft.compute.layers import variables_by_path
 from tfft.core.errors import ConfigError, OutputInUseError
 from tfft.core.files import is_occupied, new_directory, write_json
 from tfft.models.architecture import Architecture, Form
 from tfft.models.generation_config import GenerationConfig, write_generation_config
-from tfft.models.layers import variables_by_path
-from tfft.models.tokenizer import Tokenizer
+from tfft.text.tokenizer import Tokenizer
 
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _INPUTS = {

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tfft.adapters.adapter import Adapter
 from tfft.checkpoints.tensors import load_variables, save_tensors
 from tfft.core.config import to_dict
 from tfft.core.errors import DataError
 from tfft.core.files import write_json
-from tfft.models.configuration import read_config
+from tfft.core.model_config import read_config
+from tfft.methods.adapter import Adapter
 
 CONFIG, WEIGHTS = "tfft_adapter.json", "tfft_adapter.safetensors"
 _FORMAT = 1

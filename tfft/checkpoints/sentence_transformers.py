@@ -11,7 +11,7 @@ import numpy as np
 
 from tfft.checkpoints.tensors import save_tensors
 from tfft.core.files import write_json, write_text
-from tfft.models.configuration import Pooling
+from tfft.core.model_config import Pooling
 from tfft.models.heads import Linear
 
 _SWITCHES: dict[Pooling, str] = {

@@ -118,14 +118,14 @@ def _expect(arguments: Namespace, *names: str) -> None:
 
 
 def _evaluate(arguments: Namespace) -> int:
-    from tfft.recipes.load import load
+    from tfft.runs.load import load
 
     run = load(arguments.run, arguments.model)
     columns = [name for name in arguments.slice_by.split(",") if name]
     report = run.evaluate(arguments.data, arguments.on_bad_rows, columns)
     if arguments.report_dir:
         from tfft.evaluation.page import draw_all
-        from tfft.recipes.report_files import write_report_files
+        from tfft.runs.report_files import write_report_files
 
         reports, title = {"given": report}, f"{run.task.name} · {arguments.data}"
         write_report_files(arguments.report_dir, reports, title, draw_all(reports))
@@ -171,7 +171,7 @@ def _predict(arguments: Namespace) -> int:
 
 def _ask_run(arguments: Namespace) -> tuple[list[Any], list[dict[str, Any]]]:
     """Returns what was asked of a run, and its answers."""
-    from tfft.recipes.load import load
+    from tfft.runs.load import load
 
     if arguments.run is None:
         raise ConfigError(
@@ -229,7 +229,7 @@ def _asked(value: Any) -> str:
 
 
 def _export(arguments: Namespace) -> int:
-    from tfft.recipes.load import load
+    from tfft.runs.load import load
 
     names = ("data", "dtype", "min_agreement")
     given = {name: getattr(arguments, name) for name in names}

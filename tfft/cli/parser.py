@@ -17,9 +17,9 @@ from tfft.cli.using import add_evaluate, add_export, add_inspect, add_predict
 from tfft.core import yaml
 from tfft.core.config import field_types
 from tfft.core.errors import ConfigError, nearest, one_of
-from tfft.recipes.config import FinetuneConfig
-from tfft.recipes.tune_config import TuneConfig
+from tfft.fitting.config import FinetuneConfig
 from tfft.serving.server.config import ServeConfig
+from tfft.tuning.config import TuneConfig
 from tfft.version import __version__
 
 _GROUPS = ("method", "task", "space")

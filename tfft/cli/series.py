@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tfft.core.errors import ConfigError
-from tfft.recipes.config import FinetuneConfig
-from tfft.recipes.series_config import (
+from tfft.fitting.config import FinetuneConfig
+from tfft.fitting.series_config import (
     CrossValidateConfig,
     LearningCurveConfig,
     RepeatConfig,

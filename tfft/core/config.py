@@ -269,3 +269,8 @@ _TYPE_NAMES = {
     str: "text",
     type(None): "nothing",
 }
+
+
+def plain_object(config: Any) -> dict[str, Any]:
+    """Returns a task or a method as its name and its options."""
+    return {"name": config.name, **to_dict(config)}

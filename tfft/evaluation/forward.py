@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tfft.core.forward_only import forward_only
-from tfft.core.processor import for_processor, on_processor
+from tfft.compute.forward_only import forward_only
+from tfft.compute.processor import for_processor, on_processor
 from tfft.data.batching import Batches
 
 

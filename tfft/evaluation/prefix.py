@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tfft.core.forward_only import forward_only
-from tfft.core.processor import for_processor, on_processor
+from tfft.compute.forward_only import forward_only
+from tfft.compute.processor import for_processor, on_processor
 from tfft.data.batching import Batches, Examples
 from tfft.data.states import Ragged, StateExamples, new_array
 from tfft.models.frozen import Split

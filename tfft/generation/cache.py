@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfft.core.forward_only import forward_only
-from tfft.models.attention import attend_grouped
+from tfft.compute.attention import attend_grouped
+from tfft.compute.forward_only import forward_only
 from tfft.models.structure import structure_of
 from tfft.models.wiring.dropout import Dropouts
 from tfft.models.wiring.packed_mask import up_to_itself

@@ -13,8 +13,8 @@ from tfft.core.errors import DataError, nearest
 from tfft.core.seeds import stream
 from tfft.generation.sampling import Sampling, choose
 from tfft.generation.text import GrowingText
-from tfft.models.language_ids import decode
-from tfft.models.tokenizer import Tokenizer
+from tfft.text.language_ids import decode
+from tfft.text.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from tfft.core.errors import ConfigError
+from tfft.core.model_config import Pooling
 from tfft.core.registry import Registry
-from tfft.models.configuration import Pooling
 from tfft.models.heads import Arrange, one_layer
 from tfft.models.places import Place
 

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tfft.compute.layers import variables_by_path
 from tfft.core.errors import DataError
 from tfft.models.architecture import Architecture
-from tfft.models.layers import variables_by_path
 from tfft.models.places import Weight
 
 _SHOWN = 10

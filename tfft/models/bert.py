@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from tfft.core.model_config import read
 from tfft.models.architecture import ARCHITECTURES, Architecture, Form
-from tfft.models.configuration import read
 from tfft.models.encoder import (
     BERT_LAYER,
     bert_arguments,

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from tfft.core.errors import DataError, shorten
-from tfft.models.architecture import Architecture, Form
-from tfft.models.configuration import (
+from tfft.core.model_config import (
     MOST_LAYERS,
     read,
     read_number,
     refuse_unless,
 )
+from tfft.models.architecture import Architecture, Form
 from tfft.models.follow import head_count, transformer_size
 from tfft.models.places import Place, embedding, language_head, linear, rms_norm
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from tfft.models.activations import activation
+from tfft.compute.activations import activation
+from tfft.core.model_config import MOST_LAYERS, read, read_number
 from tfft.models.architecture import ARCHITECTURES, Architecture, Form
-from tfft.models.configuration import MOST_LAYERS, read, read_number
 from tfft.models.encoder import encoder_layer
 from tfft.models.follow import details, either, follow, head_count, transformer_size
 from tfft.models.heads import through_relu

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tfft.models.activations import activation
-from tfft.models.configuration import (
+from tfft.compute.activations import activation
+from tfft.core.model_config import (
     MOST_LAYERS,
     read,
     read_number,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from tfft.compute.activations import activation_name
 from tfft.core.errors import DataError
-from tfft.models.activations import activation_name
-from tfft.models.configuration import read
+from tfft.core.model_config import read
 
 
 def follow(
@@ -34,7 +34,7 @@ def follow(
     """
     import keras
 
-    from tfft.models.layers import layers_by_path, set_dropout, spots
+    from tfft.compute.layers import layers_by_path, set_dropout, spots
 
     for path, layer in layers_by_path(backbone).items():
         if path.endswith("feedforward_intermediate_dense"):
@@ -77,7 +77,7 @@ def details(backbone: Any) -> Details:
     """Returns what a backbone of KerasHub's encoder or decoder computes with."""
     import keras
 
-    from tfft.models.layers import spots
+    from tfft.compute.layers import spots
 
     found = list(spots(backbone))
     paths = [(spot.layer.path or "", spot.layer) for spot in found]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tfft.models.layers import spots
+from tfft.compute.layers import spots
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def split_frozen(network: Any, *, despite_dropout: bool = False) -> Split | None
     """
     import keras
 
-    from tfft.models.first_token_model import FirstTokenModel
+    from tfft.compute.first_token_model import FirstTokenModel
 
     if not isinstance(network, keras.Model) or not hasattr(network, "operations"):
         return None

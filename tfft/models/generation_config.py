@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from tfft.core.errors import DataError, shorten
 from tfft.core.files import write_json
-from tfft.models.configuration import read_config
+from tfft.core.model_config import read_config
 
 if TYPE_CHECKING:
-    from tfft.models.tokenizer import Tokenizer
+    from tfft.text.tokenizer import Tokenizer
 
 NAME = "generation_config.json"
 # What transformers and vLLM take from the file, and tfft only from its caller:

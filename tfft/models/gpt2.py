@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from tfft.models.activations import activation
-from tfft.models.architecture import ARCHITECTURES, Architecture, Form
-from tfft.models.configuration import (
+from tfft.compute.activations import activation
+from tfft.core.model_config import (
     MOST_LAYERS,
     read,
     read_number,
     refuse_unless,
 )
+from tfft.models.architecture import ARCHITECTURES, Architecture, Form
 from tfft.models.follow import details, either, follow, head_count, transformer_size
 from tfft.models.places import Part, Place, embedding, linear, norm
 

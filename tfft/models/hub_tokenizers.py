@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tfft.core.errors import ConfigError, one_of
-from tfft.models.byte_level import ROBERTA, byte_level
-from tfft.models.tokenizer import Tokenizer
 from tfft.models.tokenizer_files import word_piece
+from tfft.text.byte_level import ROBERTA, byte_level
+from tfft.text.tokenizer import Tokenizer
 
 
 def from_keras_hub(tokenizer: Any) -> Tokenizer:

@@ -12,9 +12,9 @@ import numpy as np
 
 from tfft.core.errors import ConfigError, DataError, TfftError, shorten
 from tfft.core.files import sha256
+from tfft.core.model_config import read_config
 from tfft.models.architecture import ARCHITECTURES, Architecture
 from tfft.models.assign import LoadReport, assign_checkpoint
-from tfft.models.configuration import read_config
 from tfft.models.weights import read_all_tensors, weight_files
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from tfft.core.model_config import MOST_LAYERS, read, refuse_unless
 from tfft.models.architecture import ARCHITECTURES
-from tfft.models.configuration import MOST_LAYERS, read, refuse_unless
 from tfft.models.decoder import Decoder, decoder_forms, rope_type
 
 _MOST_HEAD_SIZE = 1024

@@ -10,6 +10,8 @@ from typing import Any, get_args
 
 import numpy as np
 
+from tfft.compute.layers import set_dropout, variables_by_path
+from tfft.compute.speed import speed_up
 from tfft.core.errors import (
     ConfigError,
     DataError,
@@ -19,21 +21,19 @@ from tfft.core.errors import (
     shorten,
 )
 from tfft.core.files import sha256
+from tfft.core.model_config import Pooling, read_config
+from tfft.core.not_a_model import fix_for_name
 from tfft.models.architecture import Architecture, architecture_of
-from tfft.models.configuration import Pooling, read_config
 from tfft.models.generation_config import GenerationConfig, read_generation_config
 from tfft.models.hub_tokenizers import from_keras_hub
 from tfft.models.huggingface import load_backbone
-from tfft.models.layers import set_dropout, variables_by_path
-from tfft.models.not_a_model import fix_for_name
 from tfft.models.sentence_transformers import (
     Summary,
     read_summary,
     transformer_folder,
 )
-from tfft.models.speed import speed_up
-from tfft.models.tokenizer import Tokenizer
 from tfft.models.tokenizer_files import read_tokenizer
+from tfft.text.tokenizer import Tokenizer
 
 _POOLER = Summary("pooler")
 _REMOTE = ("hf://", "kaggle://", "modelscope://")

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from tfft.core.errors import ConfigError
+from tfft.core.model_config import refuse_unless
 from tfft.models.architecture import ARCHITECTURES
-from tfft.models.configuration import refuse_unless
 from tfft.models.decoder import (
     Decoder,
     decoder_forms,

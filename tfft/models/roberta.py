@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tfft.core.errors import DataError
+from tfft.core.model_config import read
 from tfft.models.architecture import ARCHITECTURES, Architecture, Form
-from tfft.models.configuration import read
 from tfft.models.encoder import (
     BERT_LAYER,
     bert_arguments,

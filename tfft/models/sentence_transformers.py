@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tfft.core.errors import DataError, shorten
-from tfft.models.configuration import Pooling, read_config
-from tfft.models.folder import file_in, folder_in
+from tfft.core.model_config import Pooling, read_config
+from tfft.core.model_folder import file_in, folder_in
 
 MODULES = "modules.json"
 _MOST_MODULES = 100

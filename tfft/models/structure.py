@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
-from tfft.models.layers import spots
+from tfft.compute.layers import spots
 
 _Setting = bool | int | float | str | None
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tfft.core.errors import DataError, shorten
 from tfft.models.architecture import ARCHITECTURES, Architecture
-from tfft.models.tokenizer_settings import CONFIG
+from tfft.text.tokenizer_settings import CONFIG
 
 
 def family_of(config: Mapping[str, Any]) -> Architecture | None:

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfft.core.errors import DataError, MissingInputError
-from tfft.models.added_tokens import add_tokens, bos_and_eos, one_segment
-from tfft.models.chat_template_files import read_chat_template
-from tfft.models.conventions import Conventions
-from tfft.models.folder import file_in
-from tfft.models.special_tokens import ASSUMED, assumed_roles
-from tfft.models.tokenizer import Tokenizer
+from tfft.core.model_folder import file_in
 from tfft.models.tokenizer_class import class_of, family_of
-from tfft.models.tokenizer_kinds import Bert
-from tfft.models.tokenizer_notes import lost_tokens, unheard
-from tfft.models.tokenizer_read import Read, from_json, from_vocabulary, named_tokens
-from tfft.models.tokenizer_settings import (
+from tfft.text.added_tokens import add_tokens, bos_and_eos, one_segment
+from tfft.text.chat_template_files import read_chat_template
+from tfft.text.conventions import Conventions
+from tfft.text.special_tokens import ASSUMED, assumed_roles
+from tfft.text.tokenizer import Tokenizer
+from tfft.text.tokenizer_kinds import Bert
+from tfft.text.tokenizer_notes import lost_tokens, unheard
+from tfft.text.tokenizer_read import Read, from_json, from_vocabulary, named_tokens
+from tfft.text.tokenizer_settings import (
     Settings,
     choice,
     length,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tfft.core.errors import DataError, MissingInputError, one_of, shorten
-from tfft.models.folder import file_in
+from tfft.core.model_folder import file_in
 
 _MAX_INDEX, _MAX_SHARDS = 10_000_000, 10_000
 _DTYPES = (

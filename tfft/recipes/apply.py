@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tfft.adapters.adapter import Adapter
-from tfft.adapters.method import METHODS
-from tfft.adapters.named import NamedAdapters
 from tfft.checkpoints.adapters import read_adapter, save_adapter
 from tfft.core.environment import check_environment
+from tfft.methods.adapter import Adapter
+from tfft.methods.method import METHODS
+from tfft.methods.named import NamedAdapters
 from tfft.models.architecture import architecture_of
 
 

@@ -15,12 +15,12 @@ from tfft.data.fingerprint import fingerprint
 from tfft.data.folds import k_folds, together
 from tfft.data.splits import stratified_part
 from tfft.data.table import Table
+from tfft.evaluation.cross_validation import RESULT, CrossValidation, read_result
 from tfft.evaluation.evidence import Evidence
-from tfft.recipes.cross_validation import RESULT, CrossValidation, read_result
-from tfft.recipes.prepare import as_fraction
-from tfft.recipes.run import Run
-from tfft.recipes.series import Scored, Series
-from tfft.recipes.series_config import CrossValidateConfig, split_options
+from tfft.fitting.prepare import as_fraction
+from tfft.fitting.series import Scored, Series
+from tfft.fitting.series_config import CrossValidateConfig, split_options
+from tfft.runs.run import Run
 from tfft.tasks.task import Task
 
 OUT_OF_FOLD = "out_of_fold.jsonl"

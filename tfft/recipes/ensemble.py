@@ -10,20 +10,20 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from tfft.adapters.adapter import Adapter
-from tfft.adapters.method import METHODS
 from tfft.core.environment import check_environment
 from tfft.core.errors import ConfigError, nearest, one_of
 from tfft.data.rows import OnBadRows
 from tfft.evaluation.report import REPORTS, Report
 from tfft.evaluation.spread import gain
 from tfft.evaluation.tables import ReportTable
-from tfft.recipes.build import Built
-from tfft.recipes.members import MemberRuns
-from tfft.recipes.run import Run
-from tfft.recipes.run_folder import read_record, read_trained_rows
-from tfft.recipes.series import check_metric
-from tfft.recipes.soup import make_soup
+from tfft.fitting.series import check_metric
+from tfft.methods.adapter import Adapter
+from tfft.methods.method import METHODS
+from tfft.runs.build import Built
+from tfft.runs.folder import read_record, read_trained_rows
+from tfft.runs.members import MemberRuns
+from tfft.runs.run import Run
+from tfft.runs.soup import make_soup
 from tfft.tasks.joining import JOININGS, join
 
 _SOUP = "soup"

@@ -6,20 +6,20 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from tfft.adapters.method import METHODS, Method
+from tfft.compute.precision import compute_policy, set_compute_policy
 from tfft.core.environment import check_environment
 from tfft.core.errors import ConfigError, OutOfMemoryError, shorten
-from tfft.models.precision import compute_policy, set_compute_policy
+from tfft.fitting.auto import settled
+from tfft.fitting.batches import training_batches
+from tfft.fitting.config import FinetuneConfig
+from tfft.fitting.cost import Cost
+from tfft.fitting.cost import estimate as cost_of
+from tfft.fitting.defaults import with_defaults
+from tfft.fitting.prepare import prepare
+from tfft.fitting.probe import probe
+from tfft.methods.method import METHODS, Method
 from tfft.models.pretrained import load_pretrained
-from tfft.recipes.batches import training_batches
-from tfft.recipes.build import build
-from tfft.recipes.config import FinetuneConfig
-from tfft.recipes.cost import Cost
-from tfft.recipes.cost import estimate as cost_of
-from tfft.recipes.few_rows import with_defaults
-from tfft.recipes.prepare import prepare
-from tfft.recipes.probe import probe
-from tfft.recipes.recommend import settled
+from tfft.runs.build import build
 from tfft.tasks.task import TASKS, Task
 
 

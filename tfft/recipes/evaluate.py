@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from tfft.adapters.method import METHODS
 from tfft.core.environment import check_environment
 from tfft.core.errors import ConfigError
 from tfft.data.rows import OnBadRows
 from tfft.evaluation.report import Report
+from tfft.methods.method import METHODS
 from tfft.models.pretrained import load_pretrained
-from tfft.recipes.build import build
-from tfft.recipes.run import Run
+from tfft.runs.build import build
+from tfft.runs.run import Run
 from tfft.tasks.task import TASKS, Task
 
 

@@ -9,40 +9,38 @@ from typing import Any
 
 from rich.console import Console
 
-from tfft.adapters.method import METHODS, Method
 from tfft.checkpoints.progress import Checkpoints
+from tfft.compute.precision import compute_policy, set_compute_policy
+from tfft.core.config import plain_object
 from tfft.core.environment import check_environment
 from tfft.core.errors import DivergedError
 from tfft.core.signals import termination_as_exception, uninterrupted
 from tfft.data.batching import Batches
 from tfft.data.fingerprint import row_fingerprints
 from tfft.evaluation.report import REPORTS, Report
-from tfft.models.precision import compute_policy, set_compute_policy
-from tfft.models.pretrained import Pretrained
-from tfft.recipes.batches import training_batches
-from tfft.recipes.build import Built, build
-from tfft.recipes.config import FinetuneConfig
-from tfft.recipes.cost import Cost, estimate
-from tfft.recipes.few_rows import with_defaults
-from tfft.recipes.fit import Loop
-from tfft.recipes.frozen import shortened
-from tfft.recipes.inputs import read_inputs
-from tfft.recipes.load import load
-from tfft.recipes.look import look
-from tfft.recipes.messages import interrupted, told_failures
-from tfft.recipes.optimize import describe_rate
-from tfft.recipes.plan import plan_training
-from tfft.recipes.prepare import Prepared
-from tfft.recipes.recommend import settled
-from tfft.recipes.record import (
+from tfft.fitting.auto import settled
+from tfft.fitting.batches import training_batches
+from tfft.fitting.config import FinetuneConfig
+from tfft.fitting.cost import Cost, estimate
+from tfft.fitting.defaults import with_defaults
+from tfft.fitting.frozen import shortened
+from tfft.fitting.inputs import read_inputs
+from tfft.fitting.look import look
+from tfft.fitting.loop import Loop
+from tfft.fitting.messages import interrupted, told_failures
+from tfft.fitting.optimize import describe_rate
+from tfft.fitting.plan import plan_training
+from tfft.fitting.prepare import Prepared
+from tfft.fitting.record import (
     first_record,
     notes_of,
     plain_config,
-    plain_object,
 )
-from tfft.recipes.replicas import Replicas, on_replicas
-from tfft.recipes.run import Run
-from tfft.recipes.run_folder import (
+from tfft.fitting.replicas import Replicas, on_replicas
+from tfft.methods.method import METHODS, Method
+from tfft.models.pretrained import Pretrained
+from tfft.runs.build import Built, build
+from tfft.runs.folder import (
     RECORD,
     begin,
     check_resumable,
@@ -53,6 +51,8 @@ from tfft.recipes.run_folder import (
     save_weights,
     write_record,
 )
+from tfft.runs.load import load
+from tfft.runs.run import Run
 from tfft.tasks.task import TASKS, Task
 
 

@@ -16,8 +16,8 @@ from tfft.data import sources
 from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.evaluation.tables import ReportTable
-from tfft.recipes.run_folder import METRICS, read_record
-from tfft.recipes.token_notes import notes_on_tokens
+from tfft.fitting.token_notes import notes_on_tokens
+from tfft.runs.folder import METRICS, read_record
 from tfft.tasks.task import TASKS, Encoded, Task
 
 _SHOWN = 3
@@ -191,8 +191,8 @@ def inspect_model(model: Any) -> Inspection:
     Raises:
         MissingInputError: When the model is not there.
     """
+    from tfft.fitting.cost import count
     from tfft.models.pretrained import load_pretrained
-    from tfft.recipes.cost import count
 
     loaded = load_pretrained(model)
     backbone, longest = loaded.backbone, loaded.max_length

@@ -14,9 +14,9 @@ from tfft.evaluation.curve_picture import draw_learning_curve
 from tfft.evaluation.evidence import intervals
 from tfft.evaluation.spread import Change, change_between
 from tfft.evaluation.tables import ReportTable
+from tfft.fitting.series import Series, check_metric
+from tfft.fitting.series_config import LearningCurveConfig, split_options
 from tfft.recipes.repeat import rows_to_score
-from tfft.recipes.series import Series, check_metric
-from tfft.recipes.series_config import LearningCurveConfig, split_options
 
 RESULT, TABLE, PICTURE = (
     "learning_curve.json",

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from tfft.core.environment import check_environment
-from tfft.models.pretrained import load_pretrained
-from tfft.recipes.config import FinetuneConfig
-from tfft.recipes.cost import count
-from tfft.recipes.frozen import available_memory
-from tfft.recipes.prepare import prepare
-from tfft.recipes.rules import Facts, Recommendation, choose
-from tfft.recipes.run_folder import RECORD, read_record
-from tfft.tasks.task import TASKS, Task
-
-AUTO = "auto"
+from tfft.fitting.auto import recommended
+from tfft.fitting.rules import Recommendation
 
 
 def recommend(**options: Any) -> Recommendation:
@@ -36,72 +25,4 @@ def recommend(**options: Any) -> Recommendation:
         OutOfMemoryError: When the model does not fit into memory.
     """
     check_environment()
-    given = {"output_dir": None, **options}
-    return choose(facts_of(FinetuneConfig(**{**given, "method": "lora"})))
-
-
-def facts_of(config: FinetuneConfig) -> Facts:
-    """Returns what the rules look at: rows, model and machine."""
-    from tfft.training.hardware import devices
-
-    task: Task = TASKS.resolve(config.task)
-    prepared = prepare(
-        task,
-        config.data,
-        validation=config.validation,
-        test=config.test,
-        on_bad_rows=config.on_bad_rows,
-        seed=config.seed,
-    )
-    free = available_memory()
-    pretrained = load_pretrained(config.model, config.tokenizer)
-    gpus, tpus = devices()
-    return Facts(
-        rows=len(prepared.tables["train"]),
-        parameters=count(pretrained.backbone.weights),
-        memory=_gpu_memory(free) if gpus else free,
-        cores=os.cpu_count() or 1,
-        accelerator=bool(gpus or tpus),
-    )
-
-
-def _gpu_memory(otherwise: int) -> int:
-    """Returns the bytes of the first GPU, where its driver tells them."""
-    import subprocess
-
-    try:
-        said = subprocess.run(
-            ["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return otherwise  # no driver's tool on the path
-    return int(said.stdout.split()[0]) * 2**20
-
-
-def settled(options: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
-    """Returns options with `method="auto"` decided, and the reason.
-
-    What is said beside it stays. A run that goes on takes what it began with,
-    whatever memory is free now.
-
-    Args:
-        options: Those of `finetune`.
-    """
-    found = dict(options)
-    if found.get("method") != AUTO:
-        return found, ""
-    record = Path(found.get("output_dir") or "") / RECORD
-    if found.get("resume") and record.is_file():
-        before = read_record(record.parent)["config"]
-        names = ("method", "backbone_dropout", "batch_size")
-        return {**{name: before[name] for name in names}, **_without_auto(found)}, ""
-    said = recommend(**found)
-    return {**said.options, **_without_auto(found)}, str(said)
-
-
-def _without_auto(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if name != "method"}
+    return recommended(options)

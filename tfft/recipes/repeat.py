@@ -11,8 +11,8 @@ from tfft.core.errors import ConfigError
 from tfft.core.files import write_json
 from tfft.evaluation.spread import Spread, spread_of
 from tfft.evaluation.tables import ReportTable
-from tfft.recipes.series import Series
-from tfft.recipes.series_config import RepeatConfig, split_options
+from tfft.fitting.series import Series
+from tfft.fitting.series_config import RepeatConfig, split_options
 
 RESULT = "repeat.json"
 _NOUN = "seed"

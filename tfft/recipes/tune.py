@@ -10,8 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tfft.adapters.method import METHODS, Method
-from tfft.core.config import field_types
+from tfft.core.config import field_types, plain_object
 from tfft.core.environment import check_environment
 from tfft.core.errors import (
     ConfigError,
@@ -23,23 +22,24 @@ from tfft.core.signals import (
     uninterrupted,
 )
 from tfft.evaluation.report import REPORTS
-from tfft.recipes.config import FinetuneConfig
-from tfft.recipes.config_checks import check_shared
-from tfft.recipes.fitted import Fitted
-from tfft.recipes.recommend import settled
-from tfft.recipes.record import plain_config, plain_object
-from tfft.recipes.run_folder import LOGS
-from tfft.recipes.search_result import (
+from tfft.fitting.auto import settled
+from tfft.fitting.config import FinetuneConfig
+from tfft.fitting.config_checks import check_shared
+from tfft.fitting.fitted import Fitted
+from tfft.fitting.record import plain_config
+from tfft.fitting.search_folder import FREE, TRIALS, begin_search, claimed_search
+from tfft.fitting.search_space import searched_space
+from tfft.fitting.session import INPUT_OPTIONS, Shared
+from tfft.fitting.shared_runs import save_run
+from tfft.methods.method import METHODS, Method
+from tfft.runs.folder import LOGS
+from tfft.runs.search_result import (
     BEST,
     Search,
     write_result,
 )
-from tfft.recipes.shared import INPUT_OPTIONS, Shared
-from tfft.recipes.shared_runs import save_run
-from tfft.recipes.tune_config import TuneConfig
-from tfft.recipes.tune_folder import FREE, TRIALS, begin_search, claimed_search
-from tfft.recipes.tune_space import searched_space
 from tfft.tasks.task import TASKS, Task
+from tfft.tuning.config import TuneConfig
 from tfft.tuning.space import Space, changes
 from tfft.tuning.trials import Trial, ranked, read_trials
 from tfft.tuning.workers import Role, role

@@ -9,9 +9,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from tfft.adapters.layers.matrix import Matrix
-from tfft.models.layers import spots
-from tfft.models.precision import compute_policy, set_compute_policy
+from tfft.compute.layers import spots
+from tfft.compute.precision import compute_policy, set_compute_policy
+from tfft.methods.layers.matrix import Matrix
 from tfft.tasks.served.endpoint import Endpoint, Endpoints
 
 

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tfft.models.tokenizer import Tokenizer
-from tfft.serving.detokenizer import Detokenizer
-from tfft.serving.graph_tokenizer import Pieces
-from tfft.serving.in_graph import graph_tokenizer
-from tfft.serving.special_tokens import SpecialTokens
 from tfft.tasks.served.endpoint import TEXTS, Endpoint
+from tfft.text.graph.detokenizer import Detokenizer
+from tfft.text.graph.graph_tokenizer import Pieces
+from tfft.text.graph.in_graph import graph_tokenizer
+from tfft.text.graph.special_tokens import SpecialTokens
+from tfft.text.tokenizer import Tokenizer
 
 
 class Windows(NamedTuple):

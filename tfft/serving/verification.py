@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tfft.core.errors import TfftError
-from tfft.models.tokenizer import Tokenizer
+from tfft.text.tokenizer import Tokenizer
 
 _AT_ONCE = 64  # texts in a question: the longest decides how much is padding
 _SHOWN = 5

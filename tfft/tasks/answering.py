@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfft.models.tokenizer import Tokenizer, Window
 from tfft.tasks.gold_answers import trimmed
+from tfft.text.tokenizer import Tokenizer, Window
 
 TRIED = 20  # likeliest starts and ends of a window that are combined
 

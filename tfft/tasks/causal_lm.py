@@ -12,7 +12,6 @@ from tfft.data.conversations import Conversation, Problem, said_in, template_col
 from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
-from tfft.models.tokenizer import Tokenizer
 from tfft.tasks.language.encode import Learnable, encode_conversations, template_ends
 from tfft.tasks.language.notes import notes_on, template_notes
 from tfft.tasks.language.packed import encoded_rows, sums_by_row
@@ -20,6 +19,7 @@ from tfft.tasks.language.prompts import read_prompts, without_answer
 from tfft.tasks.language.rows import TEMPLATE, RowReader
 from tfft.tasks.served.endpoint import Endpoints, InGraph, Tryout
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
+from tfft.text.tokenizer import Tokenizer
 
 Form = Literal[
     "auto", "text", "prompt_completion", "messages", "alpaca", "sharegpt", "template"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfft.core.errors import shorten
-from tfft.models.tokenizer import Window
+from tfft.text.tokenizer import Window
 
 _NEARBY = 100
 _NOWHERE = (0, 0)  # the ends of no answer: the first token, which is no text

@@ -14,13 +14,13 @@ from tfft.core.errors import DataError, nearest, one_of, shorten
 from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
-from tfft.models.tokenizer import Tokenizer
 from tfft.tasks.joining import join_yes_or_no
 from tfft.tasks.served.endpoint import Endpoints, InGraph
 from tfft.tasks.strata import rarest
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
 from tfft.tasks.texts import TextTask, bad_texts
 from tfft.tasks.thresholds import best_f1_threshold
+from tfft.text.tokenizer import Tokenizer
 
 _PLAIN_THRESHOLD = 0.5
 # What `DataFrame.to_csv` makes of a list of labels, and `str` of an array of them.

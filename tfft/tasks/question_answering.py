@@ -14,7 +14,6 @@ from tfft.data.batching import Examples
 from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
-from tfft.models.tokenizer import Tokenizer
 from tfft.tasks.answering import Answered, answer_of, best_answers, cut_questions
 from tfft.tasks.gold_answers import (
     GoldAnswer,
@@ -27,6 +26,7 @@ from tfft.tasks.served.endpoint import Endpoints, InGraph
 from tfft.tasks.squad_rules import best_threshold, f1
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
 from tfft.tasks.windows import row_length
+from tfft.text.tokenizer import Tokenizer
 
 
 @TASKS.register("question_answering")

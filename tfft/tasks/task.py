@@ -15,9 +15,9 @@ from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.heads import Linear
 from tfft.models.pretrained import Pretrained
-from tfft.models.tokenizer import Tokenizer
 from tfft.tasks.joining import Joiner, join_numbers
 from tfft.tasks.served.endpoint import Endpoints, InGraph, Tryout
+from tfft.text.tokenizer import Tokenizer
 
 TASKS = Registry("task", "tfft.tasks")
 

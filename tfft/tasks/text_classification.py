@@ -14,7 +14,6 @@ from tfft.core.errors import DataError, nearest, one_of, shorten
 from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
-from tfft.models.tokenizer import Tokenizer
 from tfft.tasks.class_labels import (
     as_label,
     fraction_in,
@@ -27,6 +26,7 @@ from tfft.tasks.losses import as_vector, check_options, cross_entropy, weights_b
 from tfft.tasks.served.endpoint import Endpoints, InGraph
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
 from tfft.tasks.texts import TextTask, bad_texts
+from tfft.text.tokenizer import Tokenizer
 
 # Numbers that each stand in fewer rows than this are no classes.
 _ROWS_OF_A_CLASS = 5

@@ -10,14 +10,14 @@ import numpy as np
 
 from tfft.core.config import configuration, require
 from tfft.core.errors import DataError, shorten
+from tfft.core.model_config import Pooling
 from tfft.data.batching import Examples
 from tfft.data.rows import BadRow
 from tfft.data.table import Table
-from tfft.models.configuration import Pooling
 from tfft.models.pretrained import Pretrained
-from tfft.models.tokenizer import Tokenizer
 from tfft.tasks.served.endpoint import Endpoints, InGraph
 from tfft.tasks.task import Encoded, Labels, Task
+from tfft.text.tokenizer import Tokenizer
 
 
 @configuration()

@@ -15,7 +15,6 @@ from tfft.data.batching import Examples
 from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
-from tfft.models.tokenizer import Tokenizer, Window
 from tfft.tasks.joining import join_choices
 from tfft.tasks.losses import as_vector, check_options, cross_entropy, weights_by_label
 from tfft.tasks.sentences import Sentence, SentenceColumns
@@ -33,6 +32,7 @@ from tfft.tasks.tagging import (
 )
 from tfft.tasks.task import TASKS, Encoded, Labels, Task
 from tfft.tasks.windows import row_length
+from tfft.text.tokenizer import Tokenizer, Window
 
 
 @TASKS.register("token_classification")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfft.models.tokenizer import Window
+from tfft.text.tokenizer import Window
 
 
 def row_length(windows: Sequence[Window], stride: int) -> int:

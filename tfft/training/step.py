@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfft.core.processor import for_processor, on_processor
+from tfft.compute.processor import for_processor, on_processor
 from tfft.core.signals import uninterrupted
 from tfft.training.keras_gaps import DistributedModel
 from tfft.training.loss_scale import LossScale

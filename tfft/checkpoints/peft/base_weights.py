@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from tfft.adapters.adapter import Adapter
 from tfft.checkpoints.peft.folder import Folder
 from tfft.checkpoints.peft.format import Pairs
 from tfft.checkpoints.peft.modules import refuse
 from tfft.checkpoints.peft.rules import Rules
+from tfft.compute.layers import variables_by_path
+from tfft.methods.adapter import Adapter
 from tfft.models.architecture import Architecture
-from tfft.models.layers import variables_by_path
 from tfft.models.places import Weight
 
 Heads = dict[str, dict[str, np.ndarray]]

@@ -13,7 +13,7 @@ import numpy as np
 import regex
 
 from tfft.core.errors import DataError, MissingInputError, one_of, shorten
-from tfft.models.configuration import read_config
+from tfft.core.model_config import read_config
 from tfft.models.weights import read_tensors
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tfft.adapters.adapter import Adapter, Injected
-from tfft.adapters.method import Method
 from tfft.checkpoints.peft.folder import Folder
 from tfft.checkpoints.peft.modules import Module
 from tfft.checkpoints.peft.rules import Rules
 from tfft.core.registry import Registry
+from tfft.methods.adapter import Adapter, Injected
+from tfft.methods.method import Method
 
 FORMATS = Registry("PEFT adapter type", "tfft.checkpoints.peft")
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from tfft.adapters.adapter import Adapter
-from tfft.adapters.ia3 import IA3
 from tfft.checkpoints.peft.folder import Folder
 from tfft.checkpoints.peft.format import FORMATS, Format, Pairs, Tensors, by_module
 from tfft.checkpoints.peft.modules import Module, modules_of, refuse
 from tfft.checkpoints.peft.rules import Rules
 from tfft.core.errors import ConfigError
+from tfft.methods.adapter import Adapter
+from tfft.methods.ia3 import IA3
 from tfft.models.architecture import architecture_of
 
 _L = "ia3_l"

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from tfft.adapters.adapter import Adapter
-from tfft.adapters.method import Method, expect_plain
 from tfft.checkpoints.peft.base_weights import take
 from tfft.checkpoints.peft.folder import Folder, read_folder, unknown_type
 from tfft.checkpoints.peft.format import FORMATS, Format, Pairs, format_of
@@ -22,6 +20,8 @@ from tfft.checkpoints.peft.modules import (
 )
 from tfft.checkpoints.peft.rules import Rules
 from tfft.core.errors import shorten
+from tfft.methods.adapter import Adapter
+from tfft.methods.method import Method, expect_plain
 from tfft.models.architecture import Architecture
 
 Heads = dict[str, dict[str, np.ndarray]]

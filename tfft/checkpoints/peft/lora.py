@@ -8,8 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tfft.adapters.adapter import Adapter
-from tfft.adapters.lora import LARGEST_RANK, LoRA
 from tfft.checkpoints.peft.folder import Folder
 from tfft.checkpoints.peft.format import FORMATS, Format, Pairs, Tensors, by_module
 from tfft.checkpoints.peft.lora_starts import (
@@ -21,8 +19,10 @@ from tfft.checkpoints.peft.lora_starts import (
 from tfft.checkpoints.peft.lora_tensors import A, B, Kept, M, kept, values
 from tfft.checkpoints.peft.modules import Module, modules_of, refuse
 from tfft.checkpoints.peft.rules import Rules
+from tfft.compute.layers import layers_by_path
 from tfft.core.errors import shorten
-from tfft.models.layers import layers_by_path
+from tfft.methods.adapter import Adapter
+from tfft.methods.lora import LARGEST_RANK, LoRA
 
 _MOST_PATTERNS = 5000  # more than models have modules
 
@@ -101,7 +101,7 @@ class LoRAFormat(Format):
         Raises:
             DataError: For a config or tensors that cannot be used.
         """
-        from tfft.adapters.layers.lora import scale_of
+        from tfft.methods.layers.lora import scale_of
 
         start = start_of(folder)
         rank = folder.number("r", 8, 1, LARGEST_RANK)

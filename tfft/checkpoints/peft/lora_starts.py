@@ -13,11 +13,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tfft.adapters.lora import LoRA
 from tfft.checkpoints.peft.folder import Folder
 from tfft.checkpoints.peft.lora_tensors import A, B
 from tfft.checkpoints.peft.modules import Module
 from tfft.core.errors import shorten
+from tfft.methods.lora import LoRA
 
 Start = Literal["uniform", "pissa"]
 
@@ -95,7 +95,7 @@ def with_start(
         rank: The rank that the config says.
         scale: The factor of the update.
     """
-    from tfft.adapters.layers.lora_starts import principal
+    from tfft.methods.layers.lora_starts import principal
 
     if start == "uniform":
         return tensors

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfft.adapters.adapter import Injected
 from tfft.checkpoints.peft.modules import Module
 from tfft.core.errors import ConfigError
+from tfft.methods.adapter import Injected
 
 A, B, M = "lora_A.weight", "lora_B.weight", "lora_magnitude_vector"
 

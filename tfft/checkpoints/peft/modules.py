@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from tfft.checkpoints.peft.folder import WEIGHTS, Folder
+from tfft.compute.layers import layers_by_path
 from tfft.models.architecture import Architecture, Place
-from tfft.models.layers import layers_by_path
 
 _SHOWN = 10
 
@@ -35,7 +35,7 @@ class Module:
         Args:
             layers: The backbone's layers by path.
         """
-        from tfft.adapters.layers.matrix import kernel_of
+        from tfft.methods.layers.matrix import kernel_of
 
         parts = [kernel_of(layers[place.path]) for place in self.places]
         return np.concatenate(parts, axis=1)
@@ -48,8 +48,8 @@ class Module:
 
 def modules_of(backbone: Any, architecture: Architecture) -> dict[str, Module]:
     """Returns the linear modules inside the stack of a plain backbone, by name."""
-    from tfft.adapters.layers.matrix import Matrix
-    from tfft.adapters.layers.wrapper import Wrapper
+    from tfft.methods.layers.matrix import Matrix
+    from tfft.methods.layers.wrapper import Wrapper
 
     layers = layers_by_path(backbone)
     grouped: dict[str, list[Place]] = {}

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from tfft.adapters.adapter import Adapter
 from tfft.checkpoints.peft.base_weights import base_tensors, whole_modules
 from tfft.checkpoints.peft.folder import CONFIG, ROOT, WEIGHTS
 from tfft.checkpoints.peft.format import format_of
 from tfft.checkpoints.tensors import save_tensors
 from tfft.core.errors import ConfigError
 from tfft.core.files import write_json
+from tfft.methods.adapter import Adapter
 
 _LANGUAGE_MODEL = "CAUSAL_LM"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tfft.models.dropout import dropout, next_seed
+from tfft.compute.dropout import dropout, next_seed
 
 
 class Dropouts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from tfft.models.activations import silu
+from tfft.compute.activations import silu
 from tfft.models.wiring.wiring import (
     WIRINGS,
     Attend,

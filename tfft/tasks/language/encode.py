@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from tfft.core.errors import DataError
 from tfft.data.conversations import Conversation, Turn
-from tfft.models.language_ids import (
+from tfft.tasks.language.marks import is_joined, learned_tokens, trailing
+from tfft.tasks.language.written import Written, write_rows
+from tfft.text.language_ids import (
     TextIds,
     end_ids,
     special_tokens,
@@ -15,9 +17,7 @@ from tfft.models.language_ids import (
     start_ids,
     text_ids,
 )
-from tfft.models.tokenizer import Tokenizer
-from tfft.tasks.language.marks import is_joined, learned_tokens, trailing
-from tfft.tasks.language.written import Written, write_rows
+from tfft.text.tokenizer import Tokenizer
 
 # More tokens than a template writes around a short answer.
 _LONGEST = 2**20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from tfft.models.language_ids import TextIds
+from tfft.text.language_ids import TextIds
 
 Span = tuple[int, int]
 

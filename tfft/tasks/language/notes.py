@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tfft.models.tokenizer import Tokenizer
 from tfft.tasks.language.encode import Learnable
+from tfft.text.tokenizer import Tokenizer
 
 
 def template_notes(tokenizer: Tokenizer) -> list[str]:

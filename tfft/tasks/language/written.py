@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from tfft.data.conversations import Conversation
 from tfft.data.turns import texts_in
-from tfft.models.chat_template import ChatTemplate, Rendered
-from tfft.models.language_ids import spelled_special_tokens
-from tfft.models.tokenizer import Tokenizer
 from tfft.tasks.language.marks import Span
+from tfft.text.chat_template import ChatTemplate, Rendered
+from tfft.text.language_ids import spelled_special_tokens
+from tfft.text.tokenizer import Tokenizer
 
 # For models that were never taught a chat: the headings of Alpaca's prompts.
 PLAIN_TEMPLATE = """\

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfft.core.model_config import Pooling
 from tfft.models.architecture import Architecture
-from tfft.models.configuration import Pooling
 
 _LOWEST = -3.0e38  # of float32: minus infinity has no product with 0
 

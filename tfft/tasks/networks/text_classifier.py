@@ -7,10 +7,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfft.compute.first_token import last_layer
+from tfft.compute.first_token_model import FirstTokenModel
+from tfft.core.model_config import Pooling
 from tfft.models.architecture import architecture_of
-from tfft.models.configuration import Pooling
-from tfft.models.first_token import last_layer
-from tfft.models.first_token_model import FirstTokenModel
 from tfft.tasks.networks.head import new_head
 from tfft.tasks.networks.pooling import summary
 

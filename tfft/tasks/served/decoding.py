@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tfft.models.attention import attend
+from tfft.compute.attention import attend
 from tfft.models.wiring.dropout import Dropouts
 from tfft.models.wiring.packed_mask import up_to_itself
 from tfft.models.wiring.wiring import Wiring

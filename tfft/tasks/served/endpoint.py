@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tfft.core.forward_only import forward_only
+from tfft.compute.forward_only import forward_only
 
 Spec = tuple[tuple[int | None, ...], str]
 Endpoints = dict[str, "Endpoint"]

@@ -8,7 +8,6 @@ from typing import Any
 import tensorflow as tf
 
 from tfft.models.generation_config import GenerationConfig
-from tfft.models.language_ids import special_tokens, start_ids
 from tfft.tasks.served.decoding import Choices, DecodingLoop, Generated
 from tfft.tasks.served.endpoint import (
     TEXTS,
@@ -19,6 +18,7 @@ from tfft.tasks.served.endpoint import (
     Tryout,
     as_texts,
 )
+from tfft.text.language_ids import special_tokens, start_ids
 
 # Of what a request may ask: a server has memory for so many.
 MOST_NEW_TOKENS = 4096

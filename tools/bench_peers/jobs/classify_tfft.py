@@ -10,7 +10,7 @@ from bench_peers.keras_clock import clock, parameters
 from bench_peers.mails import MAX_LENGTH, mails
 from bench_peers.peer import Stopwatch, finish, parser, policy
 from tfft.data.table import Table
-from tfft.recipes import frozen
+from tfft.fitting import frozen
 
 METHODS = {
     "lora": tfft.LoRA(rank=8, alpha=16, target="all-linear"),

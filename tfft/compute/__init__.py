@@ -1,0 +1,1 @@
+"""How layers compute fast on this processor."""

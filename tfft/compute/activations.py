@@ -1,0 +1,214 @@
+"""Activation functions by their Hugging Face names, and how to compute them fast."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tfft.compute.forward_only import is_forward_only
+from tfft.compute.fused import elementwise
+from tfft.compute.layers import spots
+from tfft.compute.processor import is_for_processor
+from tfft.core.errors import ConfigError, DataError, one_of, shorten
+
+# Of GELU's tanh form, x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2 = x·σ(a·x + b·x³).
+_A = 2 * math.sqrt(2 / math.pi)
+_B = 0.044715 * _A
+
+
+def activation(name: str, key: str = "hidden_act") -> Callable[[Any], Any]:
+    """Returns the activation function of a Hugging Face name.
+
+    Args:
+        name: Such as `gelu`, which is the erf form, or `gelu_new`, the tanh form.
+        key: Where the config has it, for the error.
+
+    Raises:
+        DataError: For a name that is not in the table.
+    """
+    table = _activations()
+    if not isinstance(name, str) or name not in table:
+        raise DataError(
+            f"{key}={shorten(name)} is not supported",
+            where="config.json",
+            expected=one_of(table),
+            fix="choose another model",
+        )
+    return table[name]
+
+
+def activation_name(function: Callable[[Any], Any]) -> str:
+    """Returns the Hugging Face name of an activation function, by what it computes.
+
+    Raises:
+        ConfigError: For a function that is none of them.
+
+    >>> import keras
+    >>> activation_name(keras.activations.gelu), activation_name(keras.ops.relu)
+    ('gelu', 'relu')
+    """
+    for name, known in _activations().items():
+        if _alike(known, function):
+            return name
+    raise ConfigError(
+        f"activation {getattr(function, '__name__', function)}",
+        expected=one_of(_activations()),
+        fix="export a model with one of these",
+    )
+
+
+def erf_gelu(x: Any) -> Any:
+    """Returns x·Φ(x) (Hendrycks and Gimpel, 2016, arXiv:1606.08415).
+
+    In float32, whatever the dtype of x: a CPU takes 3 times as long in bfloat16. The
+    derivative, Φ(x) + x·φ(x), comes of the same pass, and is all that is kept.
+
+    >>> erf_gelu(np.array([-1.0, 0.0, 1.0], "float32")).numpy().round(4).tolist()
+    [-0.15870000422000885, 0.0, 0.8413000106811523]
+    """
+    return _with_slope(_erf_form, x)
+
+
+def tanh_gelu(x: Any) -> Any:
+    """Returns GELU by its tanh form, in float32, as x·σ(a·x + b·x³).
+
+    >>> tanh_gelu(np.array([-1.0, 0.0, 1.0], "float32")).numpy().round(4).tolist()
+    [-0.15880000591278076, 0.0, 0.8411999940872192]
+    """
+    return _with_slope(_tanh_form, x)
+
+
+def silu(x: Any) -> Any:
+    """Returns x·σ(x), in float32, as Llama's own code has it.
+
+    >>> silu(np.array([-1.0, 0.0, 1.0], "float32")).numpy().round(4).tolist()
+    [-0.2689000070095062, 0.0, 0.7311000227928162]
+    """
+    return _with_slope(_silu_form, x)
+
+
+def use_own_gelu(backbone: Any) -> None:
+    """Makes the layers of a backbone that end in Keras' GELU compute it as above.
+
+    Args:
+        backbone: Changed in place; its results, but for rounding, stay.
+    """
+    import keras
+
+    ours: dict[int, Callable[[Any], Any]] = {}
+    for spot in spots(backbone):
+        act = getattr(spot.layer, "activation", None)
+        if not isinstance(spot.layer, keras.layers.Dense) or act is None:
+            continue
+        if id(act) not in ours:
+            ours[id(act)] = _own_form(act)
+        spot.layer.activation = ours[id(act)]
+
+
+def behind_product(function: Callable[[Any], Any], rows: Any) -> Any:
+    """Returns function(rows) for the sums of a matrix product and a bias.
+
+    Without a gradient to come, TensorFlow's own GELU is what oneDNN computes in the
+    product, before its sums are rounded and written, and what converters know by its
+    form and have an operation for.
+
+    Args:
+        function: An activation function.
+        rows: What `tf.nn.bias_add` gave, with nothing in between.
+    """
+    import tensorflow as tf
+
+    # Outside a processor's product its steps are rounded one by one.
+    exact = rows.dtype == tf.float32 or is_for_processor()
+    if is_forward_only() and exact and function in (erf_gelu, tanh_gelu):
+        return tf.nn.gelu(rows, approximate=function is tanh_gelu)
+    return function(rows)
+
+
+def _own_form(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    for name, known in _activations().items():
+        if name.startswith("gelu") and _alike(known, function):
+            return known
+    return function
+
+
+def _alike(one: Callable[[Any], Any], other: Callable[[Any], Any]) -> bool:
+    points = np.linspace(-4, 4, 81, dtype="float32")
+    difference = np.asarray(one(points)) - np.asarray(other(points))
+    # The two forms of GELU are 5e-4 apart.
+    return bool(np.abs(difference).max() < 1e-5)
+
+
+def _erf_form(x: Any) -> list[Any]:
+    """Returns x·Φ(x) and its derivative, in the dtype of x."""
+    import tensorflow as tf
+
+    wide = tf.cast(x, tf.float32)
+    z = wide * math.sqrt(0.5)
+    share = 0.5 + 0.5 * tf.math.erf(z)
+    # z² is x²/2; the factor of φ is added where the exponent is taken, which saves a
+    # pass.
+    density = tf.exp(-0.5 * math.log(2 * math.pi) - tf.square(z))
+    return [tf.cast(one, x.dtype) for one in (wide * share, share + wide * density)]
+
+
+def _tanh_form(x: Any) -> list[Any]:
+    """Returns x·σ(a·x + b·x³) and its derivative, in the dtype of x."""
+    import tensorflow as tf
+
+    wide = tf.cast(x, tf.float32)
+    # With y = 2·a·x and u = a·x + b·x³, the derivative of u times x is 3·u - y: two
+    # passes fewer than by powers of x.
+    y = 2 * _A * wide
+    u = y * (0.5 + _B / (8 * _A**3) * tf.square(y))
+    share = tf.sigmoid(u)
+    slope = share + tf.raw_ops.SigmoidGrad(y=share, dy=3 * u - y)
+    return [tf.cast(one, x.dtype) for one in (wide * share, slope)]
+
+
+def _silu_form(x: Any) -> list[Any]:
+    """Returns x·σ(x) and its derivative, in the dtype of x."""
+    import tensorflow as tf
+
+    wide = tf.cast(x, tf.float32)
+    share = tf.sigmoid(wide)
+    slope = share + tf.raw_ops.SigmoidGrad(y=share, dy=wide)
+    return [tf.cast(one, x.dtype) for one in (wide * share, slope)]
+
+
+def _with_slope(form: Callable[[Any], list[Any]], x: Any) -> Any:
+    """Returns a function's values, which carry the derivative computed with them.
+
+    Args:
+        form: Maps x to values and derivative, in the dtype of x.
+        x: Of any float dtype, in which values and derivative are kept.
+    """
+    import tensorflow as tf
+
+    # TensorFlow keeps what has a custom gradient, and its graph, for good.
+    if is_forward_only():
+        return elementwise(form, tf.convert_to_tensor(x))[0]
+
+    @tf.custom_gradient
+    def run(x: Any) -> tuple[Any, Callable[[Any], Any]]:
+        value, slope = elementwise(form, x)
+        return value, lambda upstream: upstream * tf.cast(slope, upstream.dtype)
+
+    return run(tf.convert_to_tensor(x))
+
+
+def _activations() -> dict[str, Callable[[Any], Any]]:
+    import keras
+
+    return {
+        "gelu": erf_gelu,
+        "gelu_new": tanh_gelu,
+        "gelu_pytorch_tanh": tanh_gelu,
+        "gelu_fast": tanh_gelu,
+        "relu": keras.ops.relu,
+        "silu": silu,
+        "swish": silu,
+    }

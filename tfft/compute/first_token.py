@@ -1,0 +1,90 @@
+"""The last layer of an encoder for the first token, where no other is read."""
+
+from __future__ import annotations
+
+import contextvars
+import types
+from contextlib import AbstractContextManager
+from typing import Any
+
+from tfft.compute.scoped import scoped
+
+_alone: contextvars.ContextVar[Any] = contextvars.ContextVar("alone", default=None)
+
+
+def use_first_token(backbone: Any) -> None:
+    """Makes the last layer of an encoder able to compute the first token alone.
+
+    Args:
+        backbone: Changed in place; it computes all tokens but where
+            `first_token_alone` says otherwise.
+    """
+    layer = last_layer(backbone)
+    if layer is not None:
+        layer.call = types.MethodType(_compute, layer)
+
+
+def last_layer(backbone: Any) -> Any:
+    """Returns the layer whose output is an encoder's sequence, None for others."""
+    from keras_hub.layers import TransformerEncoder
+
+    found = [one for one in backbone.layers if type(one) is TransformerEncoder]
+    outputs = backbone.output
+    states = outputs["sequence_output"] if isinstance(outputs, dict) else outputs
+    return found[-1] if found and found[-1].output is states else None
+
+
+def first_token_alone(layer: Any) -> AbstractContextManager[None]:
+    """Has a last layer compute the first token alone inside a `with` block.
+
+    The first token's state needs every token's key and value, but no other query and
+    no other token's feed-forward block: five sixths of the layer.
+
+    Args:
+        layer: As `last_layer` returns it; it gives shape (batch, 1, hidden) inside.
+            Nothing changes for None, and where an adapter stands around the layer,
+            such as a prompt before the text.
+    """
+    call = getattr(layer, "call", None)
+    ours = getattr(call, "__func__", None) is _compute
+    return scoped(_alone, layer if ours else None)
+
+
+def _compute(
+    self: Any,
+    inputs: Any,
+    padding_mask: Any = None,
+    attention_mask: Any = None,
+    training: bool | None = None,
+    return_attention_scores: bool = False,
+) -> Any:
+    """Stands in for `TransformerEncoder.call`."""
+    other = attention_mask is not None or return_attention_scores
+    if _alone.get() is not self or other:
+        plain = type(self).call
+        return plain(
+            self,
+            inputs,
+            padding_mask,
+            attention_mask,
+            training,
+            return_attention_scores,
+        )
+    from keras import ops
+
+    before = self.normalize_first
+    states = self._self_attention_layer_norm(inputs) if before else inputs
+    mask = None if padding_mask is None else ops.cast(padding_mask, "bool")[:, None]
+    mixed = self._self_attention_layer(
+        query=states[:, 0][:, None],
+        value=states,
+        attention_mask=mask,
+        training=training,
+    )
+    x = inputs[:, 0][:, None] + self._self_attention_dropout(mixed, training=training)
+    if not before:
+        x = self._self_attention_layer_norm(x)
+    y = self._feedforward_layer_norm(x) if before else x
+    y = self._feedforward_output_dense(self._feedforward_intermediate_dense(y))
+    x = x + self._feedforward_dropout(y, training=training)
+    return x if before else self._feedforward_layer_norm(x)

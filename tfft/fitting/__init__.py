@@ -1,0 +1,1 @@
+"""One engine: everything between options and a trained network."""

@@ -1,0 +1,131 @@
+"""What a training starts from: rows read, a model loaded, the rows as its ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tfft.data.batching import Examples
+from tfft.data.rows import without_bad_rows
+from tfft.data.table import Table
+from tfft.fitting.config import FinetuneConfig
+from tfft.fitting.messages import listed
+from tfft.fitting.prepare import Prepared, prepare
+from tfft.fitting.token_notes import notes_on_tokens
+from tfft.models.pretrained import Pretrained, load_pretrained
+from tfft.runs.folder import save_base
+from tfft.tasks.task import Task
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs of a training.
+
+    Attributes:
+        task: As the model and the rows decide it.
+        prepared: The rows by split.
+        pretrained: The model.
+        examples: The rows by split as ids.
+    """
+
+    task: Task
+    prepared: Prepared
+    pretrained: Pretrained
+    examples: dict[str, Examples]
+
+
+def read_inputs(config: FinetuneConfig, task: Task, folder: Path, say: Say) -> Inputs:
+    """Reads rows and model, and encodes the one for the other.
+
+    Args:
+        config: The options.
+        task: Decides what rows mean.
+        folder: Where a model that came as an object is kept.
+        say: Shows the user a sentence.
+
+    Raises:
+        ConfigError: For options that do not fit the data or the model.
+        MissingInputError: For data or a model that is not there.
+        DataError: For data or model files that cannot be used.
+    """
+    prepared = _prepare(config, task, say)
+    pretrained = _load(config, folder, say)
+    if not task.generates:
+        pretrained = replace(pretrained, generation=None)
+    task = _noted(task.suited_to(pretrained), say)
+    task = _noted(task.learned_from(prepared.tables["train"], prepared.labels), say)
+    examples, said = {}, list(prepared.notes)
+    for split in prepared.tables:
+        table = _suited(config, task, prepared.tables[split], split, pretrained, say)
+        prepared.tables[split] = table
+        encoded = task.encode(table, pretrained.tokenizer, prepared.labels)
+        examples[split] = encoded.examples
+        if split == "train" and pretrained.generation is not None:
+            generation = pretrained.generation.ending_at(encoded.ends)
+            pretrained = replace(pretrained, generation=generation)
+        notes = notes_on_tokens(task, table, encoded, pretrained.tokenizer)
+        if encoded.cut:
+            notes.append(
+                f"{encoded.cut:,} of {len(table):,} rows are longer than "
+                f"{task.max_length} tokens and cut"
+            )
+        for note in notes:
+            say(f"note: {split}: {note}")
+            said.append(f"{split}: {note}")
+    return Inputs(task, replace(prepared, notes=tuple(said)), pretrained, examples)
+
+
+def _prepare(config: FinetuneConfig, task: Task, say: Say) -> Prepared:
+    prepared = prepare(
+        task,
+        config.data,
+        validation=config.validation,
+        test=config.test,
+        on_bad_rows=config.on_bad_rows,
+        seed=config.seed,
+    )
+    sizes = ", ".join(f"{len(t):,} {split}" for split, t in prepared.tables.items())
+    say(f"data: {sizes} rows{listed(prepared.labels)}")
+    for note in prepared.notes:
+        say(f"note: {note}")
+    return prepared
+
+
+def _load(config: FinetuneConfig, folder: Path, say: Say) -> Pretrained:
+    pretrained = load_pretrained(
+        config.model, config.tokenizer, config.backbone_dropout
+    )
+    name = pretrained.source or type(pretrained.backbone).__name__
+    say(f"model: {name} ({pretrained.architecture.name})")
+    for note in pretrained.notes:
+        say(f"note: {note}")
+    if pretrained.source is None:
+        save_base(folder, pretrained)
+    return pretrained
+
+
+def _noted(decided: tuple[Task, list[str]], say: Say) -> Task:
+    """Returns the task as model or data decide it, having said so."""
+    task, notes = decided
+    for note in notes:
+        say(f"note: {note}")
+    return task
+
+
+def _suited(
+    config: FinetuneConfig,
+    task: Task,
+    table: Table,
+    split: str,
+    pretrained: Pretrained,
+    say: Say,
+) -> Table:
+    """Returns the rows that the model can take, having said which it cannot."""
+    bad = task.unsuited_rows(table, pretrained.tokenizer)
+    table, notes = without_bad_rows(table, bad, config.on_bad_rows)
+    for note in notes:
+        say(f"note: {split}: {note}")
+    return table

@@ -1,0 +1,182 @@
+"""The optimizer of a recipe: its options, and the learning rate of each variable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tfft.core.errors import ConfigError
+from tfft.fitting.config import FinetuneConfig
+from tfft.methods.method import Adapter
+from tfft.models.architecture import Architecture
+from tfft.runs.build import Built
+
+
+def optimizer_of(
+    config: FinetuneConfig,
+    variables: Sequence[Any],
+    *,
+    learning_rate: float,
+    steps: int,
+    multipliers: Mapping[str, float] | None = None,
+    outputs: Sequence[str] = (),
+    movable: Any = None,
+) -> Any:
+    """Returns the built Keras optimizer that the options describe.
+
+    Args:
+        config: The options.
+        variables: What it will train.
+        learning_rate: The peak, unless the options bring a schedule of their own.
+        steps: Steps of the whole training.
+        multipliers: Factors of the learning rate by variable path.
+        outputs: Paths of output layers' variables.
+        movable: A schedule in the place of the options', for several trainings.
+    """
+    from tfft.training.optimizer import make_optimizer
+
+    return make_optimizer(
+        config.optimizer,
+        variables,
+        learning_rate=movable or schedule_of(config, learning_rate, steps),
+        weight_decay=config.weight_decay,
+        no_decay=config.no_decay,
+        ema=config.ema,
+        multipliers=multipliers,
+        outputs=outputs,
+    )
+
+
+def left_to_adam(built: Built) -> list[str]:
+    """Returns the paths of variables that Muon leaves to Adam: outputs and inputs."""
+    variables = [*built.network.head_variables, *built.adapter.inputs]
+    return [variable.path for variable in variables]
+
+
+def schedule_of(config: FinetuneConfig, learning_rate: float, steps: int) -> Any:
+    """Returns the learning rate over the steps: a number or a Keras schedule."""
+    own = _own_rate(config)
+    if own is not None and not isinstance(own, float):
+        return own
+    if not isinstance(config.schedule, str):
+        return config.schedule
+    from tfft.training.warmup_decay import WarmupDecay
+
+    rise = config.warmup_steps
+    return WarmupDecay(
+        peak=learning_rate if own is None else own,
+        steps=steps,
+        warmup_steps=round(config.warmup * steps) if rise is None else rise,
+        kind=config.schedule,
+        power=config.schedule_power,
+    )
+
+
+def _own_rate(config: FinetuneConfig) -> Any:
+    if isinstance(config.optimizer, str | Mapping):
+        return None
+    from tfft.training.optimizer import own_rate
+
+    return own_rate(config.optimizer)
+
+
+def describe_rate(config: FinetuneConfig, method: Any) -> str:
+    """Returns the optimizer and its learning rate in words."""
+    named = config.optimizer
+    if isinstance(named, Mapping):
+        named = named.get("name")
+    own = _own_rate(config)
+    if own is not None:
+        named = f"the given {type(named).__name__}"
+    if own is not None and not isinstance(own, float):
+        return f"{named} with its {type(own).__name__}"
+    if not isinstance(config.schedule, str):
+        return f"{named}, learning rate by {type(config.schedule).__name__}"
+    rate = own or config.learning_rate or method.learning_rate
+    default = own is None and not config.learning_rate
+    tuned = "" if named == "adamw" else ", found with adamw"
+    source = f" ({method.name} default{tuned})" if default else ""
+    return f"{named}, learning rate {rate:g}{source}"
+
+
+def multipliers_of(built: Built, layer_decay: float) -> dict[str, float]:
+    """Returns the factors of the learning rate by path of trainable variables.
+
+    Those of the method times those of the depth (ULMFiT, Howard & Ruder, 2018,
+    arXiv:1801.06146): the head and what stands above the layers keep the rate, the
+    highest layer gets it times the decay, each one below times the decay again, and
+    the embeddings stand one below the lowest layer.
+
+    Args:
+        built: The network.
+        layer_decay: The factor from one layer to the one below, 1 for none.
+
+    Raises:
+        ConfigError: When there is a decay and no layer trains.
+    """
+    factors = dict(_of_method(built.adapter))
+    if layer_decay == 1:
+        return factors
+    depths = layer_depths(
+        built.pretrained.architecture,
+        built.pretrained.backbone.num_layers,
+        [variable.path for variable in built.network.trainable_variables],
+    )
+    if not any(depths.values()):
+        raise ConfigError(
+            f"layer_decay={layer_decay:g} with a method that trains no layer",
+            fix="leave layer_decay out, or choose another method",
+        )
+    for path, depth in depths.items():
+        factors[path] = factors.get(path, 1.0) * layer_decay**depth
+    return factors
+
+
+def check_rates(
+    config: FinetuneConfig, built: Built, multipliers: Mapping[str, float]
+) -> None:
+    """Raises for an optimizer, a pattern or a path that cannot be meant.
+
+    Raises:
+        ConfigError: Naming it.
+    """
+    from tfft.training.optimizer import check_optimizer
+
+    variables = built.network.trainable_variables
+    check_optimizer(config.optimizer, variables, config.no_decay, multipliers)
+
+
+def _of_method(adapter: Adapter) -> Mapping[str, float]:
+    """Returns what a method says of its own variables, such as LoRA+ of its B."""
+    return adapter.learning_rate_multipliers
+
+
+def layer_depths(
+    architecture: Architecture, num_layers: int, paths: Sequence[str]
+) -> dict[str, int]:
+    """Returns how far below the head each variable stands: 0 is with the head.
+
+    Args:
+        architecture: Knows the places.
+        num_layers: Layers of the backbone.
+        paths: Paths of variables.
+    """
+    by_prefix = {
+        place.path: _depth(place.name, num_layers, architecture.top)
+        for place in architecture.places(num_layers)
+    }
+    return {path: _find(path, by_prefix) for path in paths}
+
+
+def _depth(name: str, num_layers: int, top: Sequence[str]) -> int:
+    if name.startswith("layers."):
+        return num_layers - int(name.split(".")[1])
+    return 0 if name in top or not name.startswith("embeddings.") else num_layers + 1
+
+
+def _find(path: str, by_prefix: Mapping[str, int]) -> int:
+    """Looks at whole names only: layer_1 is not the beginning of layer_10."""
+    for prefix, depth in by_prefix.items():
+        if f"/{prefix}/" in f"/{path}":
+            return depth
+    return 0

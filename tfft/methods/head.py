@@ -1,0 +1,24 @@
+"""Linear probing: the backbone stays as it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfft.core.config import configuration
+from tfft.methods.adapter import Adapter
+from tfft.methods.method import METHODS, Method
+from tfft.models.architecture import Architecture
+
+
+@METHODS.register("head")
+@configuration()
+class Head(Method):
+    """Trains the head alone."""
+
+    learning_rate = 1e-3
+
+    def attach(
+        self, backbone: Any, architecture: Architecture, seed: int, label: str = ""
+    ) -> Adapter:
+        """Chooses no variable."""
+        return Adapter(self, backbone, architecture)

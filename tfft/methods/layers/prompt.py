@@ -1,0 +1,73 @@
+"""Learned vectors before the states of the first layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from tfft.core.errors import ConfigError
+from tfft.methods.layers.beside import Beside, bound
+
+
+class PromptLayer(Beside):
+    """Vectors that go through all layers before the text and are cut off at the end.
+
+    Args:
+        host: The first layer of the stack.
+        start: Their first values, shape (length, hidden).
+        **options: Those of `Beside`.
+    """
+
+    def __init__(self, host: Any, start: np.ndarray, **options: Any) -> None:
+        super().__init__(host, **options)
+        self.start = start
+
+    def make_weights(self) -> None:
+        """Makes the vectors."""
+        self.prompt = self.add_weight(
+            name="prompt", shape=self.start.shape, initializer="zeros", dtype="float32"
+        )
+        self.prompt.assign(self.start)
+
+    @property
+    def learned_inputs(self) -> list[Any]:
+        """The vectors."""
+        return [self.prompt]
+
+    def first(self, original: Any, *args: Any, **options: Any) -> Any:
+        """Returns the first layer's outputs, with the vectors before its inputs."""
+        given = bound(original, args, options)
+        name = next(iter(given))
+        states = given[name]
+        prompt = ops.cast(self.prompt, states.dtype)
+        shape = (ops.shape(states)[0], *self.start.shape)
+        given[name] = ops.concatenate([ops.broadcast_to(prompt, shape), states], axis=1)
+        return original(**given)
+
+    def every(self, original: Any, *args: Any, **options: Any) -> Any:
+        """Returns a layer's outputs, with the vectors in its mask."""
+        given = bound(original, args, options)
+        length = len(self.start)
+        for name, value in given.items():
+            if name.endswith(("attention_mask", "_cache")) and value is not None:
+                raise ConfigError(
+                    f"prompt tuning with {name}",
+                    expected="whole texts, neither packed nor generated piece by piece",
+                    fix="use prefix tuning, or turn packing and caching off",
+                )
+        mask = next(name for name in given if name.endswith("padding_mask"))
+        mask = _OWN_MASK if _OWN_MASK in given else mask
+        if given[mask] is None:
+            states = ops.shape(next(iter(given.values())))
+            given[mask] = ops.ones((states[0], states[1] - length), "int32")
+        given[mask] = self.before_mask(given[mask], length)
+        return original(**given)
+
+    def last(self, original: Any, *args: Any, **options: Any) -> Any:
+        """Returns the last layer's outputs for the text alone."""
+        return original(*args, **options)[:, len(self.start) :]
+
+
+_OWN_MASK = "decoder_padding_mask"  # beside that of an encoder

@@ -1,0 +1,211 @@
+"""What stands beside the graph of an export, and beside its versions."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfft.core.environment import versions
+from tfft.core.files import sha256, write_json, write_lines, write_text
+from tfft.tasks.served.endpoint import Endpoint
+
+if TYPE_CHECKING:
+    from tfft.runs.run import Run
+
+_SERVER = "server"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What an export showed outside of tfft.
+
+    Attributes:
+        texts: How many texts had the tokenizer's ids.
+        rows: How many rows had the run's answers.
+        difference: The largest difference of their numbers.
+        data: What the texts are beside the hard ones.
+        text_operations: The operations it needs of TensorFlow Text.
+        dtype: In what numbers it keeps its matrices.
+        agreement: The share of rows with the run's words.
+    """
+
+    texts: int
+    rows: int
+    difference: float
+    data: str
+    text_operations: list[str]
+    dtype: str = "float32"
+    agreement: float = 1.0
+
+    def __str__(self) -> str:
+        """Returns what it says of the answers in a sentence.
+
+        >>> print(Proof(9, 8, 0.0123, "the data", [], "int8", 0.875))
+        int8: the words of the run on 7 of 8 rows (87.5 %), numbers there within 1.2e-02
+        """
+        same = round(self.agreement * self.rows)
+        return (
+            f"{self.dtype}: the words of the run on {same:,} of {self.rows:,} rows "
+            f"({self.agreement:.1%}), numbers there within {self.difference:.1e}"
+        ).replace("%)", " %)")
+
+    def numbers(self) -> dict[str, Any]:
+        """Returns what it says as JSON can hold it."""
+        return {
+            "texts": self.texts,
+            "rows": self.rows,
+            "agreement": self.agreement,
+            "difference": self.difference,
+        }
+
+
+def write_beside(
+    run: Run, folder: Path, proof: Proof, endpoints: Mapping[str, Endpoint]
+) -> None:
+    """Writes `assets.extra`: labels, tokenizer, model card, warm-up requests."""
+    from tfft.serving.warm_up import BATCH_SIZES, write_warm_up
+
+    extra = folder / "assets.extra"
+    labels = [str(label) for label in run.labels]
+    run.built.pretrained.tokenizer.save(extra)
+    write_lines(extra / "labels.txt", labels)
+    write_text(extra / "README.md", model_card(run, proof, endpoints))
+    columns = endpoints["serving_default"].inputs
+    requests = [
+        ("serving_default", dict.fromkeys(columns, [text] * size))
+        for size in BATCH_SIZES
+        for text in run.task.warm_up_texts
+    ]
+    write_warm_up(folder, requests)
+    write_json(
+        extra / "tfft.json",
+        {
+            "task": run.task.name,
+            "run": run.folder.name,
+            "labels": labels,
+            "signatures": {name: dict(one.inputs) for name, one in endpoints.items()},
+            "versions": versions(),
+            "dtype": proof.dtype,
+            "proof": proof.numbers(),
+            "sha256": {
+                path.relative_to(folder).as_posix(): sha256(path)
+                for path in sorted(folder.rglob("*"))
+                if path.is_file()
+            },
+        },
+    )
+
+
+def model_card(run: Run, proof: Proof, endpoints: Mapping[str, Endpoint]) -> str:
+    """Returns the model card as Markdown."""
+    record = run.record
+    data, model = record["data"], record["model"]
+    rows = ", ".join(f"{count:,} {split}" for split, count in data["rows"].items())
+    fingerprints = ", ".join(
+        f"{split} {code(mark)}" for split, mark in data["fingerprint"].items()
+    )
+    base = code(model["source"]) if model["source"] else "given as an object"
+    if model["fingerprint"]:
+        base += f", SHA-256 {code(model['fingerprint'])}"
+    scores = [
+        f"| {split} | {name} | {value:.4g} |"
+        for split, values in record["metrics"].items()
+        for name, value in values.items()
+        if isinstance(value, int | float)
+    ]
+    signatures = [
+        f"- `{name}`: {', '.join(f'`{one}`' for one in endpoint.inputs)}"
+        for name, endpoint in endpoints.items()
+    ]
+    operations = [f"- `{name}`" for name in proof.text_operations] or ["- none"]
+    lines = [
+        f"# {plain(run.folder.name)}",
+        "",
+        f"A {model['architecture']} model for {run.task.name}, fine-tuned with "
+        f"{record['method']['name']}.",
+        "",
+        "## Data",
+        "",
+        f"{rows} rows; SHA-256 of {fingerprints}.",
+        f"Base model: {base}.",
+        "",
+        "## Scores",
+        "",
+        *(["| split | score | value |", "| --- | --- | --- |", *scores]),
+        "",
+        "## Limits",
+        "",
+        f"- At most {run.task.max_length} tokens are looked at together.",
+        *[f"- {plain(note)}" for note in record["notes"]],
+        "- It was made from the data above, and repeats what is wrong there.",
+        "",
+        "## Signatures",
+        "",
+        *signatures,
+        "",
+        "## Proved before publishing",
+        "",
+        "In a process with TensorFlow and TensorFlow Text alone: the tokenizer's ids "
+        f"on {proof.texts:,} texts ({proof.data}, and hard ones). Its answers beside "
+        f"those of the run: {proof}.",
+        "",
+        "## Operations of TensorFlow Text",
+        "",
+        *operations,
+        "",
+    ]
+    return "\n".join(lines)
+
+
+# One pass: an escape holds & and #, which must not be escaped again.
+_MARKS = str.maketrans({mark: f"&#{ord(mark)};" for mark in "\\`*_[]<>|#&"})
+
+
+def plain(text: str) -> str:
+    """Returns text on one line in which Markdown and HTML find nothing to obey.
+
+    >>> plain("a_b & c")
+    'a&#95;b &#38; c'
+    """
+    return " ".join(text.split()).translate(_MARKS)
+
+
+def code(text: str) -> str:
+    """Returns text as a code span on one line; nothing is escaped in there.
+
+    >>> code("models/my_bert"), code("a`b")
+    ('`models/my_bert`', '`` a`b ``')
+    """
+    text = " ".join(text.split())
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * (longest + 1)
+    return f"{fence} {text} {fence}" if longest else f"{fence}{text}{fence}"
+
+
+def write_server_files(directory: Path) -> None:
+    """Writes `server/`: what TF Serving is started with, for this model."""
+    from tfft.serving.warm_up import BATCH_SIZES
+
+    folder = directory / _SERVER
+    name = json.dumps(directory.absolute().name)
+    write_text(
+        folder / "models.config",
+        "model_config_list {\n  config {\n"
+        f"    name: {name}\n"
+        f"    base_path: {json.dumps('/models/' + directory.absolute().name)}\n"
+        '    model_platform: "tensorflow"\n  }\n}\n',
+    )
+    allowed = "".join(f"allowed_batch_sizes: {size}\n" for size in BATCH_SIZES)
+    write_text(
+        folder / "batching_parameters.txt",
+        f"max_batch_size {{ value: {BATCH_SIZES[-1]} }}\n"
+        "batch_timeout_micros { value: 2000 }\n"
+        "max_enqueued_batches { value: 100 }\n"
+        "num_batch_threads { value: 4 }\n"
+        f"{allowed}"
+        "pad_variable_length_inputs: true\n",
+    )

@@ -1,0 +1,153 @@
+"""Fine-tuned models as folders that Hugging Face's transformers loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfft.methods.method import expect_plain
+from tfft.checkpoints.huggingface import NO_HEAD, save_huggingface
+from tfft.checkpoints.sentence_transformers import can_pool, save_modules
+from tfft.core.environment import check_environment
+from tfft.core.errors import ConfigError
+from tfft.models.architecture import architecture_of
+from tfft.models.generation_config import GenerationConfig
+from tfft.models.heads import Linear
+from tfft.models.hub_tokenizers import from_keras_hub
+from tfft.runs.build import Built
+from tfft.tasks.task import Labels, Task
+
+
+def export_huggingface(
+    backbone: Any, directory: str | Path, tokenizer: Any = None
+) -> Path:
+    """Writes a KerasHub backbone as a folder that transformers loads.
+
+    A backbone that can go on in a text is written with its language head.
+
+    Args:
+        backbone: A backbone of an architecture tfft knows, without adapters.
+        directory: A new or empty folder.
+        tokenizer: A tfft tokenizer or one of KerasHub's, written beside it.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ConfigError: For a backbone that is quantised or holds an adapter.
+        OutputInUseError: When the folder is not empty.
+        StorageError: When the disk refuses.
+
+    >>> import keras_hub, tempfile
+    >>> backbone = keras_hub.models.BertBackbone(
+    ...     vocabulary_size=30, num_layers=1, num_heads=2, hidden_dim=8,
+    ...     intermediate_dim=16, max_sequence_length=8)
+    >>> folder = export_huggingface(backbone, tempfile.mkdtemp())
+    >>> sorted(file.name for file in folder.iterdir())
+    ['config.json', 'model.safetensors']
+    """
+    check_environment()
+    expect_plain(backbone)
+    architecture = architecture_of(backbone)
+    return save_huggingface(
+        Path(directory),
+        backbone,
+        architecture,
+        tokenizer=None if tokenizer is None else from_keras_hub(tokenizer),
+        task_type="CAUSAL_LM" if architecture.causal else NO_HEAD,
+        generation=GenerationConfig() if architecture.causal else None,
+        max_length=getattr(backbone, "max_sequence_length", None),
+    )
+
+
+def export_run(
+    built: Built, task: Task, labels: Labels, directory: Path, *, head: bool
+) -> Path:
+    """Writes a run's model, its adapter merged; see `Run.export_huggingface`.
+
+    Args:
+        built: The network with its weights, not merged; it is so again afterwards.
+        task: Its task.
+        labels: The labels by id.
+        directory: A new or empty folder.
+        head: Whether to write the head as well.
+
+    Returns:
+        The folder.
+    """
+    _check_network(built.network)
+    built.adapter.merge()
+    try:
+        if not head:
+            return _save(built, task, directory, NO_HEAD)
+        return _save_with_head(built, task, labels, directory)
+    finally:
+        built.adapter.unmerge()
+
+
+def _check_network(network: Any) -> None:
+    """Raises for several runs that answer as one."""
+    if not hasattr(network, "backbone"):
+        raise ConfigError(
+            "several runs that answer as one have no class of transformers",
+            where="export_huggingface",
+            expected="one run, or a soup",
+            fix="export each run by itself, or a SavedModel",
+        )
+
+
+def _save_with_head(built: Built, task: Task, labels: Labels, directory: Path) -> Path:
+    """Writes a model as a class of transformers, else with modules around it."""
+    network, about = built.network, task.about_head(labels)
+    generation = built.pretrained.generation
+    if not network.head_variables:  # the backbone's own
+        return _save(built, task, directory, task.head_type, generation=generation)
+    kernel, bias = (np.array(variable) for variable in network.head_variables)
+    linear = Linear(kernel.T, bias)
+    head = _layers_of_class(built, task, linear)
+    if head is None and can_pool(network.pooling):
+
+        def beside(folder: Path) -> None:
+            head = task.in_units(linear)
+            save_modules(folder, network.pooling, head, task.max_length)
+
+        return _save(built, task, directory, NO_HEAD, about_head=about, beside=beside)
+    options = {"head": head or network.head_modules, "about_head": about}
+    return _save(built, task, directory, task.head_type, **options)
+
+
+def _layers_of_class(
+    built: Built, task: Task, linear: Linear
+) -> dict[str, dict[str, np.ndarray]] | None:
+    """Returns a head in the layers of transformers' class; None when it has no such."""
+    form = built.pretrained.architecture.forms.get(task.head_type)
+    if form is None or form.pooling != built.network.pooling:
+        return None
+    layers = form.arrange(form.modules, linear)
+    if layers is None:
+        return None
+    last = form.modules[-1]
+    layers = {**layers, last: task.in_units(layers[last])}
+    return {name: layer.by_part() for name, layer in layers.items()}
+
+
+def _save(built: Built, task: Task, directory: Path, kind: str, **options: Any) -> Path:
+    """Writes the backbone and the tokenizer, and what the options say."""
+    pretrained = built.pretrained
+    # Windows and packed rows are tfft's; elsewhere a text is as long as a model takes.
+    whole = task.generates or task.per_token
+    limit = pretrained.max_length if whole else task.max_length
+    return save_huggingface(
+        directory,
+        pretrained.backbone,
+        pretrained.architecture,
+        config=pretrained.config or None,
+        tokenizer=pretrained.tokenizer,
+        task_type=kind,
+        max_length=limit,
+        # transformers has one switch, which would also split what chat templates write.
+        split_special_tokens=task.split_special_tokens and not task.generates,
+        **options,
+    )

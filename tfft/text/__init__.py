@@ -1,0 +1,1 @@
+"""Tokenizers and chat templates, each with its exact twin inside a graph."""

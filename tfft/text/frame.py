@@ -1,0 +1,69 @@
+"""What stands around the texts of a row, asked of the tokenizer itself."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tfft.core.errors import DataError
+from tfft.text.tokenizer import Tokenizer
+
+
+class Part(NamedTuple):
+    """A special token, or the place of a text.
+
+    Attributes:
+        text: 0 for the first text, 1 for the second, None for a special token.
+        token_id: The special token; -1 for a text.
+        segment_id: The segment of its tokens.
+    """
+
+    text: int | None
+    token_id: int
+    segment_id: int
+
+
+def frame(tokenizer: Tokenizer, texts: int) -> list[Part]:
+    """Asks a tokenizer what it puts before, between and after texts.
+
+    Args:
+        tokenizer: The tokenizer.
+        texts: 1 for single texts, 2 for pairs.
+
+    Raises:
+        DataError: When it does not keep the texts in order.
+
+    >>> from tfft.models.tokenizer_files import word_piece
+    >>> words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a"]
+    >>> [tuple(part) for part in frame(word_piece(words), texts=1)]
+    [(None, 2, 0), (0, -1, 0), (None, 3, 0)]
+    """
+    encoded = tokenizer.library.encode(*[_some_text(tokenizer)] * texts)
+    parts: list[Part] = []
+    for text, token_id, segment_id in zip(
+        encoded.sequence_ids, encoded.ids, encoded.type_ids, strict=True
+    ):
+        if text is None:
+            parts.append(Part(None, token_id, segment_id))
+        elif not parts or parts[-1].text != text:
+            parts.append(Part(text, -1, segment_id))
+    order = [part.text for part in parts if part.text is not None]
+    if order != list(range(texts)):
+        raise DataError(
+            f"tokenizer that puts {texts} texts in the order {order}",
+            expected="each text once, the first before the second",
+            fix="use a tokenizer that does",
+        )
+    return parts
+
+
+def _some_text(tokenizer: Tokenizer) -> str:
+    """Returns a text that has a token at least.
+
+    Raises:
+        DataError: When no text has.
+    """
+    library = tokenizer.library
+    for text in ("a", *(library.decode([i]) for i in library.get_vocab().values())):
+        if library.encode(text, add_special_tokens=False).ids:
+            return text
+    raise DataError("no text has a token", fix="check the tokenizer files")

@@ -1,0 +1,1 @@
+"""Tokenizers inside a TensorFlow graph, equal to the `tokenizers` library's."""

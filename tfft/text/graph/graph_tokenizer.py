@@ -1,0 +1,212 @@
+"""Text to ids inside a TensorFlow graph: what all kinds of tokenizers share."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tfft.core.errors import DataError
+from tfft.text.frame import Part, frame
+from tfft.text.graph.no_graph_form import no_graph_form
+from tfft.text.tokenizer import Tokenizer
+
+
+class Pieces(NamedTuple):
+    """The tokens of texts, special ones not among them.
+
+    Attributes:
+        ids: Ragged int32, shape (batch, tokens).
+        starts: The first character of each in its text, alike.
+        ends: The character after its last, alike.
+    """
+
+    ids: tf.RaggedTensor
+    starts: tf.RaggedTensor
+    ends: tf.RaggedTensor
+
+
+class GraphTokenizer(abc.ABC):
+    """Text to ids inside a graph, as `Tokenizer.encode` does it outside.
+
+    It holds constants alone, no table and no file, so a function that calls it can
+    be saved without tracking it.
+
+    Args:
+        tokenizer: The tokenizer whose ids to give.
+        max_length: The most tokens of a row, special tokens included.
+
+    Raises:
+        DataError: When the tokenizer has no exact form inside a graph.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, max_length: int) -> None:
+        self._frames = {texts: frame(tokenizer, texts) for texts in (1, 2)}
+        self.max_length = max_length
+        self.pad_id = tokenizer.pad_id
+        self._keeps_end = tokenizer.conventions.truncation_side == "left"
+
+    @abc.abstractmethod
+    def ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """Returns the ids of a column of texts, without special tokens.
+
+        Args:
+            texts: Strings of shape (batch,); bytes that are no UTF-8 are replaced.
+
+        Returns:
+            int32 of shape (batch, None).
+        """
+
+    def pieces(self, texts: tf.Tensor) -> Pieces:
+        """Returns the tokens of a column of texts with their places in the texts.
+
+        Args:
+            texts: Strings of shape (batch,).
+
+        Raises:
+            DataError: For a kind of tokenizer that does not tell places in a graph.
+        """
+        raise DataError(
+            f"{type(self).__name__} tells no places of tokens inside a graph",
+            where="export",
+            expected="a WordPiece tokenizer, for a task whose answers are places",
+            fix="export_huggingface, or fine-tune a model of BERT's kind",
+        )
+
+    def __call__(self, *texts: tf.Tensor, tail_tokens: int = 0) -> dict[str, tf.Tensor]:
+        """Returns the padded batch of one column of texts, or of two.
+
+        Args:
+            *texts: One or two string tensors of shape (batch,).
+            tail_tokens: How many a single text that is cut keeps of its end.
+
+        Returns:
+            `token_ids`, `segment_ids` and `padding_mask`, int32 of shape
+            (batch, length) with the longest row's length, 1 at least. A row without
+            any token is the token that pads, and it counts.
+        """
+        room = self.max_length - self.frame_size(len(texts))
+        columns = [self.ids(text) for text in texts]
+        if self._keeps_end and len(columns) == 1:
+            tail_tokens = tail_tokens or room
+        columns = _truncate(columns, room, tail_tokens, self._keeps_end)
+        if not self.frame_size(len(texts)):
+            columns = _never_empty(columns, self.pad_id)
+        return self.framed(columns)
+
+    def frame_size(self, texts: int, before: int | None = None) -> int:
+        """Returns how many special tokens stand around texts.
+
+        Args:
+            texts: 1 for single texts, 2 for pairs.
+            before: Count only those before that text.
+        """
+        parts = self._frames[texts]
+        if before is not None:
+            parts = parts[: [part.text for part in parts].index(before)]
+        return sum(part.text is None for part in parts)
+
+    def framed(self, columns: Sequence[tf.RaggedTensor]) -> dict[str, tf.Tensor]:
+        """Returns the padded batch of ids that fit, special tokens around them."""
+        parts, rows = self._frames[len(columns)], tf.cast(columns[0].nrows(), tf.int32)
+        filled = [_filled(part, columns, rows) for part in parts]
+        token_ids = tf.concat([ids for ids, _ in filled], axis=1)
+        segments = tf.concat([segments for _, segments in filled], axis=1)
+        return {
+            "token_ids": _dense(token_ids, self.pad_id),
+            "segment_ids": _dense(segments, 0),
+            "padding_mask": _dense(tf.ones_like(token_ids), 0),
+        }
+
+
+def refuse_words_beside_the_vocabulary(rules: dict) -> None:
+    """Raises for tokens that are looked for in the text before all else.
+
+    Args:
+        rules: The content of a `tokenizer.json`.
+
+    Raises:
+        DataError: When there is an added token that is not special. (Special ones
+            are no words of a text: see `Tokenizer`.)
+    """
+    words = [one["content"] for one in rules["added_tokens"] if not one["special"]]
+    if words:
+        raise no_graph_form(
+            f"tokenizer with added tokens that are words, as {words[0]!r}",
+            expected="special tokens alone beside the vocabulary",
+        )
+
+
+def _never_empty(
+    columns: Sequence[tf.RaggedTensor], pad_id: int
+) -> list[tf.RaggedTensor]:
+    """Returns columns of texts where rows without any token have one, the padding's."""
+    sizes = tf.add_n([column.row_lengths() for column in columns])
+    lacking = tf.cast(sizes == 0, sizes.dtype)
+    filler = tf.fill([tf.reduce_sum(lacking)], tf.constant(pad_id, columns[0].dtype))
+    added = tf.RaggedTensor.from_row_lengths(filler, lacking)
+    return [tf.concat([columns[0], added], axis=1), *columns[1:]]
+
+
+def _filled(
+    part: Part, columns: Sequence[tf.RaggedTensor], rows: tf.Tensor
+) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+    """Returns the ids and the segments of a part in every row."""
+    if part.text is None:
+        return _column(part.token_id, rows), _column(part.segment_id, rows)
+    ids = columns[part.text]
+    return ids, tf.ones_like(ids) * part.segment_id
+
+
+def _column(value: int, rows: tf.Tensor) -> tf.RaggedTensor:
+    return tf.RaggedTensor.from_tensor(tf.fill([rows, 1], tf.constant(value, tf.int32)))
+
+
+def _dense(ragged: tf.RaggedTensor, padding: int) -> tf.Tensor:
+    """Returns a padded tensor that has a place at least: no network takes none."""
+    dense = ragged.to_tensor(padding)
+    missing = tf.maximum(0, 1 - tf.shape(dense)[1])
+    return tf.pad(dense, [[0, 0], [0, missing]], constant_values=padding)
+
+
+def _truncate(
+    columns: list[tf.RaggedTensor], room: int, tail_tokens: int, keeps_end: bool
+) -> list[tf.RaggedTensor]:
+    """Cuts a row to its share, of a pair the longer text first."""
+    if len(columns) == 1:
+        return [_without_middle(columns[0], room, tail_tokens)]
+    first, second = (tf.cast(one.row_lengths(), tf.int32) for one in columns)
+    shorter, longer = tf.minimum(first, second), tf.maximum(first, second)
+    kept = tf.maximum(shorter, room - shorter)
+    kept = tf.where(shorter > room, shorter, kept)
+    over = shorter + tf.minimum(longer, kept) > room
+    low = tf.where(over, room // 2, shorter)
+    high = tf.where(over, room // 2 + room % 2, tf.minimum(longer, kept))
+    is_first_longer = first > second
+    limits = (
+        tf.where(is_first_longer, high, low),
+        tf.where(is_first_longer, low, high),
+    )
+    return [
+        _cut(one, most, keeps_end) for one, most in zip(columns, limits, strict=True)
+    ]
+
+
+def _without_middle(
+    column: tf.RaggedTensor, room: int, tail_tokens: int
+) -> tf.RaggedTensor:
+    lengths = column.row_lengths()
+    positions = tf.ragged.range(lengths)
+    is_tail = positions >= (lengths - tail_tokens)[:, None]
+    return tf.ragged.boolean_mask(column, (positions < room - tail_tokens) | is_tail)
+
+
+def _cut(column: tf.RaggedTensor, most: tf.Tensor, keeps_end: bool) -> tf.RaggedTensor:
+    positions = tf.ragged.range(column.row_lengths())
+    most = tf.cast(most, tf.int64)[:, None]
+    if keeps_end:
+        lost = tf.maximum(column.row_lengths()[:, None] - most, 0)
+        return tf.ragged.boolean_mask(column, positions >= lost)
+    return tf.ragged.boolean_mask(column, positions < most)

@@ -1,0 +1,179 @@
+"""A WordPiece tokenizer inside a TensorFlow graph, equal to `tokenizers`'.
+
+What the tokenizer does to each character (lowercase it, take its accent off, drop
+it, set it apart as punctuation) is not written again here: it is asked of the
+tokenizer itself, once for every character of Unicode, and kept as a table. So the
+graph agrees with it whatever Unicode version either was built with.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_text as tf_text
+
+from tfft.core.errors import DataError
+from tfft.text.graph.graph_tokenizer import (
+    GraphTokenizer,
+    Pieces,
+    refuse_words_beside_the_vocabulary,
+)
+from tfft.text.tokenizer import Tokenizer
+
+_CHARACTERS = 0x110000
+_SURROGATES = range(0xD800, 0xE000)
+# Rows of the table of replacements that most changed characters share.
+_SAME, _DROPPED, _SPACE, _APART = 0, 1, 2, 3
+
+
+@dataclass(frozen=True)
+class CharacterTable:
+    """What becomes of each character.
+
+    Attributes:
+        kind: Row of `replacements` for each code point; 0 leaves it as it is and 3
+            only sets it apart.
+        replacements: Text in UTF-8, a space on each side of what is a word of its
+            own.
+    """
+
+    kind: np.ndarray
+    replacements: list[str]
+
+
+def character_table(tokenizer: Tokenizer) -> CharacterTable:
+    """Asks a tokenizer what it does to every character.
+
+    Raises:
+        DataError: When it is no WordPiece tokenizer with BERT's rules, whose effect
+            on a character does not depend on its neighbours.
+    """
+    rules = json.loads(tokenizer.to_json())
+    kinds = {part: (rules[part] or {}).get("type") for part in _NEEDED}
+    if kinds != _NEEDED:
+        raise DataError(
+            f"tokenizer of {kinds}",
+            expected="BERT's normalizer and pre-tokenizer with WordPiece",
+            fix="export is possible for BERT-style tokenizers alone",
+        )
+    refuse_words_beside_the_vocabulary(rules)
+    normalizer = tokenizer.library.normalizer
+    splitter = tokenizer.library.pre_tokenizer
+    rows = {"": _DROPPED, " ": _SPACE, "set apart": _APART}
+    kind = np.zeros(_CHARACTERS, "int32")
+    apart: dict[str, bool] = {}
+    for code in range(_CHARACTERS):
+        if code in _SURROGATES:
+            continue
+        character = chr(code)
+        text = normalizer.normalize_str(character)
+        for part in text:
+            if part not in apart:
+                apart[part] = len(splitter.pre_tokenize_str(f"a{part}a")) > 1
+        text = "".join(_set_apart(part) if apart[part] else part for part in text)
+        if text == f" {character} ":
+            # 90,000 Chinese characters need no row of their own.
+            kind[code] = _APART
+        elif text != character:
+            kind[code] = rows.setdefault(text, len(rows) + 1)
+    return CharacterTable(kind, ["", *rows])
+
+
+_NEEDED = {
+    "normalizer": "BertNormalizer",
+    "pre_tokenizer": "BertPreTokenizer",
+    "model": "WordPiece",
+}
+
+
+def _set_apart(part: str) -> str:
+    return " " if part.isspace() else f" {part} "
+
+
+class WordPieceTokenizer(GraphTokenizer):
+    """A WordPiece tokenizer inside a graph; see `GraphTokenizer`."""
+
+    def __init__(self, tokenizer: Tokenizer, max_length: int) -> None:
+        table = character_table(tokenizer)
+        super().__init__(tokenizer, max_length)
+        rules = json.loads(tokenizer.to_json())["model"]
+        self._kind = tf.constant(table.kind)
+        self._replacements = tf.constant(table.replacements)
+        self._sizes = tf.constant(
+            [len(text.replace(" ", "").encode()) for text in table.replacements]
+        )
+        self._longest_word = int(rules["max_input_chars_per_word"])
+        self._unknown = rules["unk_token"]
+        self._pieces = tf_text.FastWordpieceTokenizer(
+            vocab=_pieces_by_id(rules["vocab"]),
+            suffix_indicator=rules["continuing_subword_prefix"],
+            unknown_token=self._unknown,
+            # In bytes here, in characters there: the limit is applied before.
+            max_bytes_per_word=4 * self._longest_word,
+            no_pretokenization=True,
+            token_out_type=tf.int32,
+        )
+
+    def ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """Returns the ids of a column of texts, without special tokens."""
+        return self.pieces(texts).ids
+
+    def pieces(self, texts: tf.Tensor) -> Pieces:
+        """Returns the tokens of a column of texts with their places."""
+        characters = tf.strings.unicode_split(texts, "UTF-8", errors="replace")
+        codes = tf.strings.unicode_decode(texts, "UTF-8", errors="replace").flat_values
+        kind, same = tf.gather(self._kind, codes), characters.flat_values
+        changed = tf.where(kind == _SAME, same, tf.gather(self._replacements, kind))
+        apart = tf.strings.join([" ", same, " "])
+        changed = tf.where(kind == _APART, apart, changed)
+        plain = tf.strings.reduce_join(characters.with_flat_values(changed), axis=-1)
+        words = tf.strings.split(plain)
+        lengths = tf.strings.length(words.flat_values, unit="UTF8_CHAR")
+        is_long = lengths > self._longest_word
+        short = tf.where(is_long, self._unknown, words.flat_values)
+        ids, *ends = self._pieces.tokenize_with_offsets(words.with_flat_values(short))
+        starts, ends = self._bytes(ids, *ends, words.flat_values, is_long)
+        place = tf.repeat(
+            tf.ragged.range(characters.row_lengths()).flat_values,
+            self._bytes_of(codes, kind, same),
+        )
+        ids = ids.merge_dims(1, 2)
+        return Pieces(
+            ids,
+            ids.with_flat_values(tf.gather(place, starts)),
+            ids.with_flat_values(tf.gather(place, ends - 1) + 1),
+        )
+
+    def _bytes(
+        self, ids: Any, starts: Any, ends: Any, words: tf.Tensor, is_long: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns first byte and end of each piece, all words counted on."""
+        sizes = tf.strings.length(words)
+        before = tf.cumsum(sizes, exclusive=True)
+        word = ids.values.value_rowids()
+        # The stand-in for a word too long has another size than the word.
+        whole = tf.gather(is_long, word)
+        first = tf.where(whole, 0, tf.cast(starts.flat_values, tf.int32))
+        last = tf.cast(ends.flat_values, tf.int32)
+        last = tf.where(whole, tf.gather(sizes, word), last)
+        return first + tf.gather(before, word), last + tf.gather(before, word)
+
+    def _bytes_of(
+        self, codes: tf.Tensor, kind: tf.Tensor, same: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns how many bytes of words each character becomes."""
+        kept = (kind == _SAME) | (kind == _APART)
+        sizes = tf.where(kept, tf.strings.length(same), tf.gather(self._sizes, kind))
+        return tf.where(codes == ord(" "), 0, sizes)
+
+
+def _pieces_by_id(ids: dict[str, int]) -> list[str]:
+    """Returns the piece of each id, and no word for an id that none has."""
+    pieces = [f"\n{index}" for index in range(max(ids.values()) + 1)]
+    for piece, index in ids.items():
+        pieces[index] = piece
+    return pieces
