@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tfft.core.seeds import derive, stream
 from tfft.methods.adapter import Adapter
 from tfft.methods.method import Method
-from tfft.core.seeds import derive, stream
 from tfft.models.pretrained import Pretrained
 from tfft.runs.head import take_head
 from tfft.tasks.task import Labels, Task

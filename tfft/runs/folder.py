@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from tfft.methods.adapter import Adapter
 from tfft.checkpoints.adapters import load_adapter, save_adapter
 from tfft.checkpoints.tensors import load_variables, save_tensors
 from tfft.core.errors import ConfigError, DataError, MissingInputError, OutputInUseError
@@ -23,6 +22,7 @@ from tfft.core.files import (
     write_atomically,
     write_json,
 )
+from tfft.methods.adapter import Adapter
 from tfft.models.generation_config import NAME as GENERATION
 from tfft.models.generation_config import (
     read_generation_config,

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 from tfft.core.config import configuration, require
-from tfft.core.environment import check_environment
 from tfft.core.errors import DataError
 from tfft.data import sources
 from tfft.data.asked import asked
@@ -18,9 +17,9 @@ from tfft.data.table import Table
 from tfft.generation.generate import Generation, Generator, Piece
 from tfft.generation.sampling import Sampling
 from tfft.models.generation_config import GenerationConfig
-from tfft.models.pretrained import Pretrained, load_pretrained
+from tfft.models.pretrained import Pretrained
 from tfft.tasks.language.encode import encode_conversations
-from tfft.tasks.task import TASKS, Task
+from tfft.tasks.task import Task
 
 
 def generate_with(

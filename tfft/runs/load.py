@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tfft.methods.method import METHODS
 from tfft.core.environment import check_environment
 from tfft.core.errors import DataError, MissingInputError
+from tfft.methods.method import METHODS
 from tfft.models.pretrained import load_pretrained
 from tfft.runs.build import build
-from tfft.runs.run import Run
 from tfft.runs.folder import (
     BASE,
     RECORD,
@@ -20,6 +19,7 @@ from tfft.runs.folder import (
     with_own_generation,
     with_own_tokenizer,
 )
+from tfft.runs.run import Run
 
 
 def load(folder: str | Path, model: Any = None) -> Run:

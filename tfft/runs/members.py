@@ -11,8 +11,6 @@ import h5py
 import numpy as np
 
 from tfft.core.errors import ConfigError
-from tfft.runs.load import load
-from tfft.runs.run import Run
 from tfft.runs.folder import (
     BASE,
     load_weights,
@@ -20,6 +18,8 @@ from tfft.runs.folder import (
     read_record,
     recorded_task,
 )
+from tfft.runs.load import load
+from tfft.runs.run import Run
 from tfft.tasks.joining import agreed
 from tfft.tasks.task import Task
 

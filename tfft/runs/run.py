@@ -23,11 +23,11 @@ from tfft.evaluation.pictures import pictures
 from tfft.evaluation.report import REPORTS, Report
 from tfft.generation.sampling import Sampling
 from tfft.runs.build import Built
-from tfft.runs.export.saved_model import export_as
-from tfft.runs.generating import generate_with, score_texts
 from tfft.runs.export.huggingface import export_run
-from tfft.runs.report_files import write_report_files
+from tfft.runs.export.saved_model import export_as
 from tfft.runs.folder import LOGS, read_record, read_trained_rows
+from tfft.runs.generating import generate_with, score_texts
+from tfft.runs.report_files import write_report_files
 from tfft.tasks.task import Labels, Task
 
 _ROWS_AT_ONCE = 32

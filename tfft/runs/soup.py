@@ -10,15 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from tfft.core.config import plain_object
+from tfft.core.errors import ConfigError
 from tfft.methods.combine import Factors, combine
 from tfft.methods.method import Method
-from tfft.core.errors import ConfigError
 from tfft.models.pretrained import load_pretrained
 from tfft.runs.build import Built, build
-from tfft.runs.load import load
-from tfft.runs.members import MemberRuns
-from tfft.core.config import plain_object
-from tfft.runs.run import Run
 from tfft.runs.folder import (
     BASE,
     begin,
@@ -30,6 +27,9 @@ from tfft.runs.folder import (
     save_weights,
     write_record,
 )
+from tfft.runs.load import load
+from tfft.runs.members import MemberRuns
+from tfft.runs.run import Run
 
 
 def make_soup(runs: MemberRuns, folder: Path, rank: int | None) -> Run:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from tfft.methods.method import expect_plain
 from tfft.checkpoints.huggingface import NO_HEAD, save_huggingface
 from tfft.checkpoints.sentence_transformers import can_pool, save_modules
 from tfft.core.environment import check_environment
 from tfft.core.errors import ConfigError
+from tfft.methods.method import expect_plain
 from tfft.models.architecture import architecture_of
 from tfft.models.generation_config import GenerationConfig
 from tfft.models.heads import Linear

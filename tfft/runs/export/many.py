@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from tfft.methods.combine import Factors
 from tfft.core.environment import versions
 from tfft.core.errors import ConfigError, shorten
 from tfft.core.files import one_line, storage_errors, write_json, write_text
+from tfft.methods.combine import Factors
 from tfft.models.places import Place
-from tfft.runs.export.saved_model import asked, check
 from tfft.runs.export.files import code, write_server_files
+from tfft.runs.export.saved_model import asked, check
 from tfft.runs.export.trial import hard_rows
 from tfft.runs.load import load
 from tfft.runs.run import Run
