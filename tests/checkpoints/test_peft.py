@@ -7,7 +7,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from tfft.checkpoints.adapters import load_adapter, save_adapter
+from tfft.checkpoints.adapters import load_adapter_weights, save_adapter
 from tfft.checkpoints.peft.folder import CONFIG, WEIGHTS
 
 HIDDEN, INNER, LAYERS = 16, 32, 2
@@ -138,6 +138,6 @@ def test_loading_gives_back_every_bit(
     second = make_adapter(make_backbone())
     for variable in second.variables:
         variable.assign(np.zeros(variable.shape))
-    load_adapter(second, tmp_path)
+    load_adapter_weights(second, tmp_path)
     for ours, theirs in zip(values(second), values(first), strict=True):
         np.testing.assert_array_equal(ours, theirs)

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 import tfft
 from tests.goldens import ROOT
-from tfft.checkpoints.adapters import load_adapter, save_adapter
+from tfft.checkpoints.adapters import load_adapter_weights, save_adapter
 from tfft.checkpoints.peft.folder import CONFIG, WEIGHTS
 from tfft.checkpoints.peft.save import can_save
 from tfft.compute.layers import spots
@@ -244,7 +244,7 @@ def test_a_folder_of_another_adapter_is_refused_whole(
     for variable in adapter.variables:
         variable.assign(np.full(variable.shape, 5.0))
     with pytest.raises(DataError, match=says):
-        load_adapter(adapter, tmp_path)
+        load_adapter_weights(adapter, tmp_path)
     assert all((value == 5.0).all() for value in values(adapter))
 
 
@@ -259,7 +259,7 @@ def test_a_folder_without_one_of_its_files_says_which(
     save_adapter(adapter, tmp_path)
     (tmp_path / name).unlink()
     with pytest.raises(MissingInputError, match=name):
-        load_adapter(adapter, tmp_path)
+        load_adapter_weights(adapter, tmp_path)
 
 
 def test_a_merged_adapter_is_not_saved(make_adapter, backbone, tmp_path):

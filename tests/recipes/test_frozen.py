@@ -74,9 +74,9 @@ def test_training_is_the_same(pair, monkeypatch, method, precision, place):
 
 def test_the_frozen_layers_run_once_a_row(tune, monkeypatch):
     rows = []
-    states = frozen.Prefix.states
+    states = frozen.FrozenLayers.states
     monkeypatch.setattr(
-        frozen.Prefix,
+        frozen.FrozenLayers,
         "states",
         lambda self, examples, at: (
             rows.append(len(examples)) or states(self, examples, at)
@@ -161,7 +161,7 @@ def test_a_resumed_training_goes_on_alike(tune, tmp_path, monkeypatch):
         "early_stopping": 0, "verbose": 0,
     }  # fmt: skip
     whole = tune(**options)
-    states = frozen.Prefix.states
+    states = frozen.FrozenLayers.states
     begin = MetricsFile.on_epoch_begin
 
     def stop(self, epoch, logs=None):
@@ -176,7 +176,7 @@ def test_a_resumed_training_goes_on_alike(tune, tmp_path, monkeypatch):
             tune(**options, **place)
     computed = []
     monkeypatch.setattr(
-        frozen.Prefix,
+        frozen.FrozenLayers,
         "states",
         lambda *given: computed.append(1) or states(*given),
     )

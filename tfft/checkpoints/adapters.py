@@ -48,8 +48,8 @@ def save_adapter(adapter: Adapter, folder: Path, **options: Any) -> None:
         save_native(adapter, folder)
 
 
-def load_adapter(adapter: Adapter, folder: Path) -> None:
-    """Assigns the weights of a folder to an adapter of the same method.
+def load_adapter_weights(adapter: Adapter, folder: Path) -> None:
+    """Loads the weights in a folder into an adapter of the same method.
 
     Raises:
         MissingInputError: When a file is not there.

@@ -14,7 +14,7 @@ import numpy as np
 from tfft.core.errors import ConfigError
 from tfft.data.batching import Batches, Examples
 from tfft.evaluation.forward import Forward
-from tfft.evaluation.prefix import Prefix
+from tfft.evaluation.frozen_layers import FrozenLayers
 from tfft.fitting.config import FinetuneConfig
 from tfft.models.frozen import Split, split_frozen
 from tfft.runs.folder import FROZEN
@@ -167,7 +167,7 @@ def computed_once(
         say: Shows the user a sentence.
         required: Leaves it to the disk to refuse, instead of yielding None.
     """
-    prefix = Prefix(split)
+    prefix = FrozenLayers(split)
     kept = {
         name: examples[name] for name in ("train", "validation") if name in examples
     }

@@ -12,7 +12,7 @@ import numpy as np
 
 from tfft.data.batching import Batches, Examples, bucket_length
 from tfft.data.numbered import numbered_dataset
-from tfft.evaluation.prefix import Prefix
+from tfft.evaluation.frozen_layers import FrozenLayers
 from tfft.fitting.config import FinetuneConfig
 from tfft.fitting.frozen import choose_split
 
@@ -63,7 +63,7 @@ def probe(
     once, kept = 0.0, 0
     split, note = choose_split(network, config.cache_frozen, config.epochs)
     if split is not None:
-        prefix = Prefix(split)
+        prefix = FrozenLayers(split)
         everything = [batches.examples, *([validation] if validation else [])]
         kept = sum(map(prefix.size, everything))
         prefix.states(few, None)  # traces

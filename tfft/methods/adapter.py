@@ -5,28 +5,42 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from tfft.core.errors import ConfigError
+from tfft.methods.combine import Factors, not_low_rank
 from tfft.methods.guard import guard
+from tfft.methods.inject import put_in, take_out
 from tfft.methods.swap import Swap
 from tfft.models.architecture import Architecture, Place
-
-if TYPE_CHECKING:
-    from tfft.methods.method import Method
 
 State = Literal["active", "merged", "disabled", "unloaded"]
 
 
+class Traits:
+    """The properties of a method that an adapter needs to know.
+
+    Attributes:
+        name: The method's name in options and messages.
+        mergeable: Whether its update can be added to the backbone's own weights.
+        reversible: Whether the pretrained backbone can be restored. A method that
+            trains most of the backbone keeps no second copy of it.
+    """
+
+    name: ClassVar[str]
+    mergeable: ClassVar[bool] = True
+    reversible: ClassVar[bool] = True
+
+
 @dataclass(frozen=True)
 class Injected:
-    """A layer of a method's own, where it stands.
+    """A layer that a method added, and its place in the backbone.
 
     Attributes:
         place: The place by all its names.
-        layer: The layer that took it, such as a `LoRADense`.
+        layer: The added layer, such as a `LoRADense`.
     """
 
     place: Place
@@ -47,7 +61,7 @@ class Adapter:
 
     def __init__(
         self,
-        method: Method,
+        method: Traits,
         backbone: Any,
         architecture: Architecture,
         injected: tuple[Injected, ...] = (),
@@ -101,6 +115,17 @@ class Adapter:
     def merged(self) -> bool:
         """Whether the base weights hold the update."""
         return self.state == "merged"
+
+    def updates(self) -> dict[str, Factors]:
+        """Returns the low-rank update of each place, for `combine`.
+
+        Raises:
+            ConfigError: When the update of a place is not a low-rank matrix.
+        """
+        updates = {one.place.name: one.layer.update() for one in self.injected}
+        if not updates or None in updates.values():
+            raise not_low_rank(self.method.name)
+        return updates
 
     def merge(self) -> None:
         """Adds the updates to the base weights, so that inference costs no more.
@@ -218,8 +243,6 @@ class Adapter:
         if not self.method.mergeable:
             yield
             return
-        from tfft.methods.inject import put_in, take_out
-
         self.merge()
         taken = [
             (one.layer, take_out(self.backbone, one.layer))

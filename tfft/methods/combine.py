@@ -60,6 +60,16 @@ def combine(
     return {"linear": _linear, "cat": _cat, "svd": _svd}[how](updates, weights, rank)
 
 
+def not_low_rank(method: str) -> ConfigError:
+    """Returns the error for a method whose adapters cannot be combined."""
+    return ConfigError(
+        f"{method} adapters cannot be combined",
+        where="combine",
+        expected="LoRA adapters, without DoRA's magnitudes",
+        fix="combine LoRA adapters",
+    )
+
+
 def _linear(
     updates: Sequence[Factors], weights: Sequence[float], rank: int | None
 ) -> Factors:

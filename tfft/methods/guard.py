@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from tfft.compute.layers import spots
 from tfft.core.errors import ConfigError
+from tfft.methods.inject import intercept, release
 
 _METHOD = "get_config"
 
@@ -28,7 +29,6 @@ def guard(backbone: Any, mergeable: bool) -> Callable[[], None]:
     Returns:
         A function that takes the guard away.
     """
-    from tfft.methods.inject import intercept, release
 
     def refuse(original: Any, *args: Any, **options: Any) -> NoReturn:
         fix = "keep the adapter with adapter.save(folder)"

@@ -70,6 +70,15 @@ def remove_child(parent: Any, attribute: str) -> None:
     delattr(parent, attribute)
 
 
+def own_weights(layer: Any) -> tuple[list[Any], list[Any]]:
+    """Returns a layer's weights without those of its children.
+
+    Returns:
+        The weights made to be trained, and the others.
+    """
+    return list(layer._trainable_variables), list(layer._non_trainable_variables)
+
+
 def intercept(layer: Any, method: str, around: Callable[..., Any]) -> None:
     """Has a layer call `around(original, *args)` for one of its methods.
 

@@ -189,21 +189,6 @@ class LoRA(Method):
         for one in adapter.injected:
             one.layer.set_scale(scale)
 
-    def updates(self, adapter: Adapter) -> dict[str, Factors]:
-        """Returns A, B and s of each place.
-
-        Raises:
-            ConfigError: With DoRA, whose update is not s·A·B alone.
-        """
-        if self.use_dora:
-            return super().updates(adapter)
-        return {
-            one.place.name: Factors(
-                *map(np.array, one.layer.factors()), one.layer.scale
-            )
-            for one in adapter.injected
-        }
-
     def for_updates(self, updates: Mapping[str, Factors]) -> LoRA:
         """Returns a LoRA of scale 1 on the places, each with the rank of its update."""
         ranks = {

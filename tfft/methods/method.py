@@ -9,32 +9,25 @@ from typing import Any, ClassVar, Literal
 from tfft.compute.layers import spots
 from tfft.core.errors import ConfigError
 from tfft.core.registry import Registry
-from tfft.methods.adapter import Adapter
-from tfft.methods.combine import Factors
+from tfft.methods.adapter import Adapter, Traits
+from tfft.methods.combine import Factors, not_low_rank
 from tfft.models.architecture import Architecture
 
 METHODS = Registry("method", "tfft.methods")
 
 
-class Method(abc.ABC):
+class Method(Traits, abc.ABC):
     """A way to fine-tune; subclasses are frozen configurations.
 
     Attributes:
-        name: What users call it.
-        learning_rate: The default, measured on the task the docs name.
+        learning_rate: The default, measured on the task that the docs name.
         identity_at_start: Whether training starts from the pretrained function.
-        mergeable: Whether the backbone's own weights can do what it does.
-        reversible: Whether the backbone can be had back without it; a method that
-            trains most of the backbone keeps no second copy of it.
-        averaging: What the mean of several trainings is the mean of: the trained
-            `weights`, or the `updates` that they stand for. None when there is none.
+        averaging: What is averaged over several trainings: the trained `weights`, or
+            the `updates` they stand for. None when an average has no meaning.
     """
 
-    name: ClassVar[str]
     learning_rate: ClassVar[float]
     identity_at_start: ClassVar[bool] = True
-    mergeable: ClassVar[bool] = True
-    reversible: ClassVar[bool] = True
     averaging: Literal["weights", "updates"] | None = "weights"
 
     def apply(self, backbone: Any, architecture: Architecture, seed: int) -> Adapter:
@@ -98,21 +91,13 @@ class Method(abc.ABC):
         """
         raise NotImplementedError(f"{self.name} has no room for others")
 
-    def updates(self, adapter: Adapter) -> dict[str, Factors]:
-        """Returns the low-rank update of each place, for `combine`.
-
-        Raises:
-            ConfigError: For a method whose updates are none.
-        """
-        raise _not_low_rank(self)
-
     def for_updates(self, updates: Mapping[str, Factors]) -> Method:
         """Returns the method of an adapter that can hold updates.
 
         Raises:
             ConfigError: For a method whose updates are not low-rank.
         """
-        raise _not_low_rank(self)
+        raise not_low_rank(self.name)
 
     def look(
         self,
@@ -128,15 +113,6 @@ class Method(abc.ABC):
             batches: The training batches.
         """
         return
-
-
-def _not_low_rank(method: Method) -> ConfigError:
-    return ConfigError(
-        f"{method.name} adapters cannot be combined",
-        where="combine",
-        expected="LoRA adapters, without DoRA's magnitudes",
-        fix="combine LoRA adapters",
-    )
 
 
 def expect_plain(backbone: Any) -> None:

@@ -158,7 +158,7 @@ class NamedAdapters:
         for one in adapters:
             # An adapter's values are at home in its variables while it is active.
             self.activate(one)
-            updates.append(self.adapter.method.updates(self.adapter))
+            updates.append(self.adapter.updates())
         self.activate(current)
         if any(update.keys() != updates[0].keys() for update in updates):
             raise ConfigError(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tfft.checkpoints.adapters import load_adapter, save_adapter
+from tfft.checkpoints.adapters import load_adapter_weights, save_adapter
 from tfft.checkpoints.tensors import load_variables, save_tensors
 from tfft.core.errors import ConfigError, DataError, MissingInputError, OutputInUseError
 from tfft.core.files import (
@@ -303,7 +303,7 @@ def load_weights(folder: Path, network: Any, adapter: Adapter) -> None:
     if changed:
         load_variables(folder / _BACKBONE, _named(changed))
     if adapter.variables:
-        load_adapter(adapter, folder / ADAPTER)
+        load_adapter_weights(adapter, folder / ADAPTER)
 
 
 def _named(variables: list[Any]) -> dict[str, Any]:

@@ -83,8 +83,7 @@ def _mean_updates(runs: MemberRuns, rank: int | None) -> dict[str, Factors]:
     """Returns the mean update of each place."""
     updates = []
     for index in range(len(runs)):
-        adapter = runs[index].built.adapter
-        updates.append(adapter.method.updates(adapter))
+        updates.append(runs[index].built.adapter.updates())
     weights = [1 / len(runs)] * len(runs)
     how = "cat" if rank is None else "svd"
     return {

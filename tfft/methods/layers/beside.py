@@ -11,7 +11,13 @@ import numpy as np
 from keras import ops
 
 from tfft.compute.layers import spots
-from tfft.methods.inject import add_child, intercept, release, remove_child
+from tfft.methods.inject import (
+    add_child,
+    intercept,
+    own_weights,
+    release,
+    remove_child,
+)
 
 # A layer, the name of its method, and what stands around that.
 _Call = tuple[Any, str, Any]
@@ -84,7 +90,7 @@ class Beside(keras.layers.Layer):
     @property
     def adapter_variables(self) -> list[Any]:
         """The own weights that train."""
-        return list(self._trainable_variables)
+        return own_weights(self)[0]
 
     @property
     def learned_inputs(self) -> list[Any]:
@@ -95,6 +101,9 @@ class Beside(keras.layers.Layer):
     def saved_variables(self) -> dict[str, Any]:
         """The own weights by name."""
         return {variable.name: variable for variable in self.adapter_variables}
+
+    def update(self) -> None:
+        """Returns None: these weights are no low-rank update of a matrix."""
 
     def neutral(self) -> list[tuple[Any, Any]]:
         """Returns a closed gate."""
@@ -122,7 +131,7 @@ def _marks(host: Any) -> list[_Call]:
     marked = next(
         spot.layer
         for spot in spots(host)
-        if spot.layer._trainable_variables and not isinstance(spot.layer, Beside)
+        if own_weights(spot.layer)[0] and not isinstance(spot.layer, Beside)
     )
     return [
         (marked, "save_own_variables", _save_marked),

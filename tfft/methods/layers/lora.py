@@ -10,8 +10,9 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from tfft.compute.dropout import draw_bytes
+from tfft.compute.dropout import BYTE_DRAWS
 from tfft.compute.processor import is_for_processor
+from tfft.methods.combine import Factors
 from tfft.methods.layers.lora_starts import STARTS
 from tfft.methods.layers.lora_variants import VARIANTS
 from tfft.methods.layers.low_rank import low_rank, with_low_rank
@@ -35,7 +36,6 @@ class LoRALayer(Wrapper):
         use_rslora: bool = False,
         use_dora: bool = False,
         initialization: str = "uniform",
-        shared: LoRALayer | None = None,
         start: tuple[np.ndarray, np.ndarray] | None = None,
         **options: Any,
     ) -> None:
@@ -47,10 +47,8 @@ class LoRALayer(Wrapper):
         self.input_dropout = keras.layers.Dropout(
             dropout, seed=self.seed, dtype=self.dtype_policy
         )
-        draw_bytes(self.input_dropout)
+        BYTE_DRAWS.apply(self.input_dropout)
         self._variant, self._start = VARIANTS[use_dora], STARTS[initialization]
-        # Behind a function, or it would count as a child of this layer.
-        self._shared = lambda: shared
         self._given = start
 
     def set_scale(self, scale: float) -> None:
@@ -67,10 +65,7 @@ class LoRALayer(Wrapper):
     def make_weights(self) -> None:
         """Makes A and B on the flattened (in, out) matrix of the kernel."""
         inputs, outputs = self.matrix.shape
-        if self._shared() is None:
-            self.lora_a = self.own_weight("lora_a", (inputs, self.rank), "zeros")
-        else:
-            self.lora_a = self._shared().lora_a
+        self.lora_a = self.shared_weight("lora_a", (inputs, self.rank))
         self.lora_b = self.own_weight("lora_b", (self.rank, outputs), "zeros")
         self._begin()
         self._variant.make_weights(self)
@@ -78,7 +73,7 @@ class LoRALayer(Wrapper):
     def _begin(self) -> None:
         A, B = self._given or self._start.values(self, self.seed)
         self._given = None
-        if self._shared() is None:
+        if not self.shares:
             self.lora_a.assign(A)
         self.lora_b.assign(B)
         if self._start.subtracts:
@@ -107,6 +102,12 @@ class LoRALayer(Wrapper):
             ops.concatenate([self.lora_a, first_a], axis=1),
             ops.concatenate([self.lora_b, -first_b], axis=0),
         )
+
+    def update(self) -> Factors | None:
+        """Returns A, B and s; None with DoRA, whose update is not s·A·B alone."""
+        if not self._variant.adds:
+            return None
+        return Factors(*map(np.array, self.factors()), self.scale)
 
     def branch(self, x: Any) -> Any:
         """Returns the update s·(x·A)·B of the outputs, shape (..., out)."""

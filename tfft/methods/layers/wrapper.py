@@ -8,6 +8,8 @@ from typing import Any
 import keras
 
 from tfft.core.errors import ConfigError
+from tfft.methods.combine import Factors
+from tfft.methods.inject import own_weights, put_in, take_out
 from tfft.methods.layers.matrix import Matrix
 from tfft.methods.swap import Swap
 
@@ -24,6 +26,8 @@ class Wrapper(keras.layers.Layer):
     Args:
         layer: The layer to adapt, built or not; or another wrapper.
         seed: For initial values and dropout.
+        shared: A wrapper whose `shared_weight`s this one uses instead of its own.
+            Defaults to None.
         label: Goes before the names of the own weights, to tell the adapters of
             one layer apart.
         **options: Those of every Keras layer.
@@ -34,6 +38,7 @@ class Wrapper(keras.layers.Layer):
         layer: keras.layers.Layer,
         *,
         seed: int | None = None,
+        shared: Wrapper | None = None,
         label: str = "",
         **options: Any,
     ) -> None:
@@ -49,6 +54,8 @@ class Wrapper(keras.layers.Layer):
         self.activation = layer.activation
         layer.activation = keras.activations.linear
         self._merged: Swap | None = None
+        # Behind a function, or Keras would count it as a child of this layer.
+        self._owner = lambda: shared
 
     @property
     def base(self) -> keras.layers.Layer:
@@ -79,6 +86,21 @@ class Wrapper(keras.layers.Layer):
             dtype="float32",
             **options,
         )
+
+    @property
+    def shares(self) -> bool:
+        """Whether the `shared_weight`s belong to another wrapper."""
+        return self._owner() is not None
+
+    def shared_weight(self, name: str, shape: tuple[int, ...]) -> Any:
+        """Returns a weight of zeros, or the one of that name it is shared with."""
+        if self.shares:
+            return getattr(self._owner(), name)
+        return self.own_weight(name, shape, "zeros")
+
+    def update(self) -> Factors | None:
+        """Returns the update s·A·B of the matrix; None when it has no such form."""
+        return None
 
     @property
     def adapter_variables(self) -> list[Any]:
@@ -129,8 +151,8 @@ class Wrapper(keras.layers.Layer):
     @property
     def saved_variables(self) -> dict[str, Any]:
         """The own weights by name, those that do not train included."""
-        own = [*self._trainable_variables, *self._non_trainable_variables]
-        return {variable.name: variable for variable in own}
+        trained, fixed = own_weights(self)
+        return {variable.name: variable for variable in [*trained, *fixed]}
 
     def leave(self, backbone: Any) -> Callable[[], None]:
         """Gives its spot in the backbone back to the wrapped layer.
@@ -138,8 +160,6 @@ class Wrapper(keras.layers.Layer):
         Returns:
             A function that undoes it.
         """
-        from tfft.methods.inject import put_in, take_out
-
         spot = take_out(backbone, self)
         return lambda: put_in(self, spot)
 

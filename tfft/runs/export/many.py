@@ -139,7 +139,7 @@ def _check_together(runs: Mapping[str, Run]) -> None:
                 expected="runs with LoRA that leave the backbone as it is",
                 fix="export it by itself",
             )
-        run.built.adapter.method.updates(run.built.adapter)  # refuses other methods
+        run.built.adapter.updates()  # refuses other methods
         for what, value in _shared(run).items():
             expected = _shared(first)[what]
             if value != expected:
@@ -166,7 +166,7 @@ def _shared(run: Run) -> dict[str, Any]:
 
 def _member(name: str, run: Run, columns: int) -> Member:
     adapter = run.built.adapter
-    by_name = adapter.method.updates(adapter)
+    by_name = adapter.updates()
     places = {one.place.name: one.place for one in adapter.injected}
     kernel, bias = (np.array(one) for one in run.model.head_variables)
     return Member(

@@ -17,8 +17,8 @@ from tfft.models.frozen import Split
 _ROWS_AT_ONCE = 16
 
 
-class Prefix:
-    """The part of a network below a cut, as a function of rows.
+class FrozenLayers:
+    """The frozen layers of a network, as a function of rows.
 
     Args:
         split: The cut. Its layers must keep their precision from now on.
