@@ -8,13 +8,14 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from tfft.compute.activations import (
+    OWN_GELU,
     activation_name,
     erf_gelu,
     silu,
     tanh_gelu,
-    use_own_gelu,
 )
 from tfft.compute.processor import for_processor
+from tfft.compute.speed import speed_up
 
 
 def tanh_form(x):
@@ -62,7 +63,7 @@ def test_only_gelu_is_replaced_and_by_its_own_form():
     ]
     layers = [keras.layers.Dense(2, activation=act) for act in acts]
     before = layers[2].activation, layers[3].activation
-    use_own_gelu(keras.Sequential([keras.Input((3,)), *layers]))
+    speed_up(keras.Sequential([keras.Input((3,)), *layers]), [OWN_GELU])
     found = [layer.activation for layer in layers]
     assert found == [erf_gelu, tanh_gelu, *before]
     assert [activation_name(one) for one in found[:2]] == ["gelu", "gelu_new"]

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfft.compute.attention import attend, attend_causally, use_products
-from tfft.compute.einsum import use_matrices
+from tfft.compute.attention import TWO_PRODUCTS, attend, attend_causally
+from tfft.compute.einsum import ONE_MATRIX
 from tfft.compute.layers import spots
+from tfft.compute.speed import speed_up
 
 
 def numpy_attention(q, k, v, mask):
@@ -68,7 +69,7 @@ def test_halves_are_the_whole_with_its_gradients(length, compiled):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("change", [use_products, use_matrices])
+@pytest.mark.parametrize("change", [TWO_PRODUCTS, ONE_MATRIX])
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 @pytest.mark.parametrize("training", [False, True])
 def test_a_backbone_computes_and_learns_as_before(
@@ -80,7 +81,7 @@ def test_a_backbone_computes_and_learns_as_before(
     for changed in (False, True):
         backbone = make_backbone(dropout=dropout)
         if changed:
-            change(backbone)
+            speed_up(backbone, [change])
         weights = [v.value for v in backbone.trainable_variables]
         with tf.GradientTape() as tape:
             found = backbone(inputs, training=training)["sequence_output"]
@@ -97,13 +98,13 @@ def test_a_backbone_computes_and_learns_as_before(
 def test_another_equation_is_left_to_keras():
     layers = [keras.layers.EinsumDense(one, (None, 4)) for one in ("abc,bd->acd",
               "abc,cd->abd")]  # fmt: skip
-    use_matrices(keras.Sequential([keras.Input((3, 4)), *layers]))
+    speed_up(keras.Sequential([keras.Input((3, 4)), *layers]), [ONE_MATRIX])
     assert ["call" in vars(layer) for layer in layers] == [False, True]
 
 
 def test_every_projection_of_a_backbone_is_changed(make_backbone):
     backbone = make_backbone()
-    use_matrices(backbone)
+    speed_up(backbone, [ONE_MATRIX])
     kinds = [
         s.layer for s in spots(backbone) if type(s.layer).__name__ == "EinsumDense"
     ]
@@ -115,7 +116,7 @@ def test_scores_that_are_asked_for_are_given():
     layer = keras.layers.MultiHeadAttention(2, 3)
     x = np.random.default_rng(0).normal(size=(1, 4, 6)).astype("float32")
     _, expected = layer(x, x, return_attention_scores=True)
-    use_products(keras.Sequential([keras.Input((4, 6)), _Around(layer)]))
+    speed_up(keras.Sequential([keras.Input((4, 6)), _Around(layer)]), [TWO_PRODUCTS])
     _, found = layer(x, x, return_attention_scores=True)
     np.testing.assert_array_equal(found, expected)
     assert "_compute_attention" in vars(layer)

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfft.compute.dropout import draw_bytes, dropout, use_byte_draws
+from tfft.compute.dropout import BYTE_DRAWS, dropout
 from tfft.compute.layers import spots
 from tfft.compute.processor import for_processor
+from tfft.compute.speed import speed_up
 
 SHAPE = (40, 50, 101)
 SIZE = np.prod(SHAPE)
@@ -96,7 +97,7 @@ def layer_of(rate=0.1, **options):
 
 def test_a_layer_draws_bytes_by_its_own_random_state():
     layer, plain, x = layer_of(), layer_of(), tf.ones(SHAPE)
-    draw_bytes(layer)
+    BYTE_DRAWS.apply(layer)
     with for_processor():
         first, second = (layer(x, training=True).numpy() for _ in range(2))
     seeds = [tf.cast(plain.seed_generator.next(), tf.int32) for _ in range(2)]
@@ -111,13 +112,13 @@ def test_only_keras_own_dropout_without_a_noise_shape_is_changed():
 
     others = [layer_of(noise_shape=(1, 50, 101)), Other(0.1, seed=4)]
     for layer in others:
-        draw_bytes(layer)
+        BYTE_DRAWS.apply(layer)
         assert "call" not in vars(layer)
 
 
 def test_every_dropout_below_a_backbone_is_changed(make_backbone):
     backbone = make_backbone(dropout=0.1)
-    use_byte_draws(backbone)
+    speed_up(backbone, [BYTE_DRAWS])
     found = [
         spot.layer
         for spot in spots(backbone)

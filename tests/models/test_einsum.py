@@ -7,19 +7,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfft.compute.activations import use_own_gelu
-from tfft.compute.attention import use_products
-from tfft.compute.einsum import use_matrices
+from tfft.compute.activations import OWN_GELU
+from tfft.compute.attention import TWO_PRODUCTS
+from tfft.compute.einsum import ONE_MATRIX
 from tfft.compute.forward_only import forward_only
 from tfft.compute.processor import for_processor
+from tfft.compute.speed import speed_up
 
 
 def test_no_step_forms_a_kernel_for_each_row(make_backbone, make_batch):
     batch = make_batch()
     inputs = {k: batch[k] for k in ("token_ids", "segment_ids", "padding_mask")}
     backbone = make_backbone()
-    use_products(backbone)
-    use_matrices(backbone)
+    speed_up(backbone, [TWO_PRODUCTS])
+    speed_up(backbone, [ONE_MATRIX])
     kernels = [v for v in backbone.trainable_variables if v.name == "kernel"]
     assert any(len(kernel.shape) == 3 for kernel in kernels)
 
@@ -60,7 +61,7 @@ def test_a_layer_keeps_its_bias_its_activation_and_unknown_lengths(
             np.arange(float(np.prod(layer.bias.shape))).reshape(layer.bias.shape)
         )
         expected = layer(x)
-    use_matrices(keras.Sequential([layer]))
+    speed_up(keras.Sequential([layer]), [ONE_MATRIX])
     assert "call" in vars(layer)
     unknown = tf.TensorSpec([None] * x.ndim, "float32")
     found = tf.function(layer, input_signature=[unknown])(x.astype("float32"))
@@ -73,7 +74,7 @@ def test_a_dense_layer_adds_its_bias_to_the_rows_of_one_product(use_bias):
     layer = keras.layers.Dense(5, "tanh", use_bias, bias_initializer="ones")
     x = np.random.default_rng(0).normal(size=(2, 3, 4)).astype("float32")
     expected = layer(x)
-    use_matrices(keras.Sequential([layer]))
+    speed_up(keras.Sequential([layer]), [ONE_MATRIX])
     traced = tf.function(layer, input_signature=[tf.TensorSpec((None, None, 4))])
     np.testing.assert_allclose(traced(x), expected, rtol=0, atol=1e-6)
     # oneDNN joins a product with a bias that follows it without a reshape between.
@@ -122,8 +123,8 @@ def test_gelu_is_computed_in_the_product_where_no_gradient_follows(
         keras.activations.gelu(tf.constant(sums), approximate=approximate)
     )
     model = keras.Sequential([layer])
-    use_matrices(model)
-    use_own_gelu(model)
+    speed_up(model, [ONE_MATRIX])
+    speed_up(model, [OWN_GELU])
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, 8))], autograph=False)
     def answer(x):
@@ -146,8 +147,8 @@ def test_gelu_with_a_gradient_to_come_keeps_its_slope_from_one_pass():
     layer = keras.layers.Dense(16, activation=keras.activations.gelu)
     layer.build((None, 8))
     model = keras.Sequential([layer])
-    use_matrices(model)
-    use_own_gelu(model)
+    speed_up(model, [ONE_MATRIX])
+    speed_up(model, [OWN_GELU])
     call = tf.function(lambda x: layer(x), autograph=False)
     graph = call.get_concrete_function(tf.zeros((2, 8))).graph
     # The derivative's exponential is only there where it is computed with the values.
@@ -160,5 +161,5 @@ def test_softmax_has_the_last_axis_to_itself():
     )
     x = np.random.default_rng(0).normal(size=(2, 4, 5)).astype("float32")
     expected = layer(x)
-    use_matrices(keras.Sequential([layer]))
+    speed_up(keras.Sequential([layer]), [ONE_MATRIX])
     np.testing.assert_allclose(layer(x), expected, rtol=0, atol=1e-6)

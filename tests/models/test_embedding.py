@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfft.compute.embedding import use_rows
+from tfft.compute.embedding import ROWS_FIRST
+from tfft.compute.speed import speed_up
 
 WORDS, SIZE = 50, 4
 KINDS = [keras.layers.Embedding, keras.layers.ReversibleEmbedding]
@@ -18,7 +19,7 @@ def layer_of(kind, policy="mixed_bfloat16", **options):
 
 
 def by_rows(layer):
-    use_rows(keras.Sequential([layer]))
+    speed_up(keras.Sequential([layer]), [ROWS_FIRST])
     return layer
 
 

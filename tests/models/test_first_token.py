@@ -9,11 +9,12 @@ import tensorflow as tf
 from keras_hub.layers import TransformerEncoder
 
 import tfft
-from tfft.compute.attention import use_products
-from tfft.compute.first_token import first_token_alone, last_layer, use_first_token
+from tfft.compute.attention import TWO_PRODUCTS
+from tfft.compute.first_token import FIRST_TOKEN, first_token_alone, last_layer
 from tfft.compute.first_token_model import FirstTokenModel
+from tfft.compute.speed import speed_up
 from tfft.data.batching import Examples
-from tfft.evaluation.prefix import Prefix
+from tfft.evaluation.frozen_layers import FrozenLayers
 from tfft.methods.method import METHODS
 from tfft.models.architecture import architecture_of
 from tfft.models.frozen import split_frozen
@@ -52,9 +53,9 @@ def test_logits_and_gradients_are_those_of_all_tokens(
     network, batch = classifier(make_backbone, pooling), make_inputs(rows=4)
     batch["padding_mask"][1, 3:] = 0
     right, slopes = loss_and_gradients(network, batch)
-    use_first_token(network.backbone)
+    speed_up(network.backbone, [FIRST_TOKEN])
     if products:
-        use_products(network.backbone)
+        speed_up(network.backbone, [TWO_PRODUCTS])
     found, gradients = loss_and_gradients(network, batch)
     # Sums of 16 numbers in float32, in another order.
     np.testing.assert_allclose(found, right, rtol=0, atol=1e-6)
@@ -75,7 +76,7 @@ def test_a_layer_of_either_kind_gives_its_first_token(normalize_first):
     x = generator.normal(size=(3, 5, 8)).astype("float32")
     kept = np.array([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [1, 0, 0, 0, 0]], "int32")
     whole = layer(x, padding_mask=kept)
-    use_first_token(model)
+    speed_up(model, [FIRST_TOKEN])
     with first_token_alone(last_layer(model)):
         first = layer(x, padding_mask=kept)
         unmasked = layer(x)
@@ -108,7 +109,7 @@ def tokens_of_the_last_block(network, batch, part=None):
 )
 def test_only_where_no_other_token_is_read(make_backbone, make_inputs, pooling, tokens):
     network, batch = classifier(make_backbone, pooling), make_inputs(length=7)
-    use_first_token(network.backbone)
+    speed_up(network.backbone, [FIRST_TOKEN])
     assert tokens_of_the_last_block(network, batch) == [tokens]
     assert network.backbone(batch)["sequence_output"].shape[1] == 7
 
@@ -131,7 +132,7 @@ def test_adapters_inside_and_around_the_layer_take_part(
     for one_token in (False, True):
         backbone = make_backbone()
         if one_token:
-            use_first_token(backbone)
+            speed_up(backbone, [FIRST_TOKEN])
         applied = METHODS.resolve(method).apply(backbone, architecture_of(backbone), 0)
         generator = np.random.default_rng(0)
         for variable in applied.variables:
@@ -161,15 +162,15 @@ def test_states_of_frozen_layers_are_computed_so(make_backbone, monkeypatch):
     found = []
     for _ in range(2):
         split = split_frozen(network)
-        states = Prefix(split).states(examples, None)
+        states = FrozenLayers(split).states(examples, None)
         found.append(np.stack(states.values[split.names[0]]))
-        use_first_token(network.backbone)
+        speed_up(network.backbone, [FIRST_TOKEN])
     np.testing.assert_allclose(found[1], found[0], rtol=0, atol=1e-6)
     tokens = []
     layer = network.backbone.transformer_layers[-1]
     norm, call = layer._feedforward_layer_norm, layer._feedforward_layer_norm.call
     monkeypatch.setattr(norm, "call", lambda x: (tokens.append(x.shape[1]), call(x))[1])
-    Prefix(split_frozen(network))
+    FrozenLayers(split_frozen(network))
     assert tokens == [1]
 
 
@@ -178,7 +179,7 @@ def test_a_part_reads_of_the_last_layer_what_the_network_reads(
     make_backbone, make_inputs, pooling, tokens
 ):
     network, batch = classifier(make_backbone, pooling), make_inputs(length=7)
-    use_first_token(network.backbone)
+    speed_up(network.backbone, [FIRST_TOKEN])
     summary = network.below_head()
     assert tokens_of_the_last_block(network, batch, summary) == [tokens]
     np.testing.assert_allclose(
@@ -188,7 +189,7 @@ def test_a_part_reads_of_the_last_layer_what_the_network_reads(
 
 def test_states_of_every_token_keep_every_token(make_backbone, make_inputs):
     network, batch = classifier(make_backbone), make_inputs(length=7)
-    use_first_token(network.backbone)
+    speed_up(network.backbone, [FIRST_TOKEN])
     METHODS.resolve(tfft.LastLayers(count=1)).apply(
         network.backbone, architecture_of(network.backbone), 0
     )
@@ -212,7 +213,7 @@ def test_states_of_the_last_layer_are_of_every_token(make_backbone, make_inputs)
             return states[:, 0] * self.scale
 
     backbone = make_backbone()
-    use_first_token(backbone)
+    speed_up(backbone, [FIRST_TOKEN])
     backbone.trainable = False
     reads_one = SimpleNamespace(first_token_layer=last_layer(backbone))
     summary = TrainedSummary()(backbone.output["sequence_output"])

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from tfft.compute.layers import spots
-from tfft.compute.norm import layer_norm, use_own_norm
+from tfft.compute.norm import OWN_NORM, layer_norm
+from tfft.compute.speed import speed_up
 
 EPSILON = 1e-3
 
@@ -70,7 +71,7 @@ def test_a_layer_computes_as_before(case, dtype):
     found = []
     for changed in (False, True):
         if changed:
-            use_own_norm(keras.Sequential([keras.Input(x.shape[1:]), layer]))
+            speed_up(keras.Sequential([keras.Input(x.shape[1:]), layer]), [OWN_NORM])
             assert "call" in vars(layer)
         with tf.GradientTape() as tape:
             tape.watch(given)
@@ -91,10 +92,10 @@ def test_only_norms_over_the_last_axis_are_changed(make_backbone):
         keras.layers.LayerNormalization(center=False),
         keras.layers.LayerNormalization(scale=False),
     ]
-    use_own_norm(keras.Sequential([keras.Input((3, 7)), *others]))
+    speed_up(keras.Sequential([keras.Input((3, 7)), *others]), [OWN_NORM])
     assert not any("call" in vars(layer) for layer in others)
     backbone = make_backbone()
-    use_own_norm(backbone)
+    speed_up(backbone, [OWN_NORM])
     norms = [
         spot.layer
         for spot in spots(backbone)

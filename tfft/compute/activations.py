@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from tfft.compute.fast_form import FastForm
 from tfft.compute.forward_only import is_forward_only
 from tfft.compute.fused import elementwise
-from tfft.compute.layers import spots
 from tfft.compute.processor import is_for_processor
 from tfft.core.errors import ConfigError, DataError, one_of, shorten
 
@@ -51,7 +51,7 @@ def activation_name(function: Callable[[Any], Any]) -> str:
     ('gelu', 'relu')
     """
     for name, known in _activations().items():
-        if _alike(known, function):
+        if _agree(known, function):
             return name
     raise ConfigError(
         f"activation {getattr(function, '__name__', function)}",
@@ -90,24 +90,6 @@ def silu(x: Any) -> Any:
     return _with_slope(_silu_form, x)
 
 
-def use_own_gelu(backbone: Any) -> None:
-    """Makes the layers of a backbone that end in Keras' GELU compute it as above.
-
-    Args:
-        backbone: Changed in place; its results, but for rounding, stay.
-    """
-    import keras
-
-    ours: dict[int, Callable[[Any], Any]] = {}
-    for spot in spots(backbone):
-        act = getattr(spot.layer, "activation", None)
-        if not isinstance(spot.layer, keras.layers.Dense) or act is None:
-            continue
-        if id(act) not in ours:
-            ours[id(act)] = _own_form(act)
-        spot.layer.activation = ours[id(act)]
-
-
 def behind_product(function: Callable[[Any], Any], rows: Any) -> Any:
     """Returns function(rows) for the sums of a matrix product and a bias.
 
@@ -128,14 +110,30 @@ def behind_product(function: Callable[[Any], Any], rows: Any) -> Any:
     return function(rows)
 
 
-def _own_form(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _is_activated(layer: Any) -> bool:
+    import keras
+
+    if not isinstance(layer, keras.layers.Dense):
+        return False
+    return layer.activation not in (None, keras.activations.linear)
+
+
+def _own_form(layer: Any) -> Callable[[Any], Any]:
+    """Returns tfft's GELU if a layer's activation is one, else that activation."""
     for name, known in _activations().items():
-        if name.startswith("gelu") and _alike(known, function):
+        if name.startswith("gelu") and _agree(known, layer.activation):
             return known
-    return function
+    return layer.activation
 
 
-def _alike(one: Callable[[Any], Any], other: Callable[[Any], Any]) -> bool:
+# Dense layers that end in GELU compute it by `erf_gelu` or `tanh_gelu`.
+OWN_GELU = FastForm(_is_activated, "activation", _own_form)
+
+
+def _agree(one: Callable[[Any], Any], other: Callable[[Any], Any]) -> bool:
+    """Tells whether two functions compute the same."""
+    if one is other:
+        return True
     points = np.linspace(-4, 4, 81, dtype="float32")
     difference = np.asarray(one(points)) - np.asarray(other(points))
     # The two forms of GELU are 5e-4 apart.

@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tfft.compute.layers import spots
+from tfft.compute.fast_form import fast_method
 from tfft.compute.processor import is_for_processor
 from tfft.compute.processor_attention import attend_with_columns
 
 # Far below any score, so that exp gives an exact 0: a masked token has no share in
 # the output, and exactly no gradient.
 _MASKED = -1e9
-
-
-def use_products(backbone: Any) -> None:
-    """Makes the attention layers of a backbone compute by `attend`.
-
-    Keras' order of the operands suits neither oneDNN nor cuBLAS: on a CPU in
-    bfloat16 its product of queries and keys takes four times as long.
-
-    Args:
-        backbone: Changed in place; its weights and its results, but for rounding,
-            stay.
-    """
-    import keras
-
-    for spot in spots(backbone):
-        plain = keras.layers.MultiHeadAttention
-        # Keras documents this method as the one to override; some subclasses do.
-        if (
-            isinstance(spot.layer, plain)
-            and type(spot.layer)._compute_attention is plain._compute_attention
-        ):
-            spot.layer._compute_attention = types.MethodType(_compute, spot.layer)
 
 
 def attend(
@@ -159,6 +136,20 @@ def attend_causally(query: Any, key: Any, value: Any, mask: Any) -> Any:
     return tf.concat([first_half, attend(late, key, value, below)], axis=1)
 
 
+def _is_plain(layer: Any) -> bool:
+    """Tells whether a layer computes attention as Keras' own class does.
+
+    Keras documents `_compute_attention` as the method to override; some subclasses do.
+    """
+    import keras
+
+    plain = keras.layers.MultiHeadAttention
+    return (
+        isinstance(layer, plain)
+        and type(layer)._compute_attention is plain._compute_attention
+    )
+
+
 def _compute(
     self: Any,
     query: Any,
@@ -188,3 +179,8 @@ def _compute(
 
     mixed = attend(query, key, value, attention_mask, drop if self.dropout else None)
     return mixed, None
+
+
+# Keras' order of the operands suits neither oneDNN nor cuBLAS: on a CPU in bfloat16 its
+# product of queries and keys takes four times as long as that of `attend`.
+TWO_PRODUCTS = fast_method(_is_plain, _compute, "_compute_attention")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Callable
 from typing import Any
 
-from tfft.compute.layers import spots
+from tfft.compute.fast_form import fast_method
 from tfft.compute.processor import is_for_processor
 
 # How far the chance may be from the rate, as a share of the rarer of the two outcomes.
@@ -56,28 +55,6 @@ def dropout(x: Any, rate: float, seed: Any) -> Any:
     return run(tf.convert_to_tensor(x))
 
 
-def use_byte_draws(backbone: Any) -> None:
-    """Makes the dropout layers of a backbone compute as above.
-
-    Args:
-        backbone: Changed in place. Its random states move as before.
-    """
-    for spot in spots(backbone):
-        draw_bytes(spot.layer)
-
-
-def draw_bytes(layer: Any) -> None:
-    """Makes a layer compute as above, if it is Keras' dropout.
-
-    Args:
-        layer: Changed in place.
-    """
-    import keras
-
-    if type(layer) is keras.layers.Dropout and layer.noise_shape is None:
-        layer.call = types.MethodType(_compute, layer)
-
-
 def next_seed(layer: Any) -> Any:
     """Returns the next seed of a dropout layer's random state, shape (2,)."""
     import tensorflow as tf
@@ -105,8 +82,18 @@ def _draws(shape: Any, bits: int, seed: Any) -> Any:
     return tf.reshape(tf.reshape(parts, [-1])[:size], shape)
 
 
+def _is_plain(layer: Any) -> bool:
+    import keras
+
+    return type(layer) is keras.layers.Dropout and layer.noise_shape is None
+
+
 def _compute(self: Any, inputs: Any, training: bool = False) -> Any:
     """Stands in for `Dropout.call`."""
     if not training or not self.rate:
         return inputs
     return dropout(inputs, self.rate, next_seed(self))
+
+
+# Keras' dropout draws a byte for each value. Its random state advances as before.
+BYTE_DRAWS = fast_method(_is_plain, _compute)

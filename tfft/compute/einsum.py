@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import types
 from typing import Any
 
 from tfft.compute.activations import behind_product
-from tfft.compute.layers import spots
+from tfft.compute.fast_form import fast_method
 from tfft.core.errors import ConfigError
 
 
@@ -63,24 +62,6 @@ def flat_bias(layer: Any) -> Any:
     return ops.reshape(ops.broadcast_to(layer.bias, axes), (-1,))
 
 
-def use_matrices(backbone: Any) -> None:
-    """Makes the linear layers of a backbone compute by one matrix product.
-
-    Of an `EinsumDense` Keras makes a product for each row of the batch, of a few
-    hundred tokens each: a third slower in bfloat16 than one over the tokens of all
-    rows. A bias that is added right behind the product, before the rows get their axes
-    back, becomes part of it in oneDNN and saves a pass over the outputs.
-
-    Args:
-        backbone: Changed in place; its weights and its results, but for rounding,
-            stay.
-    """
-    for spot in spots(backbone):
-        layer = spot.layer
-        if _is_matrix(layer):
-            layer.call = types.MethodType(_compute, layer)
-
-
 def _is_matrix(layer: Any) -> bool:
     import keras
 
@@ -106,3 +87,10 @@ def _compute(self: Any, inputs: Any, training: bool | None = None) -> Any:
         return ops.reshape(behind_product(self.activation, rows), shape)
     # It may need the last axis to itself.
     return self.activation(ops.reshape(rows, shape))
+
+
+# Keras computes an `EinsumDense` as one product for each row of the batch, of a few
+# hundred tokens each: a third slower in bfloat16 than one product over all tokens of
+# the batch. A bias that is added right after the product, before the rows get their
+# axes back, becomes part of it in oneDNN and saves a pass over the outputs.
+ONE_MATRIX = fast_method(_is_matrix, _compute)

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import types
 from typing import Any
 
-from tfft.compute.layers import spots
+from tfft.compute.fast_form import fast_method
 
 
-def use_rows(backbone: Any) -> None:
-    """Makes the embeddings of a backbone cast the rows that a batch has alone.
-
-    Under mixed precision Keras casts the table in every step, and adds its gradient up
-    in the narrow dtype. Here the rows of a token are added up in the table's own.
-
-    Args:
-        backbone: Changed in place; its weights and its results stay.
-    """
+def _is_plain(layer: Any) -> bool:
     import keras
 
     plain = (keras.layers.Embedding.call, keras.layers.ReversibleEmbedding.call)
-    for spot in spots(backbone):
-        layer = spot.layer
-        if (
-            isinstance(layer, keras.layers.Embedding)
-            and type(layer).call in plain
-            and not layer.mask_zero
-        ):
-            layer.call = types.MethodType(_compute, layer)
+    return (
+        isinstance(layer, keras.layers.Embedding)
+        and type(layer).call in plain
+        and not layer.mask_zero
+    )
 
 
 def _compute(self: Any, inputs: Any, reverse: bool = False) -> Any:
@@ -54,3 +42,9 @@ def _uncast(variable: Any) -> Any:
         return variable.value
     finally:
         variable._autocast = autocast
+
+
+# Under mixed precision Keras casts the whole table in every step and sums its gradient
+# in the narrow dtype. This form casts only the rows that a batch looks up, and sums the
+# gradients of a token in the table's own dtype.
+ROWS_FIRST = fast_method(_is_plain, _compute)

@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import contextvars
-import types
 from contextlib import AbstractContextManager
 from typing import Any
 
+from tfft.compute.fast_form import fast_method
 from tfft.compute.scoped import scoped
 
 _alone: contextvars.ContextVar[Any] = contextvars.ContextVar("alone", default=None)
 
 
-def use_first_token(backbone: Any) -> None:
-    """Makes the last layer of an encoder able to compute the first token alone.
-
-    Args:
-        backbone: Changed in place; it computes all tokens but where
-            `first_token_alone` says otherwise.
-    """
-    layer = last_layer(backbone)
-    if layer is not None:
-        layer.call = types.MethodType(_compute, layer)
-
-
 def last_layer(backbone: Any) -> Any:
     """Returns the layer whose output is an encoder's sequence, None for others."""
-    from keras_hub.layers import TransformerEncoder
-
-    found = [one for one in backbone.layers if type(one) is TransformerEncoder]
+    found = [one for one in backbone.layers if _is_encoder(one)]
     outputs = backbone.output
     states = outputs["sequence_output"] if isinstance(outputs, dict) else outputs
     return found[-1] if found and found[-1].output is states else None
@@ -48,6 +34,12 @@ def first_token_alone(layer: Any) -> AbstractContextManager[None]:
     call = getattr(layer, "call", None)
     ours = getattr(call, "__func__", None) is _compute
     return scoped(_alone, layer if ours else None)
+
+
+def _is_encoder(layer: Any) -> bool:
+    from keras_hub.layers import TransformerEncoder
+
+    return type(layer) is TransformerEncoder
 
 
 def _compute(
@@ -88,3 +80,7 @@ def _compute(
     y = self._feedforward_output_dense(self._feedforward_intermediate_dense(y))
     x = x + self._feedforward_dropout(y, training=training)
     return x if before else self._feedforward_layer_norm(x)
+
+
+# An encoder layer computes all tokens except inside `first_token_alone`.
+FIRST_TOKEN = fast_method(_is_encoder, _compute)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Callable
 from typing import Any
 
+from tfft.compute.fast_form import fast_method
 from tfft.compute.forward_only import is_forward_only
-from tfft.compute.layers import spots
 from tfft.compute.precision import wide
 
 
@@ -71,21 +70,12 @@ def _normed(x: Any, epsilon: float) -> tuple[Any, Any]:
     return centred * scale, scale
 
 
-def use_own_norm(backbone: Any) -> None:
-    """Makes the layer norms of a backbone over its last axis compute as above.
-
-    Args:
-        backbone: Changed in place; its results, but for rounding, stay.
-    """
+def _is_plain(layer: Any) -> bool:
+    """Tells whether a layer is Keras' own norm over the last axis, with γ and β."""
     import keras
 
-    for spot in spots(backbone):
-        layer = spot.layer
-        if type(layer) is keras.layers.LayerNormalization and _is_plain(layer):
-            layer.call = types.MethodType(_compute, layer)
-
-
-def _is_plain(layer: Any) -> bool:
+    if type(layer) is not keras.layers.LayerNormalization:
+        return False
     last = layer.axis in (-1, [-1])
     return last and layer.center and layer.scale and not layer.rms_scaling
 
@@ -98,3 +88,6 @@ def _compute(self: Any, inputs: Any) -> Any:
     weights = (one.value for one in (self.gamma, self.beta))
     gamma, beta = (tf.cast(one, wide(x).dtype) for one in weights)
     return tf.cast(layer_norm(x, gamma, beta, self.epsilon), self.compute_dtype)
+
+
+OWN_NORM = fast_method(_is_plain, _compute)

@@ -1,29 +1,39 @@
-"""What makes a backbone's layers compute the same faster."""
+"""Replaces how the layers of a backbone compute with faster forms."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from tfft.compute.activations import use_own_gelu
-from tfft.compute.attention import use_products
-from tfft.compute.dropout import use_byte_draws
-from tfft.compute.einsum import use_matrices
-from tfft.compute.embedding import use_rows
-from tfft.compute.first_token import use_first_token
-from tfft.compute.norm import use_own_norm
+from tfft.compute.activations import OWN_GELU
+from tfft.compute.attention import TWO_PRODUCTS
+from tfft.compute.dropout import BYTE_DRAWS
+from tfft.compute.einsum import ONE_MATRIX
+from tfft.compute.embedding import ROWS_FIRST
+from tfft.compute.fast_form import FastForm
+from tfft.compute.first_token import FIRST_TOKEN
+from tfft.compute.layers import spots
+from tfft.compute.norm import OWN_NORM
+
+FAST_FORMS = (
+    TWO_PRODUCTS,
+    ONE_MATRIX,
+    OWN_GELU,
+    OWN_NORM,
+    BYTE_DRAWS,
+    ROWS_FIRST,
+    FIRST_TOKEN,
+)
 
 
-def speed_up(backbone: Any) -> None:
-    """Replaces how layers of a backbone compute.
+def speed_up(backbone: Any, forms: Sequence[FastForm] = FAST_FORMS) -> None:
+    """Gives every layer of a backbone its fast form.
 
     Args:
-        backbone: Changed in place; its weights and its results, but for rounding,
-            stay.
+        backbone: Changed in place. Its weights stay the same, and so do its results
+            except for rounding.
+        forms: The forms to use. Defaults to all of them.
     """
-    use_products(backbone)
-    use_matrices(backbone)
-    use_own_gelu(backbone)
-    use_own_norm(backbone)
-    use_byte_draws(backbone)
-    use_rows(backbone)
-    use_first_token(backbone)
+    for spot in spots(backbone):
+        for form in forms:
+            form.apply(spot.layer)
