@@ -8,7 +8,8 @@ from typing import Literal
 
 import pytest
 
-from tfft.core.config import configuration, convert, field_types, require, to_dict
+from tfft.core.config import configuration, field_types, require, to_dict
+from tfft.core.convert import convert
 from tfft.core.errors import ConfigError
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import inspect
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +14,10 @@ from tfft.cli.series import SERIES, add_series
 from tfft.cli.serve import add_serve_options
 from tfft.cli.using import add_evaluate, add_export, add_inspect, add_predict
 from tfft.core import yaml
-from tfft.core.config import field_types
+from tfft.core.config import aliases_of, field_types
+from tfft.core.docstrings import descriptions
 from tfft.core.errors import ConfigError, nearest, one_of
+from tfft.core.foreign_names import foreign_name_fix
 from tfft.fitting.config import FinetuneConfig
 from tfft.serving.server.config import ServeConfig
 from tfft.tuning.config import TuneConfig
@@ -37,7 +38,15 @@ _DOTTED = (
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose refusals are tfft's errors, with the nearest option named."""
+    """A parser that raises tfft's errors and names the nearest option.
+
+    Attributes:
+        aliases: Names that the Python API and YAML files accept for an option.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.aliases: dict[str, str] = {}
 
     def error(self, message: str) -> NoReturn:
         words = re.findall(r"'([^']*)'", message)
@@ -46,18 +55,25 @@ class _Parser(argparse.ArgumentParser):
         raise ConfigError(message, fix=fix or f"see {self.prog} --help")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parses, and refuses what is left over with the command's own options.
+        """Parses the arguments.
 
         Raises:
-            ConfigError: Naming the first argument that nothing took.
+            ConfigError: For the first argument that no option takes.
         """
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
             name = unknown[0].split("=", 1)[0]
             kind = "unknown option" if name[:1] == "-" else "one argument too many:"
-            fix = nearest(name, self._names()) or f"see {self.prog} --help"
-            raise ConfigError(f"{kind} {name}", where=self.prog, fix=fix)
+            raise ConfigError(f"{kind} {name}", where=self.prog, fix=self._fix(name))
         return found, unknown
+
+    def _fix(self, name: str) -> str:
+        plain = name.lstrip("-").replace("-", "_")
+        if plain in self.aliases:
+            return f"say --{self.aliases[plain]}"
+        answer = foreign_name_fix(plain) if self.aliases else ""
+        near = nearest(name, self._names())
+        return answer or near or f"see {self.prog} --help"
 
     def _names(self) -> list[str]:
         return [name for action in self._actions for name in action.option_strings]
@@ -119,13 +135,14 @@ def _tune(commands: Any, common: argparse.ArgumentParser) -> None:
     _add_options(parser, TuneConfig, FinetuneConfig)
 
 
-def _add_options(parser: argparse.ArgumentParser, *configs: type) -> None:
-    """Adds the options of configurations; by default those of `finetune`."""
+def _add_options(parser: _Parser, *configs: type) -> None:
+    """Adds the options of configuration classes, by default those of `finetune`."""
     parser.add_argument(
         "--config", type=Path, help="YAML file with these options by name"
     )
     for config in configs or (FinetuneConfig,):
         described = descriptions(config)
+        parser.aliases |= aliases_of(config)
         for name in field_types(config):
             if name in _PYTHON_ONLY:
                 continue
@@ -226,22 +243,3 @@ def _finetune_options(
         base = given if isinstance(given, dict) else {"name": given}
         options[group] = {**base, **values}
     return options
-
-
-def descriptions(config: type) -> dict[str, str]:
-    """Returns the text of each argument from a class's Google-style docstring.
-
-    >>> descriptions(FinetuneConfig)["seed"]
-    'For splits, order, new weights and dropout. Defaults to 42.'
-    """
-    section = inspect.cleandoc(config.__doc__ or "").split("Args:\n", 1)[1]
-    found: dict[str, str] = {}
-    name = ""
-    for line in section.split("\n\n")[0].splitlines():
-        start = re.match(r" {4}(\w+): (.*)", line)
-        if start:
-            name = start[1]
-            found[name] = start[2]
-        else:
-            found[name] += " " + line.strip()
-    return found

@@ -1,27 +1,35 @@
-"""Configuration classes: frozen, keyword-only, typed, unknown keys refused."""
+"""Configuration classes: frozen, keyword-only, typed; unknown options are errors."""
 
 from __future__ import annotations
 
 import dataclasses
-import types
+import inspect
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, dataclass_transform
+from typing import Any, ParamSpec, TypeVar, dataclass_transform
 
+from tfft.core.convert import convert
+from tfft.core.docstrings import descriptions, with_descriptions
 from tfft.core.errors import ConfigError, nearest, one_of, shorten
+from tfft.core.foreign_names import foreign_name_fix
 
-_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+Class = TypeVar("Class", bound=type)
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
-def configuration(aliases: Mapping[str, str] | None = None) -> Callable[[type], type]:
-    """Makes a class a frozen dataclass whose constructor explains its refusals.
+def configuration(
+    aliases: Mapping[str, str] | None = None,
+) -> Callable[[Class], Class]:
+    """Turns a class into a frozen dataclass whose constructor explains its errors.
 
-    Every value is converted to the annotated type, so that text from a command
-    line and a number from Python end up the same.
+    The constructor converts each value to the annotated type, so text from a command
+    line and a number from Python give the same object. `inspect.signature` and `help`
+    show every field, inherited ones too.
 
     Args:
-        aliases: Other spellings of the fields, such as PEFT's, to our names.
+        aliases: Other names for the fields, such as PEFT's, mapped to ours.
 
     Returns:
         The class decorator.
@@ -31,28 +39,97 @@ def configuration(aliases: Mapping[str, str] | None = None) -> Callable[[type], 
     ...     rank: int = 8
     >>> Method(r="4").rank
     4
+    >>> inspect.signature(Method)
+    <Signature (*, rank: int = 8)>
     >>> Method(rnak=4)
     Traceback (most recent call last):
     tfft.core.errors.ConfigError: unknown option rnak=4 · Method · expected one of: rank · fix: did you mean "rank"?
     """  # noqa: E501 (the doctest shows the message on one line, as users see it)
 
-    def decorate(cls: type) -> type:
+    def decorate(cls: Class) -> Class:
         cls = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
         assign = cls.__init__
 
         def construct(self: object, **options: Any) -> None:
-            assign(self, **_convert_all(cls, options, aliases or {}))
+            assign(self, **_convert_all(cls, options))
 
         cls.__init__ = construct
+        cls._aliases = dict(aliases or {})
+        fields = parameters(cls)
+        cls.__signature__ = inspect.Signature(fields)
+        this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+        construct.__signature__ = inspect.Signature([this, *fields])
+        cls.__doc__ = with_descriptions(cls.__doc__, descriptions(cls))
         return cls
 
     return decorate
+
+
+def accepts(
+    config: Callable[Parameters, Any],
+) -> Callable[[Callable[..., Result]], Callable[Parameters, Result]]:
+    """Gives a function with `**options` the parameters of a configuration class.
+
+    `inspect.signature` and `help` show the fields of the class with their types,
+    defaults and descriptions. A type checker and an editor read the same parameters
+    from the annotations above: to them the class is a function of its fields.
+    The function itself is returned unchanged.
+
+    Args:
+        config: The configuration class.
+
+    >>> @configuration()
+    ... class Options:
+    ...     rows: int = 3
+    >>> @accepts(Options)
+    ... def run(**options: Any) -> int:
+    ...     return Options(**options).rows
+    >>> inspect.signature(run), run(rows="4")
+    (<Signature (*, rows: int = 3) -> int>, 4)
+    """
+
+    def decorate(function: Callable[..., Result]) -> Callable[Parameters, Result]:
+        returned = inspect.signature(function, eval_str=True).return_annotation
+        signature = inspect.Signature(parameters(config), return_annotation=returned)
+        function.__signature__ = signature
+        function.__doc__ = with_descriptions(function.__doc__, descriptions(config))
+        return function
+
+    return decorate
+
+
+def parameters(cls: type) -> list[inspect.Parameter]:
+    """Returns the fields of a configuration class as parameters, required first."""
+    types = field_types(cls)
+    found = [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=_default(field),
+            annotation=types[field.name],
+        )
+        for field in dataclasses.fields(cls)
+    ]
+    return sorted(found, key=lambda one: one.default is not inspect.Parameter.empty)
+
+
+def _default(field: dataclasses.Field) -> Any:
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return inspect.Parameter.empty
 
 
 def field_types(cls: type) -> dict[str, Any]:
     """Returns the annotated type of each field of a configuration class."""
     hints = typing.get_type_hints(cls)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+
+
+def aliases_of(cls: type) -> dict[str, str]:
+    """Returns the other names of a configuration class's fields, mapped to ours."""
+    return cls._aliases
 
 
 def to_dict(config: object) -> dict[str, Any]:
@@ -63,8 +140,13 @@ def to_dict(config: object) -> dict[str, Any]:
     }
 
 
+def plain_object(config: Any) -> dict[str, Any]:
+    """Returns a task or a method as a dict of its name and its options."""
+    return {"name": config.name, **to_dict(config)}
+
+
 def require(condition: bool, config: object, field: str, expected: str) -> None:
-    """Raises unless the field of a configuration has a value that makes sense.
+    """Raises unless the value of a field is valid.
 
     Raises:
         ConfigError: With the value given and the values expected.
@@ -87,18 +169,13 @@ def _plain(value: object) -> Any:
     return value
 
 
-def _convert_all(cls: type, options: Mapping[str, Any], aliases: Mapping[str, str]):
-    types_by_name = field_types(cls)
+def _convert_all(cls: type, options: Mapping[str, Any]) -> dict[str, Any]:
+    types_by_name, aliases = field_types(cls), aliases_of(cls)
     converted: dict[str, Any] = {}
     for given, value in options.items():
         name = aliases.get(given, given)
         if name not in types_by_name:
-            raise ConfigError(
-                f"unknown option {given}={shorten(value)}",
-                where=cls.__name__,
-                expected=one_of(types_by_name) if types_by_name else "no options",
-                fix=nearest(given, [*types_by_name, *aliases]) or "leave it out",
-            )
+            raise _unknown(cls, given, value)
         if name in converted:
             raise ConfigError(
                 f"{name} is given twice, also as {given}={shorten(value)}",
@@ -109,168 +186,23 @@ def _convert_all(cls: type, options: Mapping[str, Any], aliases: Mapping[str, st
     return _check_required(cls, converted)
 
 
+def _unknown(cls: type, given: str, value: Any) -> ConfigError:
+    known = list(field_types(cls))
+    near = nearest(given, [*known, *aliases_of(cls)])
+    return ConfigError(
+        f"unknown option {given}={shorten(value)}",
+        where=cls.__name__,
+        expected=one_of(known) if known else "no options",
+        fix=foreign_name_fix(given) or near or "leave it out",
+    )
+
+
 def _check_required(cls: type, converted: dict[str, Any]) -> dict[str, Any]:
     for field in dataclasses.fields(cls):
-        missing = (
-            field.default is dataclasses.MISSING
-            and field.default_factory is dataclasses.MISSING
-            and field.name not in converted
-        )
-        if missing:
+        if _default(field) is inspect.Parameter.empty and field.name not in converted:
             raise ConfigError(
                 f"{field.name} is not given",
                 where=cls.__name__,
                 fix=f"add {field.name}",
             )
     return converted
-
-
-def convert(value: Any, annotation: Any, where: str) -> Any:
-    """Returns the value as the annotated type.
-
-    Args:
-        value: A Python value, or text from a command line.
-        annotation: A type: `int`, `float`, `str`, `bool`, `Literal`, `None`,
-            a tuple of one type with `...`, a `Mapping` of names to one type, a
-            union of those, or anything else, which takes the value as it is.
-        where: What the error calls the place.
-
-    Raises:
-        ConfigError: When the value is of another type.
-
-    >>> convert("1e-5", float, "learning_rate")
-    1e-05
-    >>> convert("query, value", tuple[str, ...], "target")
-    ('query', 'value')
-    >>> convert("query=4, ffn.up=2", Mapping[str, int], "rank_pattern")
-    {'query': 4, 'ffn.up': 2}
-    """
-    origin = typing.get_origin(annotation)
-    if origin in (typing.Union, types.UnionType):
-        return _convert_union(value, annotation, where)
-    if origin is Literal:
-        return _convert_literal(value, typing.get_args(annotation), where)
-    if origin is tuple:
-        items = value.split(",") if isinstance(value, str) else value
-        if not isinstance(items, list | tuple):
-            raise _wrong_type(value, "a list", where)
-        inner = typing.get_args(annotation)[0]
-        return tuple(
-            convert(item.strip() if isinstance(item, str) else item, inner, where)
-            for item in items
-        )
-    if origin is Mapping:
-        return _convert_mapping(value, typing.get_args(annotation)[1], where)
-    if annotation in _CONVERTERS:
-        return _CONVERTERS[annotation](value, where)
-    return value
-
-
-def _convert_mapping(value: Any, inner: Any, where: str) -> dict[str, Any]:
-    if isinstance(value, str):
-        pairs = [item.partition("=") for item in value.split(",") if item.strip()]
-        value = {name.strip(): given.strip() for name, _, given in pairs}
-    if not isinstance(value, Mapping):
-        raise _wrong_type(value, "names with values, as a=1,b=2", where)
-    return {str(key): convert(item, inner, where) for key, item in value.items()}
-
-
-def _convert_union(value: Any, annotation: Any, where: str) -> Any:
-    members = typing.get_args(annotation)
-    if value is None and type(None) in members:
-        return None
-    for member in members:
-        try:
-            return convert(value, member, where)
-        except ConfigError:
-            continue
-    names = [_type_name(member) for member in members]
-    raise _wrong_type(value, " or ".join(names), where)
-
-
-def _type_name(annotation: Any) -> str:
-    if typing.get_origin(annotation) is tuple:
-        inner = typing.get_args(annotation)[0]
-        return f"{_type_name(inner)} or several, with commas between,"
-    return _TYPE_NAMES.get(annotation, str(annotation))
-
-
-def _convert_literal(value: Any, allowed: tuple, where: str) -> Any:
-    if value in allowed:
-        return value
-    names = [str(item) for item in allowed]
-    fix = nearest(value, names) or "choose one of them"
-    raise ConfigError(
-        f"{shorten(value)} is not allowed", where=where, expected=one_of(names), fix=fix
-    )
-
-
-def _to_int(value: Any, where: str) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    try:
-        if isinstance(value, str):
-            return int(value)
-    except ValueError:
-        pass
-    raise _wrong_type(value, _TYPE_NAMES[int], where)
-
-
-def _to_float(value: Any, where: str) -> float:
-    try:
-        if isinstance(value, int | float | str) and not isinstance(value, bool):
-            return float(value)
-    except (ValueError, OverflowError):
-        pass
-    raise _wrong_type(value, _TYPE_NAMES[float], where)
-
-
-def _to_bool(value: Any, where: str) -> bool:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.lower() in _TRUE + _FALSE:
-        return value.lower() in _TRUE
-    raise _wrong_type(value, _TYPE_NAMES[bool], where)
-
-
-def _to_str(value: Any, where: str) -> str:
-    if isinstance(value, str):
-        return value
-    raise _wrong_type(value, _TYPE_NAMES[str], where)
-
-
-def _to_none(value: Any, where: str) -> None:
-    if value is None:
-        return
-    raise _wrong_type(value, _TYPE_NAMES[type(None)], where)
-
-
-def _wrong_type(value: Any, expected: str, where: str) -> ConfigError:
-    return ConfigError(
-        f"{shorten(value)} has the wrong type",
-        where=where,
-        expected=expected,
-        fix=f"give {expected}",
-    )
-
-
-_CONVERTERS: dict[Any, Callable[[Any, str], Any]] = {
-    int: _to_int,
-    float: _to_float,
-    bool: _to_bool,
-    str: _to_str,
-    type(None): _to_none,
-}
-
-_TYPE_NAMES = {
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    str: "text",
-    type(None): "nothing",
-}
-
-
-def plain_object(config: Any) -> dict[str, Any]:
-    """Returns a task or a method as its name and its options."""
-    return {"name": config.name, **to_dict(config)}

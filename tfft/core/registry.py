@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from tfft.core.errors import ConfigError, nearest, one_of, shorten
+
+Class = TypeVar("Class", bound=type)
 
 
 class Registry:
@@ -27,10 +29,10 @@ class Registry:
         self._entries: dict[str, type] = {}
         self._discovered = False
 
-    def register(self, name: str) -> Callable[[type], type]:
+    def register(self, name: str) -> Callable[[Class], Class]:
         """Returns a class decorator that enters the class under a name."""
 
-        def decorate(cls: type) -> type:
+        def decorate(cls: Class) -> Class:
             if self._entries.setdefault(name, cls) is not cls:
                 raise ValueError(f"{self._noun} {name!r} is registered twice")
             cls.name = name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from tfft.core.config import configuration, require
@@ -134,12 +135,12 @@ class FinetuneConfig:
     optimizer: Any = "adamw"
     warmup_steps: int | None = None
     schedule_power: float = 2.0
-    no_decay: tuple[str, ...] = ()
+    no_decay: Sequence[str] = ()
     layer_decay: float = 1.0
     ema: float = 0.0
-    callbacks: tuple[Any, ...] = ()
+    callbacks: Sequence[Any] = ()
     log_every: int = 10
-    profile: tuple[int, ...] = ()
+    profile: Sequence[int] = ()
     projector: int = 0
     cache_frozen: bool | None = None
     overwrite: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfft.core.config import configuration, require
@@ -41,7 +41,7 @@ class LearningCurveConfig:
             which epoch was best.
     """
 
-    sizes: tuple[float, ...] = (0.125, 0.25, 0.5, 1.0)
+    sizes: Sequence[float] = (0.125, 0.25, 0.5, 1.0)
     metric: str | None = None
 
     def __post_init__(self) -> None:
@@ -65,7 +65,7 @@ class RepeatConfig:
             split once, by `seed`. Defaults to 5.
     """
 
-    seeds: int | tuple[int, ...] = 5
+    seeds: int | Sequence[int] = 5
 
     def __post_init__(self) -> None:
         """Refuses values that make no sense."""

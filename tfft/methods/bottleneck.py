@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from tfft.core.config import configuration, require
@@ -37,7 +38,7 @@ class Bottleneck(Method):
     size: int = 64
     placement: Literal["houlsby", "pfeiffer"] = "pfeiffer"
     nonlinearity: Literal["relu", "gelu", "silu", "tanh"] = "relu"
-    layers_to_transform: tuple[int, ...] | None = None
+    layers_to_transform: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
         """Refuses a size below 1."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tfft.core.config import configuration
@@ -43,10 +44,10 @@ class IA3(Method):
 
     learning_rate = 1e-2
 
-    target: tuple[str, ...] = ("key", "value", "ffn.down")
-    feedforward: tuple[str, ...] = ("ffn.down",)
-    exclude: tuple[str, ...] = ()
-    modules_to_save: tuple[str, ...] = ()
+    target: Sequence[str] = ("key", "value", "ffn.down")
+    feedforward: Sequence[str] = ("ffn.down",)
+    exclude: Sequence[str] = ()
+    modules_to_save: Sequence[str] = ()
 
     def places(self, architecture: Architecture, num_layers: int) -> list[Place]:
         """Returns the places that the target patterns mean.

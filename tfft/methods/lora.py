@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -87,13 +87,13 @@ class LoRA(Method):
     rank: int = 8
     alpha: float = 16.0
     dropout: float = 0.0
-    target: tuple[str, ...] | None = None
-    exclude: tuple[str, ...] = ()
-    layers_to_transform: tuple[int, ...] | None = None
+    target: Sequence[str] | None = None
+    exclude: Sequence[str] = ()
+    layers_to_transform: Sequence[int] | None = None
     rank_pattern: Mapping[str, int] = dataclasses.field(default_factory=dict)
     alpha_pattern: Mapping[str, float] = dataclasses.field(default_factory=dict)
     bias: Literal["none", "all", "lora_only"] = "none"
-    modules_to_save: tuple[str, ...] = ()
+    modules_to_save: Sequence[str] = ()
     use_rslora: bool = False
     use_dora: bool = False
     initialization: Literal["uniform", "pissa"] = "uniform"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tfft.compute.layers import layers_by_path
@@ -31,7 +32,7 @@ class Prefix(Method):
     mergeable = False
 
     length: int = 16
-    layers_to_transform: tuple[int, ...] | None = None
+    layers_to_transform: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
         """Refuses a length below 1."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 from tfft.core.config import configuration, require
@@ -33,7 +33,7 @@ class Sparse(Method):
     fraction: float = 0.01
     score: Literal["magnitude", "fisher"] = "magnitude"
     fisher_batches: int = 16
-    target: tuple[str, ...] | None = None
+    target: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         """Refuses values outside the ranges above."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tfft.core.config import accepts
 from tfft.core.errors import ConfigError, DataError
 from tfft.core.files import write_json, write_text
 from tfft.data.fingerprint import fingerprint
@@ -20,12 +21,14 @@ from tfft.evaluation.evidence import Evidence
 from tfft.fitting.prepare import as_fraction
 from tfft.fitting.series import Scored, Series
 from tfft.fitting.series_config import CrossValidateConfig, split_options
+from tfft.fitting.verb_options import CrossValidateOptions
 from tfft.runs.run import Run
 from tfft.tasks.task import Task
 
 OUT_OF_FOLD = "out_of_fold.jsonl"
 
 
+@accepts(CrossValidateOptions)
 def cross_validate(**options: Any) -> CrossValidation:
     """Trains once for each fold of the training rows and scores it on that fold.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tfft.compute.precision import compute_policy, set_compute_policy
+from tfft.core.config import accepts
 from tfft.core.environment import check_environment
 from tfft.core.errors import ConfigError, OutOfMemoryError, shorten
 from tfft.fitting.auto import settled
@@ -17,6 +18,7 @@ from tfft.fitting.cost import estimate as cost_of
 from tfft.fitting.defaults import with_defaults
 from tfft.fitting.prepare import prepare
 from tfft.fitting.probe import probe
+from tfft.fitting.verb_options import EstimateOptions
 from tfft.methods.method import METHODS, Method
 from tfft.models.pretrained import load_pretrained
 from tfft.runs.build import build
@@ -59,6 +61,7 @@ class Estimate(Cost):
         return "\n".join(f"{name + ':':15}{text}" for name, text in lines.items())
 
 
+@accepts(EstimateOptions)
 def estimate(**options: Any) -> Estimate:
     """Returns what a fine-tuning will cost, without doing it.
 

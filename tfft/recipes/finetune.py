@@ -11,7 +11,7 @@ from rich.console import Console
 
 from tfft.checkpoints.progress import Checkpoints
 from tfft.compute.precision import compute_policy, set_compute_policy
-from tfft.core.config import plain_object
+from tfft.core.config import accepts, plain_object
 from tfft.core.environment import check_environment
 from tfft.core.errors import DivergedError
 from tfft.core.signals import termination_as_exception, uninterrupted
@@ -56,6 +56,7 @@ from tfft.runs.run import Run
 from tfft.tasks.task import TASKS, Task
 
 
+@accepts(FinetuneConfig)
 def finetune(**options: Any) -> Run:
     """Fine-tunes a model and returns the run.
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tfft.core.config import accepts
 from tfft.core.errors import ConfigError
 from tfft.core.files import write_atomically, write_json, write_text
 from tfft.data.splits import stratified_part
@@ -16,6 +17,7 @@ from tfft.evaluation.spread import Change, change_between
 from tfft.evaluation.tables import ReportTable
 from tfft.fitting.series import Series, check_metric
 from tfft.fitting.series_config import LearningCurveConfig, split_options
+from tfft.fitting.verb_options import LearningCurveOptions
 from tfft.recipes.repeat import rows_to_score
 
 RESULT, TABLE, PICTURE = (
@@ -78,6 +80,7 @@ class LearningCurve:
         return ReportTable("Learning curve", header, rows)
 
 
+@accepts(LearningCurveOptions)
 def learning_curve(**options: Any) -> LearningCurve:
     """Trains on more and more of the training rows, to tell whether more would help.
 

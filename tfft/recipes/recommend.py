@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from tfft.core.config import accepts
 from tfft.core.environment import check_environment
 from tfft.fitting.auto import recommended
 from tfft.fitting.rules import Recommendation
+from tfft.fitting.verb_options import EstimateOptions
 
 
+@accepts(EstimateOptions)
 def recommend(**options: Any) -> Recommendation:
     """Returns the method and the settings that suit, with the reason in a sentence.
 

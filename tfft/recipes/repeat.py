@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tfft.core.config import accepts
 from tfft.core.errors import ConfigError
 from tfft.core.files import write_json
 from tfft.evaluation.spread import Spread, spread_of
 from tfft.evaluation.tables import ReportTable
 from tfft.fitting.series import Series
 from tfft.fitting.series_config import RepeatConfig, split_options
+from tfft.fitting.verb_options import RepeatOptions
 
 RESULT = "repeat.json"
 _NOUN = "seed"
@@ -55,6 +57,7 @@ class Repeats:
         return ReportTable(title, ("", *spread), tuple(rows))
 
 
+@accepts(RepeatOptions)
 def repeat(**options: Any) -> Repeats:
     """Trains several times with other seeds on the same rows.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tfft.core.config import field_types, plain_object
+from tfft.core.config import accepts, field_types, plain_object
 from tfft.core.environment import check_environment
 from tfft.core.errors import (
     ConfigError,
@@ -31,6 +31,7 @@ from tfft.fitting.search_folder import FREE, TRIALS, begin_search, claimed_searc
 from tfft.fitting.search_space import searched_space
 from tfft.fitting.session import INPUT_OPTIONS, Shared
 from tfft.fitting.shared_runs import save_run
+from tfft.fitting.verb_options import TuneOptions
 from tfft.methods.method import METHODS, Method
 from tfft.runs.folder import LOGS
 from tfft.runs.search_result import (
@@ -51,6 +52,7 @@ _LOWER = (
 _ROWS = ("data", "validation", "test")
 
 
+@accepts(TuneOptions)
 def tune(**options: Any) -> Search:
     """Searches for the options with the best score on the validation rows.
 

@@ -75,7 +75,7 @@ class MultiLabel(TextTask):
 
     label: str = "labels"
     separator: str = "|"
-    thresholds: tuple[float, ...] | None = None
+    thresholds: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
         """Refuses values that make no sense."""

@@ -73,7 +73,7 @@ class QuestionAnswering(Task):
     per_token = True
     tunes = True
 
-    text: tuple[str, ...] = ("question", "context")
+    text: Sequence[str] = ("question", "context")
     answers_column: str = "answers"
     max_length: int = 384
     stride: int = 128

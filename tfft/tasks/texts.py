@@ -39,7 +39,7 @@ class TextTask(Task):
             the model's makers. Defaults to `auto`.
     """
 
-    text: tuple[str, ...] = ("text",)
+    text: Sequence[str] = ("text",)
     max_length: int = 256
     tail_tokens: int = 0
     dropout: float = 0.1

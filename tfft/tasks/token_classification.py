@@ -75,7 +75,7 @@ class TokenClassification(Task):
 
     tokens: str = "tokens"
     tags: str = "ner_tags"
-    text: tuple[str, ...] = ("text",)
+    text: Sequence[str] = ("text",)
     spans: str = "spans"
     scheme: Scheme = "auto"
     max_length: int = 256
