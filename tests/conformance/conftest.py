@@ -57,7 +57,7 @@ def decoders():
     import keras
     import keras_hub
 
-    from tests.conftest import VOCABULARY
+    from tests.fixtures.bert import VOCABULARY
 
     def make(family):
         keras.utils.set_random_seed(0)

@@ -46,7 +46,7 @@ def written(tmp_path_factory):
 
     from tests.conformance.conftest import move
     from tests.conformance.table import resolve
-    from tests.conftest import random_batch, tiny_backbone
+    from tests.fixtures.bert import random_batch, tiny_backbone
 
     folder = tmp_path_factory.mktemp("adapters")
     batch = random_batch()

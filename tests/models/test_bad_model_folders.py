@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from tests.conftest import VOCABULARY, bert_config, bert_tensors, write_bert
+from tests.fixtures.bert import VOCABULARY, bert_config, bert_tensors, write_bert
 from tfft.compute.layers import variables_by_path
 from tfft.core.errors import ConfigError, DataError, MissingInputError
 from tfft.models.architecture import ARCHITECTURES

@@ -12,8 +12,15 @@ import math
 import numpy as np
 import pytest
 
-from tests.conftest import HEADS, HIDDEN, LAYERS, bert_config, bert_tensors, write_bert
-from tests.conftest import random_batch as batch_of_ids
+from tests.fixtures.bert import (
+    HEADS,
+    HIDDEN,
+    LAYERS,
+    bert_config,
+    bert_tensors,
+    write_bert,
+)
+from tests.fixtures.bert import random_batch as batch_of_ids
 from tfft.models.pretrained import load_pretrained
 
 TOLERANCE = 1e-5

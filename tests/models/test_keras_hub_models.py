@@ -6,7 +6,7 @@ import keras_hub
 import numpy as np
 import pytest
 
-from tests.conftest import LAYERS, VOCABULARY, random_batch
+from tests.fixtures.bert import LAYERS, VOCABULARY, random_batch
 from tfft.core.errors import ConfigError, MissingInputError
 from tfft.core.files import sha256
 from tfft.models.pretrained import load_pretrained

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from tests.conftest import write_bert
-from tests.models.untrusted import deeds_outside, watched
+from tests.fixtures.bert import write_bert
+from tests.fixtures.untrusted import deeds_outside, into_cache, watched
 from tfft.core.errors import DataError, MissingInputError
 from tfft.core.model_folder import file_in
 from tfft.models.pretrained import load_pretrained
@@ -36,18 +36,6 @@ def into_shards(folder):
         save_file(part, folder / file)
     (folder / INDEX).write_text(json.dumps({"weight_map": weight_map}))
     return folder
-
-
-def into_cache(folder, root):
-    """Lays a folder out as Hugging Face's cache does: links into the blobs."""
-    model = root / "models--some--bert"
-    snapshot, blobs = model / "snapshots" / "0a1b", model / "blobs"
-    snapshot.mkdir(parents=True)
-    blobs.mkdir()
-    for number, file in enumerate(sorted(folder.iterdir())):
-        shutil.copy(file, blobs / f"{number:064}")
-        (snapshot / file.name).symlink_to(f"../../blobs/{number:064}")
-    return snapshot
 
 
 @pytest.mark.parametrize("split", [False, True])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from tests.conftest import (
+from tests.fixtures.bert import (
     VOCABULARY,
     bert_config,
     bert_tensors,

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import tfft
+from tests.fixtures.untrusted import into_cache
 from tests.goldens import golden
-from tests.models.test_links import into_cache
 from tfft.core.errors import ConfigError, DataError
 from tfft.data.batching import Batches, Examples
 from tfft.models.pretrained import load_pretrained

@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from tests.conftest import VOCABULARY, bert_config, write_bert
+from tests.fixtures.bert import VOCABULARY, bert_config, write_bert
 from tests.goldens import ROOT
 from tfft.core.errors import DataError, MissingInputError
 from tfft.models.pretrained import load_pretrained
@@ -69,7 +69,7 @@ def test_a_tail_that_is_asked_for_counts_before_the_models_side(tmp_path):
 )
 def test_texts_are_at_most_as_long_as_the_tokenizer_says(tmp_path, value, limit):
     config = bert_config(max_position_embeddings=16)
-    from tests.conftest import bert_tensors
+    from tests.fixtures.bert import bert_tensors
 
     tensors = bert_tensors()
     name = "embeddings.position_embeddings.weight"

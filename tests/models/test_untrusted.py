@@ -6,8 +6,7 @@ import shutil
 
 import pytest
 
-from tests.goldens import ROOT, golden
-from tests.models.untrusted import (
+from tests.fixtures.untrusted import (
     CONFIG,
     NAMES,
     WEIGHTS,
@@ -21,6 +20,7 @@ from tests.models.untrusted import (
     outcome,
     safetensors_bytes,
 )
+from tests.goldens import ROOT, golden
 from tfft.compute.layers import variables_by_path
 from tfft.core.errors import DataError
 from tfft.models.huggingface import load_backbone

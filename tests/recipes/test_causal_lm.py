@@ -8,39 +8,12 @@ import numpy as np
 import pytest
 
 import tfft
+from tests.fixtures.trainings import PAIRS, ROWS
 from tfft.core.errors import ConfigError, DataError
 from tfft.tasks.causal_lm import CausalLanguageModelling
 from tfft.text.chat_template import ChatTemplate
 
-PAIRS = [("cat", "Katze"), ("dog", "Hund"), ("fox", "Fuchs"), ("cow", "Kuh")]
-ROWS = [{"prompt": f"{en}=", "completion": de} for en, de in PAIRS] * 6
 ASKED = [{"prompt": f"{en}="} for en, _ in PAIRS]
-
-
-@pytest.fixture
-def train(make_decoder, make_tokenizer, tmp_path):
-    def run(**options):
-        return tfft.finetune(
-            **{
-                "model": make_decoder(hidden_dim=32, num_layers=1),
-                "tokenizer": make_tokenizer(),
-                "data": ROWS,
-                "task": "causal_lm",
-                "method": "full",
-                "output_dir": tmp_path / "run",
-                "epochs": 1,
-                "batch_size": 4,
-                "learning_rate": 1e-2,
-                "validation": 0,
-                "test": 0,
-                "precision": "float32",
-                "overwrite": True,
-                "verbose": 0,
-                **options,
-            }
-        )
-
-    return run
 
 
 def texts(run):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tfft
-from tests.conftest import tiny_backbone
+from tests.fixtures.bert import tiny_backbone
 from tfft.compute.layers import spots
 from tfft.core.errors import ConfigError, OutputInUseError
 from tfft.runs.soup import make_soup

@@ -12,7 +12,8 @@ import pytest
 import tensorflow as tf
 
 import tfft
-from tests.conftest import VOCABULARY, review_rows
+from tests.fixtures.bert import VOCABULARY
+from tests.fixtures.rows import review_rows
 from tests.goldens import ROOT
 from tfft.methods.method import METHODS
 from tfft.models.pretrained import load_pretrained

@@ -8,39 +8,9 @@ import numpy as np
 import pytest
 
 import tfft
+from tests.fixtures.rows import CASES
 from tfft.core.errors import ConfigError
 from tfft.tasks.task import TASKS
-
-
-def rows_of(*columns):
-    """Returns 40 rows from functions of their number."""
-    return [{name: make(i) for name, make in columns} for i in range(40)]
-
-
-TEXT = ("text", lambda i: f"good bad {i}")
-CASES = {
-    "multi_label": (
-        rows_of(TEXT, ("labels", lambda i: ["a", "b"][: i % 3])),
-        ["good", ""],
-    ),
-    "question_answering": (
-        rows_of(
-            ("question", lambda i: "bad?"),
-            ("context", lambda i: f"good {i} !"),
-            ("answers", lambda i: [{"text": "good", "answer_start": 0}][: i % 2]),
-        ),
-        [("bad?", "good x"), {"question": "x", "context": ""}],
-    ),
-    "regression": (rows_of(TEXT, ("label", float)), ["good", ""]),
-    "text_classification": (rows_of(TEXT, ("label", lambda i: i % 2)), ["good", ""]),
-    "token_classification": (
-        rows_of(
-            ("tokens", lambda i: ["good", "ab", str(i)]),
-            ("ner_tags", lambda i: ["O", "B-X" if i % 2 else "O", "O"]),
-        ),
-        ["good ab", ""],
-    ),
-}
 
 
 def test_every_task_is_covered():

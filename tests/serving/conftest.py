@@ -1,8 +1,14 @@
-"""A training that takes a second or two, and one table of characters for all."""
+"""Fixtures of the tests in this folder."""
 
 from __future__ import annotations
 
-from tests.recipes.conftest import tune
-from tests.tasks.conftest import _one_character_table
+import pytest
 
-__all__ = ["_one_character_table", "tune"]
+from tests.fixtures.trainings import head_training as tune
+
+__all__ = ["tune"]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _exports_share_a_table(one_character_table):
+    pass

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import VOCABULARY
+from tests.fixtures.bert import VOCABULARY
 from tfft.data.sources import read
 from tfft.models.tokenizer_files import word_piece
 from tfft.tasks.question_answering import QuestionAnswering

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.goldens import golden
-from tests.models.untrusted import (
+from tests.fixtures.untrusted import (
     NAMES,
     build_once,
     fuzz_configs,
@@ -13,6 +12,7 @@ from tests.models.untrusted import (
     fuzz_tokenizers,
     fuzz_weights,
 )
+from tests.goldens import golden
 from tfft.models.huggingface import load_backbone
 
 pytestmark = pytest.mark.slow

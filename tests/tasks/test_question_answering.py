@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tfft
-from tests.tasks.test_token_classification import HARD
+from tests.fixtures.rows import HARD
 from tfft.core.errors import ConfigError, DataError
 from tfft.data.table import Table
 from tfft.tasks.gold_answers import GoldAnswer, mend

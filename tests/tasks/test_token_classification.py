@@ -10,18 +10,13 @@ import numpy as np
 import pytest
 
 import tfft
+from tests.fixtures.rows import HARD
 from tfft.core.errors import ConfigError, DataError
 from tfft.data.table import Table
 from tfft.tasks.tagging import Tagged
 from tfft.tasks.token_classification import TokenClassification
 
 LABELS = ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")
-HARD = [
-    "👩\u200d👩\u200d👧 in 東京へ", "e\u0301te\u0301 a\u0308b", "tab\tand\u00a0blank",
-    "\u202eשלום עולם\u202c abc", "مرحبا بالعالم", "हिन्दी में लिखा", "ไทยไม่มีช่องว่าง",
-    "", " ", "\x00a\x07b", "ﬁ ẞ İ", "a\u00adb", "don't U.K. 1,000.50€", "x" * 300,
-    "\ufeffgood", "a\ud800b", "good!bad", "\U0001f1e9\U0001f1ea", "a_b-c", "\u0301lone",
-]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

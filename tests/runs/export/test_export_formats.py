@@ -10,13 +10,11 @@ import pytest
 from tokenizers import Tokenizer
 
 import tfft
-from tests.conftest import tiny_backbone
-from tests.recipes.test_causal_lm import train
-from tests.recipes.test_tasks import CASES
+from tests.fixtures.bert import tiny_backbone
+from tests.fixtures.rows import CASES
 from tfft.core.errors import ConfigError, MissingInputError, OutputInUseError, TfftError
 from tfft.serving import outside_tensors, verification
 
-__all__ = ["train"]
 TEXTS = ["good abc", "bad abc 1", "good " * 60]
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import tfft
-from tests.conftest import HIDDEN, bert_config, bert_tensors, review_rows, write_bert
+from tests.fixtures.bert import HIDDEN, bert_config, bert_tensors, write_bert
+from tests.fixtures.rows import review_rows
 from tfft.core.errors import DataError
 from tfft.models.pretrained import load_pretrained
 from tfft.runs.head import take_head

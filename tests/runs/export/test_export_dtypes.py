@@ -7,13 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from tests.recipes.test_causal_lm import train
-from tests.recipes.test_tasks import CASES
-from tests.tasks.conftest import _one_character_table
+from tests.fixtures.rows import CASES
 from tfft.core.errors import ConfigError, TfftError
 from tfft.serving import verification
 
-__all__ = ["_one_character_table", "train"]
 TEXTS = ["good abc", "bad abc 1", "", "good " * 60]
 
 

@@ -6,14 +6,11 @@ import numpy as np
 import pytest
 
 import tfft
-from tests.language import make_decoder, make_tokenizer
-from tests.recipes.test_causal_lm import train
-from tests.recipes.test_tasks import CASES
-from tests.serving.cpp import ask_cpp, needs_runtime
+from tests.fixtures.rows import CASES
+from tests.runs.export.cpp import ask_cpp, needs_runtime
 from tfft.serving import verification
 from tfft.tasks.task import TASKS
 
-__all__ = ["make_decoder", "make_tokenizer", "train"]
 pytestmark = needs_runtime
 OPTIONS = {"text_classification": {"tail_tokens": 9}}
 TEXTS = ["good bad 1", "", "Crème 中文 ไทย 🙂", "don't  stop\n", "good " * 200]

@@ -7,7 +7,7 @@ import json
 import pytest
 from tokenizers import AddedToken
 
-from tests.conftest import VOCABULARY
+from tests.fixtures.bert import VOCABULARY
 from tfft.core.errors import ConfigError, DataError, MissingInputError
 from tfft.models.hub_tokenizers import from_keras_hub
 from tfft.models.tokenizer_files import load_tokenizer, read_tokenizer, word_piece

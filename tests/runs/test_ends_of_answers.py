@@ -10,7 +10,7 @@ import keras_hub
 import pytest
 
 import tfft
-from tests.language import CHATML
+from tests.fixtures.language import CHATML
 from tfft.data.table import Table
 from tfft.tasks.causal_lm import CausalLanguageModelling
 from tfft.text.chat_template import ChatTemplate

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tokenizers import AddedToken, normalizers
 
 import tfft.text.graph.word_piece as module
-from tests.conftest import VOCABULARY
+from tests.fixtures.bert import VOCABULARY
 from tfft.core.errors import DataError
 from tfft.models.tokenizer_files import word_piece
 from tfft.text.conventions import Conventions

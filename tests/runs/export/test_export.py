@@ -16,7 +16,6 @@ from tfft.core.errors import TfftError
 from tfft.data.batching import Batches, Examples
 from tfft.runs.export.files import plain
 from tfft.serving import verification
-from tfft.text.graph import word_piece
 
 # No tfft and no Keras: what a server has.
 SERVE = """
@@ -60,22 +59,6 @@ def example(**texts):
     }
     features = tf.train.Features(feature=features)
     return tf.train.Example(features=features).SerializeToString()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_character_table():
-    """Each export asks the tokenizer about a million characters; once will do."""
-    with pytest.MonkeyPatch.context() as patched:
-        tables = {}
-
-        def remember(tokenizer, make=word_piece.character_table):
-            key = tokenizer.to_json()
-            if key not in tables:
-                tables[key] = make(tokenizer)
-            return tables[key]
-
-        patched.setattr(word_piece, "character_table", remember)
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tfft
-from tests.conftest import VOCABULARY
+from tests.fixtures.bert import VOCABULARY
 from tfft.fitting.token_notes import spelled_note, unknown_note
 from tfft.models.tokenizer_files import read_tokenizer, word_piece
 from tfft.recipes.inspect import inspect_data

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from tests.conftest import VOCABULARY, tiny_backbone
+from tests.fixtures.bert import VOCABULARY, tiny_backbone
 from tests.goldens import ROOT, golden
 from tfft.core.errors import ConfigError
 from tfft.methods.method import METHODS
