@@ -16,8 +16,8 @@ from pathlib import Path
 import tfft
 from tfft.data.sources import read
 from tfft.models.tokenizer_files import read_tokenizer
+from tfft.runs.export.questions import Questions
 from tfft.runs.export.saved_model import prove
-from tfft.runs.export.trial import Trial
 
 DATA = Path(__file__).parents[1] / "examples" / "data"
 ROWS = 96
@@ -103,10 +103,11 @@ def main(argv=None):
         rows = [(text[:80],) for (text,) in rows]
     started = time.perf_counter()
     names = {"question_answering": ["question", "context"], "causal_lm": ["prompt"]}
-    trial = Trial([t for row in rows for t in row], run.task.tryout(run, rows), "mails")
-    proof = prove(run, version, names.get(task, ["text"]), trial)
+    texts, tryout = [t for row in rows for t in row], run.task.tryout(run, rows)
+    columns, questions = names.get(task, ["text"]), Questions(texts, tryout, "mails")
+    proof = prove(run.predictor, version, columns, questions)
     seconds = time.perf_counter() - started
-    said = {json.dumps(one, sort_keys=True) for one in trial.tryout.expected}
+    said = {json.dumps(one, sort_keys=True) for one in questions.tryout.expected}
     print(
         f"{task}: {proof.rows:,} inputs, {len(said):,} different answers, tokens of "
         f"{proof.texts:,} texts equal, largest difference {proof.difference:.1e}, "

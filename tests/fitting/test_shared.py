@@ -172,16 +172,16 @@ def test_other_ranks_and_alphas_trace_nothing(roomy, traced):
 
 
 def test_an_only_epoch_is_scored_once(shared, monkeypatch):
-    from tfft.runs.run import Run
+    from tfft.runs.predictor import Predictor
 
     scored = []
-    real = Run.evaluate_table
+    real = Predictor.plain_report
 
     def evaluate(self, table):
         scored.append(self)
         return real(self, table)
 
-    monkeypatch.setattr(Run, "evaluate_table", evaluate)
+    monkeypatch.setattr(Predictor, "plain_report", evaluate)
     fitted = shared.fit(learning_rate=1e-2, precision="mixed_bfloat16")
     assert len(scored) == 1
     assert fitted.history[0]["val_loss"] == fitted.metrics["loss"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import keras
 import keras_hub
@@ -19,7 +18,7 @@ from tfft.methods.method import METHODS
 from tfft.models.pretrained import load_pretrained
 from tfft.models.tokenizer_files import read_tokenizer, word_piece
 from tfft.runs.build import build
-from tfft.runs.run import Run
+from tfft.runs.predictor import Predictor
 from tfft.serving.text_to_ids import TextToIds
 from tfft.tasks.task import TASKS
 from tfft.tasks.text_classification import TextClassification
@@ -80,12 +79,12 @@ def test_an_empty_text_without_special_tokens_has_an_answer(pooling, columns):
     task = TextClassification(text=("a", "b")[:columns], pooling=pooling)
     task, _ = task.suited_to(pretrained)
     built = build(task, METHODS.resolve("head"), pretrained, ("x", "y"), 0)
-    run = Run(Path("none"), task, ("x", "y"), built)
+    predictor = Predictor(built, task, ("x", "y"))
     assert tokenizer.encode([""], None, 8)[0].token_ids == []
 
     def scores(texts):
         rows = [text if columns == 1 else (text, text) for text in texts]
-        answers = run.predict(rows)
+        answers = predictor.predict(rows)
         return np.array([list(one["probabilities"].values()) for one in answers])
 
     alone = scores([""])
@@ -111,5 +110,5 @@ def test_words_and_questions_without_tokens_have_answers():
     ):
         task, labels = TASKS.resolve(name), ("O", "B-X", "I-X")
         built = build(task, METHODS.resolve("head"), pretrained, labels, 0)
-        (answer,) = Run(Path("none"), task, labels, built).predict([empty])
+        (answer,) = Predictor(built, task, labels).predict([empty])
         assert expected.items() <= answer.items()

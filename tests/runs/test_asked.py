@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from pathlib import Path
 
 import numpy as np
 import pyarrow
@@ -16,7 +15,7 @@ from tfft.core.errors import ConfigError, DataError, MissingInputError, TfftErro
 from tfft.methods.method import METHODS
 from tfft.models.pretrained import load_pretrained
 from tfft.runs.build import build
-from tfft.runs.run import Run
+from tfft.runs.predictor import Predictor
 from tfft.tasks.task import TASKS
 
 WORDS = ["good abc", "bad cab", "good"]
@@ -96,7 +95,7 @@ FORMS = [as_frame, as_columns, as_rows, as_arrow, as_foreign_frame, as_dataset,
 
 @pytest.fixture(scope="module")
 def make_run(bert_folder):
-    """A run that was not trained: what it answers is not the question."""
+    """A predictor that was not trained: what it answers is not the question."""
     runs = {}
 
     def make(case):
@@ -105,7 +104,7 @@ def make_run(bert_folder):
             pretrained = load_pretrained(bert_folder)
             task, _ = TASKS.resolve({"name": name, **options}).suited_to(pretrained)
             built = build(task, METHODS.resolve("head"), pretrained, tuple(labels), 0)
-            runs[case] = Run(Path("none"), task, tuple(labels), built)
+            runs[case] = Predictor(built, task, tuple(labels))
         return runs[case]
 
     return make

@@ -18,7 +18,7 @@ from tfft.evaluation.frozen_layers import FrozenLayers
 from tfft.fitting.config import FinetuneConfig
 from tfft.models.frozen import Split, split_frozen
 from tfft.runs.folder import FROZEN
-from tfft.runs.run import Run
+from tfft.runs.predictor import Predictor
 
 # Of the memory that is available, and of the disk's free space.
 _MEMORY_SHARE, _DISK_SHARE = 0.25, 0.8
@@ -84,35 +84,48 @@ def _same_rows(one: Examples, other: Examples) -> bool:
 
 @contextlib.contextmanager
 def shortened(
-    run: Run,
+    predictor: Predictor,
+    folder: Path,
     examples: Mapping[str, Examples],
     batches: Batches,
     config: FinetuneConfig,
     say: Callable[[str], None],
-) -> Iterator[tuple[Any, Batches]]:
-    """Yields the network and the batches to train on: those of what can change.
+) -> Iterator[tuple[Predictor, Any, Batches]]:
+    """Yields a predictor to score with, and the network and batches to train on.
+
+    If the frozen layers are computed once, the network and the batches begin where
+    those layers end, and the predictor takes the same short way.
 
     Args:
-        run: With the whole network; it scores the shorter way meanwhile.
+        predictor: Holds the whole network.
+        folder: The run folder.
         examples: The rows by split.
         batches: The training rows.
         config: The options of the training.
         say: Shows the user a sentence.
     """
-    split, note = choose_split(run.model, config.cache_frozen, config.epochs)
+    split, note = choose_split(predictor.model, config.cache_frozen, config.epochs)
     if note:
         say(f"note: {note}")
     if split is None:
-        yield run.model, batches
+        yield predictor, predictor.model, batches
         return
     required = bool(config.cache_frozen)
-    folder = run.folder / FROZEN
-    with computed_once(split, examples, folder, say, required=required) as short:
+    kept = folder / FROZEN
+    with computed_once(split, examples, kept, say, required=required) as short:
         if short is None:
-            yield run.model, batches
+            yield predictor, predictor.model, batches
             return
-        run.compute_with(short.forward)
-        yield split.rest, batches.of(short.states["train"])
+        yield (
+            Predictor(
+                predictor.built,
+                predictor.task,
+                predictor.labels,
+                short.forward(predictor.forward),
+            ),
+            split.rest,
+            batches.of(short.states["train"]),
+        )
 
 
 def choose_split(

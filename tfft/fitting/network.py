@@ -12,7 +12,7 @@ from tfft.fitting.optimize import left_to_adam, optimizer_of, schedule_of
 from tfft.methods.method import Method
 from tfft.models.pretrained import Pretrained
 from tfft.runs.build import Built, build
-from tfft.runs.run import Run
+from tfft.runs.predictor import Predictor
 from tfft.tasks.task import Labels, Task
 
 # Of what an optimizer or a step is traced with; the rest may change between two
@@ -148,10 +148,18 @@ class Bench:
         for variable, trainable in self._flags:
             variable.trainable = trainable
 
-    def compute(self, run: Run, policy: str) -> None:
-        """Has a run compute by what was traced under a policy, which is set."""
-        run.refresh()
-        run.compute_with(lambda whole: self._forwards.setdefault(policy, whole))
+    def predictor(self, task: Task, policy: str) -> Predictor:
+        """Returns a predictor with the trace of a policy.
+
+        Args:
+            task: The bench's own, or the same with other thresholds.
+            policy: The precision that the network has now.
+        """
+        made = Predictor(
+            self.built, task, self._arguments[2], self._forwards.get(policy)
+        )
+        self._forwards[policy] = made.forward
+        return made
 
     def trainer(
         self,

@@ -26,6 +26,7 @@ from tfft.fitting.messages import told_failures
 from tfft.fitting.network import Bench, room_for
 from tfft.fitting.optimize import check_rates, multipliers_of
 from tfft.methods.method import METHODS, Method
+from tfft.runs.predictor import Predictor
 from tfft.runs.run import Run
 from tfft.tasks.task import TASKS, Task
 
@@ -223,8 +224,7 @@ class Shared:
 
         policy = choose_precision(config.precision)
         self._compute_in(policy)
-        run = Run(self.folder, rows.task, self.labels, bench.built)
-        bench.compute(run, policy)
+        predictor = bench.predictor(rows.task, policy)
         model = bench.trainer(
             config,
             policy,
@@ -239,8 +239,8 @@ class Shared:
         final = config.epochs == 1 and not rows.task.tunes
 
         def validate() -> Report:
-            scored = self._in_float32(bench, rows.task) if final else run
-            return scored.evaluate_table(rows.validation)
+            scored = self._in_float32(bench, rows.task) if final else predictor
+            return scored.plain_report(rows.validation)
 
         with told_failures(config.rows_per_step, rows.task.max_length, self.folder):
             scores = validate if rows.validation else None
@@ -261,14 +261,14 @@ class Shared:
         task = rows.task
         trained_in = compute_policy(self.inputs.pretrained.backbone)
         if rows.validation and (trained_in != "float32" or task.tunes):
-            run = self._in_float32(bench, task)
-            predictions = run.predictions(rows.validation)
+            predictor = self._in_float32(bench, task)
+            predictions = predictor.predictions(rows.validation)
             gold = task.gold(rows.validation, self.labels)
             report = REPORTS.get(task.evaluation).make(predictions, gold, self.labels)
             if task.tunes:
                 task, _ = task.tuned(predictions, gold, self.labels)
-                run.task = task
-                report = run.evaluate_table(rows.validation)
+                predictor = bench.predictor(task, "float32")
+                report = predictor.plain_report(rows.validation)
         return Fitted(
             config,
             method,
@@ -289,13 +289,11 @@ class Shared:
         """
         bench = self._bench(fitted.method, fitted.rows.task, fitted.config.seed)
         bench.assign(fitted.values)
-        return self._in_float32(bench, fitted.task, folder)
+        return Run(folder or self.folder, self._in_float32(bench, fitted.task))
 
-    def _in_float32(self, bench: Bench, task: Task, folder: Path | None = None) -> Run:
+    def _in_float32(self, bench: Bench, task: Task) -> Predictor:
         self._compute_in("float32")
-        run = Run(folder or self.folder, task, self.labels, bench.built)
-        bench.compute(run, "float32")
-        return run
+        return bench.predictor(task, "float32")
 
     def _compute_in(self, policy: str) -> None:
         backbone = self.inputs.pretrained.backbone

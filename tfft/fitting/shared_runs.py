@@ -70,7 +70,7 @@ def save_run(
         if kept.is_dir():
             shutil.copytree(kept, folder / BASE)
         reports = {
-            split: run.full_report(table)
+            split: run.predictor.full_report(table)
             for split, table in prepared.tables.items()
             if split != "train"
         }

@@ -22,7 +22,8 @@ from tfft.methods.method import METHODS
 from tfft.runs.build import Built
 from tfft.runs.folder import read_record, read_trained_rows
 from tfft.runs.members import MemberRuns
-from tfft.runs.run import Run
+from tfft.runs.predictor import Predictor
+from tfft.runs.run import FineTuned, Run
 from tfft.runs.soup import make_soup
 from tfft.tasks.joining import JOININGS, join
 
@@ -77,26 +78,30 @@ class EnsembleScores:
         )
 
 
-class JoinedRun(Run):
-    """A run whose network answers for several; it has no folder of its own.
+class Joined(FineTuned):
+    """One model that answers for several runs; it has no folder of its own.
 
     Args:
         members: The runs.
         how: `average` or `vote`.
-        built: The network of all.
+        predictor: Answers with the network of all members.
     """
 
-    def __init__(self, members: MemberRuns, how: str, built: Built) -> None:
-        name = Path(f"{how}-of-{len(members)}")
-        super().__init__(name, members.task, members[0].labels, built)
-        self._members = members
+    def __init__(self, members: MemberRuns, how: str, predictor: Predictor) -> None:
+        super().__init__(predictor)
+        self._members, self._how = members, how
+
+    @property
+    def name(self) -> str:
+        """The way of joining and the number of members."""
+        return f"{self._how}-of-{len(self._members)}"
 
     @property
     def record(self) -> dict[str, Any]:
-        """The first member's, without its scores, and with the names of all."""
+        """The first member's record, with no scores and with the names of all."""
         folders = self._members.folders
         first = read_record(folders[0])
-        note = f"{self.folder.name} runs: {', '.join(self._members.names)}"
+        note = f"{self.name} runs: {', '.join(self._members.names)}"
         return {**first, "metrics": {}, "notes": [*first["notes"], note]}
 
     @property
@@ -114,7 +119,7 @@ class Ensemble:
         how: `average`, `vote` or `soup`.
     """
 
-    def __init__(self, run: Run, members: MemberRuns, how: str) -> None:
+    def __init__(self, run: FineTuned, members: MemberRuns, how: str) -> None:
         self.run, self.members, self.how = run, members, how
 
     def predict(self, inputs: Any) -> list[dict[str, Any]]:
@@ -198,7 +203,7 @@ def ensemble(
     _check_options(how, output_dir, rank)
     if data is None:
         _refuse_without_data(metric, on_bad_rows)
-    runs = MemberRuns([getattr(one, "folder", one) for one in members], model)
+    runs = MemberRuns([_folder(one) for one in members], model)
     if how == _SOUP:
         made = make_soup(runs, Path(output_dir), rank)
     else:
@@ -210,6 +215,17 @@ def ensemble(
         console.print(scores.table().to_rich())
         console.print(str(scores), markup=False, soft_wrap=True)
     return found
+
+
+def _folder(member: str | Path | FineTuned) -> str | Path:
+    if isinstance(member, Joined):
+        raise ConfigError(
+            f"{member.name} is an ensemble",
+            where="ensemble",
+            expected="runs or their folders",
+            fix="give its members, or make a soup of them first",
+        )
+    return member.folder if isinstance(member, Run) else member
 
 
 def _check_options(how: str, output_dir: Any, rank: int | None) -> None:
@@ -250,8 +266,8 @@ def _refuse_without_data(metric: str | None, on_bad_rows: OnBadRows) -> None:
             )
 
 
-def _joined(runs: MemberRuns, how: str) -> JoinedRun:
-    """Returns a run whose network answers for all members."""
+def _joined(runs: MemberRuns, how: str) -> Joined:
+    """Returns a model whose network answers for all members."""
     from tfft.tasks.networks.members import joined_network
 
     first = runs[0]
@@ -266,4 +282,5 @@ def _joined(runs: MemberRuns, how: str) -> JoinedRun:
     none = Adapter(
         METHODS.resolve("head"), pretrained.backbone, pretrained.architecture
     )
-    return JoinedRun(runs, how, Built(network, none, pretrained))
+    built = Built(network, none, pretrained)
+    return Joined(runs, how, Predictor(built, runs.task, first.labels))

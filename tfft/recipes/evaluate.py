@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from tfft.core.environment import check_environment
 from tfft.core.errors import ConfigError
@@ -14,7 +11,7 @@ from tfft.evaluation.report import Report
 from tfft.methods.method import METHODS
 from tfft.models.pretrained import load_pretrained
 from tfft.runs.build import build
-from tfft.runs.run import Run
+from tfft.runs.predictor import Predictor
 from tfft.tasks.task import TASKS, Task
 
 
@@ -51,12 +48,4 @@ def evaluate(
             fix="fine-tune, then evaluate the run",
         )
     built = build(resolved, METHODS.resolve("full"), pretrained, (), seed=0)
-    return _Untrained(Path(), resolved, (), built).evaluate(data, on_bad_rows)
-
-
-class _Untrained(Run):
-    """A model as its makers left it: it has no folder, and no row trained it."""
-
-    @property
-    def trained_rows(self) -> np.ndarray:
-        return np.zeros(0, "uint64")
+    return Predictor(built, resolved, ()).evaluate(data, on_bad_rows)

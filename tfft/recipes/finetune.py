@@ -52,6 +52,7 @@ from tfft.runs.folder import (
     write_record,
 )
 from tfft.runs.load import load
+from tfft.runs.predictor import Predictor
 from tfft.runs.run import Run
 from tfft.tasks.task import TASKS, Task
 
@@ -153,14 +154,12 @@ class _Finetuning:
         write_record(self.folder, self.record)
         texts = self.task.texts(prepared.tables["train"])
         save_trained_rows(self.folder, row_fingerprints(texts))
-        run = Run(self.folder, self.task, prepared.labels, built)
+        predictor = Predictor(built, self.task, prepared.labels)
+        options = (self.folder, examples, batches, self.config, self._say)
         try:
-            with shortened(run, examples, batches, self.config, self._say) as (
-                network,
-                short,
-            ):
-                best_epoch = self._train(run, network, short, prepared, plan)
-            reports = self._finish(run, built, prepared, best_epoch)
+            with shortened(predictor, *options) as (scorer, network, short):
+                best_epoch = self._train(scorer, network, short, prepared, plan)
+            run, reports = self._finish(built, prepared, best_epoch)
         except KeyboardInterrupt as signal:
             with uninterrupted(forget=True):
                 self._save(built, "interrupted")
@@ -217,7 +216,7 @@ class _Finetuning:
 
     def _train(
         self,
-        run: Run,
+        scorer: Predictor,
         network: Any,
         batches: Batches,
         prepared: Prepared,
@@ -230,13 +229,13 @@ class _Finetuning:
             batches=batches,
             config=self.config,
             learning_rate=self._learning_rate(),
-            policy=compute_policy(run.built.pretrained.backbone),
+            policy=compute_policy(scorer.built.pretrained.backbone),
             folder=self.folder,
             resume_from=self.output,
             console=self.console,
             monitor=REPORTS.get(self.task.evaluation).monitor,
             validate=(
-                (lambda: run.evaluate_table(prepared.tables["validation"]))
+                (lambda: scorer.plain_report(prepared.tables["validation"]))
                 if "validation" in prepared.tables
                 else None
             ),
@@ -250,18 +249,18 @@ class _Finetuning:
             return loop.run()
 
     def _finish(
-        self, run: Run, built: Built, prepared: Prepared, best_epoch: int
-    ) -> dict[str, Report]:
+        self, built: Built, prepared: Prepared, best_epoch: int
+    ) -> tuple[Run, dict[str, Report]]:
         # Results are in float32 whatever training computed in, so that the loaded
         # run and the served model give the same.
         set_compute_policy(built.pretrained.backbone, "float32")
-        run.refresh()
         self.record["best_epoch"] = best_epoch
         # Before the scores: whatever stops those, the training is not lost.
         self._save(built, "trained")
-        self._tune(run, prepared)
+        predictor = Predictor(built, self.task, prepared.labels)
+        run = Run(self.folder, self._tuned(predictor, prepared))
         reports = {
-            split: run.full_report(table)
+            split: run.predictor.full_report(table)
             for split, table in prepared.tables.items()
             if split != "train"
         }
@@ -271,21 +270,22 @@ class _Finetuning:
         self.record["status"] = "complete"
         write_record(self.folder, self.record)
         Checkpoints(self.folder).drop()
-        return reports
+        return run, reports
 
-    def _tune(self, run: Run, prepared: Prepared) -> None:
+    def _tuned(self, predictor: Predictor, prepared: Prepared) -> Predictor:
         """Lets the validation rows decide what the task leaves to them."""
         table = prepared.tables.get("validation")
         if table is None or not self.task.tunes:
-            return
+            return predictor
         gold = self.task.gold(table, prepared.labels)
         self.task, notes = self.task.tuned(
-            run.predictions(table), gold, prepared.labels
+            predictor.predictions(table), gold, prepared.labels
         )
         for note in notes:
             self._say(f"note: {note}")
-        run.task = self.task
         self.record["task"] = plain_object(self.task)
+        built, forward = predictor.built, predictor.forward
+        return Predictor(built, self.task, prepared.labels, forward)
 
     def _show(self, reports: dict[str, Report]) -> None:
         for split, report in reports.items():

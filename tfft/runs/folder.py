@@ -30,12 +30,12 @@ from tfft.models.generation_config import (
 )
 from tfft.models.pretrained import Pretrained
 from tfft.models.tokenizer_files import read_tokenizer
-from tfft.runs.report_files import REPORT_FILES
+from tfft.runs.report_files import LOGS, REPORT_FILES
 from tfft.tasks.task import TASKS, Task
 
 RECORD, METRICS = "run.json", "metrics.jsonl"
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
-ADAPTER, BASE, LOGS, TABLE = "adapter", "base", "logs", "metrics.csv"
+ADAPTER, BASE, TABLE = "adapter", "base", "metrics.csv"
 FROZEN = "frozen"
 TRAINED_ROWS = "trained_rows.npy"
 CHECKPOINTS = "checkpoints"

@@ -19,6 +19,7 @@ from tfft.runs.folder import (
     with_own_generation,
     with_own_tokenizer,
 )
+from tfft.runs.predictor import Predictor
 from tfft.runs.run import Run
 
 
@@ -67,4 +68,4 @@ def load(folder: str | Path, model: Any = None) -> Run:
     labels = tuple(record["labels"])
     built = build(task, method, pretrained, labels, record["config"]["seed"])
     load_weights(folder, built.network, built.adapter)
-    return Run(folder, task, labels, built)
+    return Run(folder, Predictor(built, task, labels))

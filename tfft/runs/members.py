@@ -19,6 +19,7 @@ from tfft.runs.folder import (
     recorded_task,
 )
 from tfft.runs.load import load
+from tfft.runs.predictor import Predictor
 from tfft.runs.run import Run
 from tfft.tasks.joining import agreed
 from tfft.tasks.task import Task
@@ -76,7 +77,10 @@ class MemberRuns:
             variable.assign(value)
         first = self._first
         task = recorded_task(read_record(self.folders[index]))
-        return Run(self.folders[index], task, first.labels, first.built)
+        # All members share one trace: they differ in the values of variables alone.
+        forward = first.predictor.forward
+        predictor = Predictor(first.built, task, first.labels, forward=forward)
+        return Run(self.folders[index], predictor)
 
 
 def _check_alike(folders: Sequence[Path], records: Sequence[Mapping[str, Any]]) -> Task:

@@ -6,11 +6,35 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tfft.core.files import write_json, write_text
+from tfft.evaluation.board import write_to_board
 from tfft.evaluation.page import to_html
+from tfft.evaluation.pictures import pictures
 from tfft.evaluation.report import Report
 from tfft.evaluation.tables import escaped
 
 REPORT_FILES = ("report.json", "report.md", "report.html")
+LOGS = "logs"
+
+
+def write_reports(
+    folder: Path, task: str, reports: Mapping[str, Report], epoch: int
+) -> None:
+    """Writes the reports of a training into its run folder and into TensorBoard.
+
+    Only the last split gets pictures: the test split, or validation without one.
+
+    Args:
+        folder: The run folder.
+        task: The name of the task, for the heading.
+        reports: By split.
+        epoch: The epoch whose weights were scored.
+    """
+    drawn = {split: {} for split in reports}
+    for split in list(reports)[-1:]:
+        drawn[split] = pictures(reports[split])
+    write_report_files(folder, reports, f"{task} · {folder.name}", drawn)
+    if reports:
+        write_to_board(folder / LOGS / "report", reports, drawn, epoch)
 
 
 def write_report_files(

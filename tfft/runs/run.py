@@ -1,55 +1,51 @@
-"""A run: a fine-tuned model with its folder."""
+"""A run: a fine-tuned model and the folder that holds it."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+import abc
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tfft.core.errors import MissingInputError
-from tfft.data import sources
-from tfft.data.asked import asked
-from tfft.data.batching import Batches
-from tfft.data.fingerprint import row_fingerprints
-from tfft.data.rows import OnBadRows, without_bad_rows
+from tfft.data.rows import OnBadRows
 from tfft.data.table import Table
-from tfft.evaluation.board import write_to_board
-from tfft.evaluation.details import Details
-from tfft.evaluation.pictures import pictures
-from tfft.evaluation.report import REPORTS, Report
-from tfft.generation.sampling import Sampling
+from tfft.evaluation.report import Report
 from tfft.runs.build import Built
 from tfft.runs.export.huggingface import export_run
 from tfft.runs.export.saved_model import export_as
-from tfft.runs.folder import LOGS, read_record, read_trained_rows
-from tfft.runs.generating import generate_with, score_texts
-from tfft.runs.report_files import write_report_files
+from tfft.runs.folder import read_record, read_trained_rows
+from tfft.runs.predictor import Predictor, Provenance
+from tfft.runs.report_files import write_reports
 from tfft.tasks.task import Labels, Task
 
-_ROWS_AT_ONCE = 32
 
-
-class Run:
-    """A fine-tuned model and the folder that holds it; `load` or `finetune` make it.
+class FineTuned(abc.ABC):
+    """A predictor and where it comes from: a run folder, or the folders of several.
 
     Args:
-        folder: The run folder.
-        task: What it was trained for.
-        labels: The labels by id.
-        built: The network with its weights.
+        predictor: The network with its tokenizer, task and labels.
     """
 
-    def __init__(self, folder: Path, task: Task, labels: Labels, built: Built) -> None:
-        self.folder, self.task, self.labels, self.built = folder, task, labels, built
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
 
     @property
+    @abc.abstractmethod
+    def name(self) -> str:
+        """What exports and reports call it."""
+
+    @property
+    @abc.abstractmethod
     def record(self) -> dict[str, Any]:
         """The content of `run.json`."""
-        return read_record(self.folder)
+
+    @property
+    @abc.abstractmethod
+    def trained_rows(self) -> np.ndarray:
+        """The fingerprints of the rows it was trained on; empty if unknown."""
 
     @property
     def metrics(self) -> dict[str, dict[str, float]]:
@@ -59,31 +55,26 @@ class Run:
     @property
     def model(self) -> Any:
         """The Keras model."""
-        return self.built.network
+        return self.predictor.model
 
-    @cached_property
-    def _forward(self) -> Any:
-        from tfft.evaluation.forward import Forward
+    @property
+    def task(self) -> Task:
+        """The task it was trained for."""
+        return self.predictor.task
 
-        return Forward(self.built.network, per_token=self.task.per_token)
+    @property
+    def labels(self) -> Labels:
+        """The labels by id."""
+        return self.predictor.labels
 
-    def compute_with(self, shorten: Callable[[Any], Any]) -> None:
-        """Takes a shorter way to the network's outputs, until `refresh`.
-
-        Args:
-            shorten: Returns it, from the forward pass of the whole network.
-        """
-        self.__dict__["_forward"] = shorten(self._forward)
-
-    def refresh(self) -> None:
-        """Traces the network anew, after its precision or its layers changed."""
-        self.__dict__.pop("_forward", None)
+    @property
+    def built(self) -> Built:
+        """The network with its adapter, its backbone and its tokenizer."""
+        return self.predictor.built
 
     def predictions(self, table: Table) -> Any:
         """Returns the task's predictions for the rows of a table."""
-        encoded = self.task.encode(table, self.built.pretrained.tokenizer, None)
-        outputs = self._forward(Batches(encoded.examples, _ROWS_AT_ONCE))
-        return self.task.decode(outputs, encoded, table, self.labels)
+        return self.predictor.predictions(table)
 
     def predict(self, inputs: Any) -> list[dict[str, Any]]:
         """Returns an answer for each input.
@@ -91,21 +82,16 @@ class Run:
         Args:
             inputs: A list of texts, of pairs for tasks with two text columns, or of
                 dicts; or anything that holds rows with the text columns: a data frame,
-                a dict of columns, a file. Of several splits, the test split.
+                a dict of columns, a file. Of several splits the test split is used.
 
         Returns:
-            A dict for each input; the page of the task says what it holds.
+            A dict for each input; the task's page lists its keys.
 
         Raises:
             ConfigError: For an object that holds no rows.
             DataError: For an input of another form, or an empty file.
         """
-        given = asked(inputs)
-        table = given if isinstance(given, Table) else self.task.rows(given)
-        if not len(table):
-            return []
-        self.task.check_inputs(table)
-        return self.task.answers(self.predictions(table), table, self.labels)
+        return self.predictor.predict(inputs)
 
     def generate(
         self,
@@ -121,9 +107,10 @@ class Run:
             prompts: A list of texts, of lists of messages with `role` and `content`,
                 or of rows like those of the training; or anything that holds such rows,
                 as for `predict`.
-            batch_size: Prompts at a time, of any lengths.
-            stream: Returns an iterator that gives each bit of text once it is
-                certain, with the number of its prompt.
+            batch_size: How many prompts are computed together. They may differ in
+                length. Defaults to 16.
+            stream: Returns an iterator that yields each piece of text, with the number
+                of its prompt, as soon as no later token can change it.
             **options: Those of `Sampling`: `max_new_tokens`, `temperature`, `top_k`,
                 `top_p`, `repetition_penalty`, `stop`, `stop_tokens`, `seed`.
 
@@ -131,17 +118,11 @@ class Run:
             A `Generation` for each prompt, with `text`, `token_ids` and `finish`.
 
         Raises:
-            ConfigError: For a task that does not generate, and for options that
-                cannot be meant.
-            DataError: For a prompt that cannot be used.
+            ConfigError: For a task that does not generate, and for invalid options.
+            DataError: For an unusable prompt.
         """
-        return generate_with(
-            self.built.pretrained,
-            self.task,
-            prompts,
-            Sampling(**options),
-            batch_size=batch_size,
-            stream=stream,
+        return self.predictor.generate(
+            prompts, batch_size=batch_size, stream=stream, **options
         )
 
     def score_texts(
@@ -151,20 +132,19 @@ class Run:
         rows: int = 50,
         **options: Any,
     ) -> dict[str, float]:
-        """Returns how near generated answers come to the given ones, 0 to 100.
+        """Returns how close generated answers are to the references, from 0 to 100.
 
         Args:
-            data: Anything that holds rows; of several splits, the test split.
-            scores: Of `bleu`, `chrf`, `rouge` and `exact_match`.
-            rows: How many of the rows, the first.
+            data: Anything that holds rows. Of several splits the test split is used.
+            scores: Any of `bleu`, `chrf`, `rouge` and `exact_match`.
+            rows: How many rows to use, from the first on.
             **options: Those of `Sampling`.
 
         Raises:
-            ConfigError: For a task that does not generate, or another score.
-            DataError: For rows that cannot be used.
+            ConfigError: For a task that does not generate, or an unknown score.
+            DataError: For unusable rows.
         """
-        pretrained, sampling = self.built.pretrained, Sampling(**options)
-        return score_texts(pretrained, self.task, data, scores, rows, sampling)
+        return self.predictor.score_texts(data, scores, rows, **options)
 
     def evaluate(
         self,
@@ -172,88 +152,17 @@ class Run:
         on_bad_rows: OnBadRows = "error",
         slice_by: Sequence[str] = (),
     ) -> Report:
-        """Returns the report of labelled rows, with what stands behind its scores.
+        """Returns the report of labelled rows, with the details behind its scores.
 
         Args:
-            data: Anything that holds rows; of several splits, the test split.
-            on_bad_rows: What to do with rows that cannot be used.
-            slice_by: Columns whose values are scored one by one.
+            data: Anything that holds rows. Of several splits the test split is used.
+            on_bad_rows: What to do with unusable rows.
+            slice_by: Columns; each of their values gets scores of its own.
 
         Raises:
-            DataError: For rows that cannot be used, or a label training did not have.
+            DataError: For unusable rows, or a label that training did not have.
         """
-        table = sources.read_one(data)
-        bad = self.task.bad_rows(table)
-        table, notes = without_bad_rows(table, bad, on_bad_rows)
-        unsuited = self.task.unsuited_rows(table, self.built.pretrained.tokenizer)
-        table, further = without_bad_rows(table, unsuited, on_bad_rows)
-        table, mended = self.task.mended(table)
-        self.task.check_labels(table, self.labels, "given")
-        report = self.full_report(table, slice_by)
-        about_rows = (*notes, *further, *mended, *self._remembered(table))
-        return dataclasses.replace(report, notes=(*about_rows, *report.notes))
-
-    @property
-    def trained_rows(self) -> np.ndarray:
-        """The fingerprints of the rows it was trained on; none when unknown."""
-        return read_trained_rows(self.folder)
-
-    def _remembered(self, table: Table) -> list[str]:
-        """Returns a sentence when rows to be scored are rows that were learned."""
-        rows = row_fingerprints(self.task.texts(table))
-        known = int(np.isin(rows, self.trained_rows).sum())
-        share = f"{known:,} of {len(table):,} rows"
-        note = f"{share} were trained on: scores there say what the model remembers"
-        return [note] * bool(known)
-
-    def evaluate_table(self, table: Table) -> Report:
-        """Returns the scores of checked rows."""
-        report = REPORTS.get(self.task.evaluation)
-        gold = self.task.gold(table, self.labels)
-        return report.make(self.predictions(table), gold, self.labels)
-
-    def full_report(self, table: Table, slice_by: Sequence[str] = ()) -> Report:
-        """Returns the report of checked rows, with its details."""
-        columns = {name: table.column(name, "slice_by") for name in slice_by}
-        kind = REPORTS.get(self.task.evaluation)
-        compared = (
-            self.predictions(table),
-            self.task.gold(table, self.labels),
-            self.labels,
-        )
-        details = Details.of(
-            kind.evidence(*compared),
-            self.task.texts(table),
-            [table.where(row) for row in range(len(table))],
-            columns,
-        )
-        return dataclasses.replace(kind.make(*compared), details=details)
-
-    def report(self) -> str:
-        """Returns the report of the training as Markdown.
-
-        Raises:
-            MissingInputError: When training did not get that far.
-        """
-        path = self.folder / "report.md"
-        if not path.is_file():
-            raise MissingInputError(
-                "the run has no report", where=str(path), fix="resume the training"
-            )
-        return path.read_text(encoding="utf-8")
-
-    def write_reports(self, reports: Mapping[str, Report], epoch: int) -> None:
-        """Writes reports by split: JSON, Markdown, HTML, and into TensorBoard.
-
-        Pictures are those of the last split: test, or validation without one.
-        """
-        drawn = {split: {} for split in reports}
-        for split in list(reports)[-1:]:
-            drawn[split] = pictures(reports[split])
-        title = f"{self.task.name} · {self.folder.name}"
-        write_report_files(self.folder, reports, title, drawn)
-        if reports:
-            write_to_board(self.folder / LOGS / "report", reports, drawn, epoch)
+        return self.predictor.evaluate(data, on_bad_rows, slice_by, self.trained_rows)
 
     def export(
         self,
@@ -266,39 +175,45 @@ class Run:
     ) -> Path:
         """Writes a SavedModel that answers from raw text, or a model for devices.
 
-        It appears only after a process without tfft has answered as the run does.
-        What a format or a dtype costs is printed and written beside it.
+        It is published only after a process without tfft has given the run's answers
+        with it. What a format or a dtype costs is printed and stored with the model.
 
         Args:
             directory: The model's folder for TF Serving, in which a version folder
                 is made; for another format a new or empty folder.
-            data: Rows to prove it on, beside hard texts. Defaults to the training's.
-            format: `saved_model`; or `litert` or `onnx`, which take ids and give
+            data: Rows to check the export on, in addition to built-in hard texts.
+                Defaults to the training data.
+            format: `saved_model`; or `litert` or `onnx`, which take ids and return
                 numbers. Defaults to `saved_model`.
-            dtype: In what the backbone's matrices are kept: `float32`; in a
-                SavedModel also `bfloat16` or `int8`, in LiteRT `float16` or `int8`.
-                Defaults to `float32`.
-            min_agreement: The least share of rows with the words of the run, for
-                another dtype. Defaults to 0.95.
+            dtype: How the backbone's matrices are stored: `float32`; in a SavedModel
+                also `bfloat16` or `int8`, in LiteRT `float16` or `int8`. Defaults to
+                `float32`.
+            min_agreement: With another dtype than `float32`, the least share of rows
+                whose answer must be the run's. Defaults to 0.95.
 
         Returns:
             The version folder, or the folder.
 
         Raises:
-            TfftError: When what was written does not answer as the run does.
-            ConfigError: For another format or dtype, and for a task without one.
+            TfftError: When the export does not answer as the run does.
+            ConfigError: For an unknown format or dtype, and for a task that the format
+                does not support.
             DataError: When the tokenizer has no exact form inside a graph.
             StorageError: When the disk refuses.
         """
-        return export_as(self, Path(directory), data, format, dtype, min_agreement)
+        source = Provenance(self.name, self.record)
+        place = Path(directory)
+        return export_as(
+            self.predictor, source, place, data, format, dtype, min_agreement
+        )
 
     def export_huggingface(self, directory: str | Path, head: bool = True) -> Path:
-        """Writes the model, its adapter merged, as transformers loads it.
+        """Writes the model, its adapter merged, as a folder that transformers loads.
 
         Args:
             directory: A new or empty folder.
-            head: Whether to write the head as well, which takes a class of
-                transformers that has such a head. Defaults to True.
+            head: Whether to write the head as well, for which transformers must have a
+                class with such a head. Defaults to True.
 
         Returns:
             The folder.
@@ -308,6 +223,49 @@ class Run:
             OutputInUseError: When the folder is not empty.
             StorageError: When the disk refuses.
         """
-        return export_run(
-            self.built, self.task, self.labels, Path(directory), head=head
-        )
+        return export_run(self.predictor, Path(directory), head=head)
+
+
+class Run(FineTuned):
+    """A fine-tuned model and the folder that holds it; `load` or `finetune` make it.
+
+    Args:
+        folder: The run folder.
+        predictor: The network with its tokenizer, task and labels.
+    """
+
+    def __init__(self, folder: Path, predictor: Predictor) -> None:
+        super().__init__(predictor)
+        self.folder = folder
+
+    @property
+    def name(self) -> str:
+        """The name of the run folder."""
+        return self.folder.name
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The content of `run.json`."""
+        return read_record(self.folder)
+
+    @property
+    def trained_rows(self) -> np.ndarray:
+        """The fingerprints of the rows it was trained on; empty if unknown."""
+        return read_trained_rows(self.folder)
+
+    def report(self) -> str:
+        """Returns the report of the training as Markdown.
+
+        Raises:
+            MissingInputError: When training stopped before its report.
+        """
+        path = self.folder / "report.md"
+        if not path.is_file():
+            raise MissingInputError(
+                "the run has no report", where=str(path), fix="resume the training"
+            )
+        return path.read_text(encoding="utf-8")
+
+    def write_reports(self, reports: Mapping[str, Report], epoch: int) -> None:
+        """Writes reports by split as JSON, Markdown and HTML, and for TensorBoard."""
+        write_reports(self.folder, self.task.name, reports, epoch)

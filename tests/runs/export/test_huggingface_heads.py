@@ -24,6 +24,7 @@ from tfft.models.sentence_transformers import read_modules
 from tfft.models.tokenizer_files import read_tokenizer, word_piece
 from tfft.runs.build import build
 from tfft.runs.export.huggingface import export_run
+from tfft.runs.predictor import Predictor
 from tfft.tasks.task import TASKS
 
 SIZES = {
@@ -73,7 +74,7 @@ def write(folder, family, task, labels=("no", "maybe", "yes"), **options):
     generator = np.random.default_rng(1)
     for variable in built.network.head_variables:
         variable.assign(generator.normal(0, 1, variable.shape))
-    export_run(built, task, labels, folder, head=True)
+    export_run(Predictor(built, task, labels), folder, head=True)
     config = json.loads((folder / "config.json").read_text())
     return built.network, config, load_file(folder / "model.safetensors")
 
@@ -243,7 +244,7 @@ def test_labels_of_the_head_before_are_gone(tmp_path):
     model.config.clear()
     model.config.update(stale)
     built = build(task, METHODS.resolve("head", {}), model, (), 0)
-    export_run(built, task, (), tmp_path / "out", head=True)
+    export_run(Predictor(built, task, ()), tmp_path / "out", head=True)
     written = json.loads((tmp_path / "out" / "config.json").read_text())
     assert not {"id2label", "label2id", "problem_type"} & written.keys()
 
@@ -284,4 +285,4 @@ def test_several_runs_that_answer_as_one_are_refused(tmp_path):
         network = object()
 
     with pytest.raises(ConfigError, match="export each run by itself"):
-        export_run(Built, None, (), tmp_path / "out", head=True)
+        export_run(Predictor(Built, None, ()), tmp_path / "out", head=True)

@@ -7,14 +7,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tfft.core.environment import versions
 from tfft.core.files import sha256, write_json, write_lines, write_text
+from tfft.runs.predictor import Predictor, Provenance
 from tfft.tasks.served.endpoint import Endpoint
-
-if TYPE_CHECKING:
-    from tfft.runs.run import Run
+from tfft.tasks.task import Task
 
 _SERVER = "server"
 
@@ -64,28 +63,33 @@ class Proof:
 
 
 def write_beside(
-    run: Run, folder: Path, proof: Proof, endpoints: Mapping[str, Endpoint]
+    predictor: Predictor,
+    source: Provenance,
+    folder: Path,
+    proof: Proof,
+    endpoints: Mapping[str, Endpoint],
 ) -> None:
     """Writes `assets.extra`: labels, tokenizer, model card, warm-up requests."""
     from tfft.serving.warm_up import BATCH_SIZES, write_warm_up
 
     extra = folder / "assets.extra"
-    labels = [str(label) for label in run.labels]
-    run.built.pretrained.tokenizer.save(extra)
+    labels = [str(label) for label in predictor.labels]
+    predictor.built.pretrained.tokenizer.save(extra)
     write_lines(extra / "labels.txt", labels)
-    write_text(extra / "README.md", model_card(run, proof, endpoints))
+    card = model_card(predictor.task, source, proof, endpoints)
+    write_text(extra / "README.md", card)
     columns = endpoints["serving_default"].inputs
     requests = [
         ("serving_default", dict.fromkeys(columns, [text] * size))
         for size in BATCH_SIZES
-        for text in run.task.warm_up_texts
+        for text in predictor.task.warm_up_texts
     ]
     write_warm_up(folder, requests)
     write_json(
         extra / "tfft.json",
         {
-            "task": run.task.name,
-            "run": run.folder.name,
+            "task": predictor.task.name,
+            "run": source.name,
             "labels": labels,
             "signatures": {name: dict(one.inputs) for name, one in endpoints.items()},
             "versions": versions(),
@@ -100,9 +104,11 @@ def write_beside(
     )
 
 
-def model_card(run: Run, proof: Proof, endpoints: Mapping[str, Endpoint]) -> str:
+def model_card(
+    task: Task, source: Provenance, proof: Proof, endpoints: Mapping[str, Endpoint]
+) -> str:
     """Returns the model card as Markdown."""
-    record = run.record
+    record = source.record
     data, model = record["data"], record["model"]
     rows = ", ".join(f"{count:,} {split}" for split, count in data["rows"].items())
     fingerprints = ", ".join(
@@ -123,9 +129,9 @@ def model_card(run: Run, proof: Proof, endpoints: Mapping[str, Endpoint]) -> str
     ]
     operations = [f"- `{name}`" for name in proof.text_operations] or ["- none"]
     lines = [
-        f"# {plain(run.folder.name)}",
+        f"# {plain(source.name)}",
         "",
-        f"A {model['architecture']} model for {run.task.name}, fine-tuned with "
+        f"A {model['architecture']} model for {task.name}, fine-tuned with "
         f"{record['method']['name']}.",
         "",
         "## Data",
@@ -139,7 +145,7 @@ def model_card(run: Run, proof: Proof, endpoints: Mapping[str, Endpoint]) -> str
         "",
         "## Limits",
         "",
-        f"- At most {run.task.max_length} tokens are looked at together.",
+        f"- At most {task.max_length} tokens are looked at together.",
         *[f"- {plain(note)}" for note in record["notes"]],
         "- It was made from the data above, and repeats what is wrong there.",
         "",

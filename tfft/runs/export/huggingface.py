@@ -17,6 +17,7 @@ from tfft.models.generation_config import GenerationConfig
 from tfft.models.heads import Linear
 from tfft.models.hub_tokenizers import from_keras_hub
 from tfft.runs.build import Built
+from tfft.runs.predictor import Predictor
 from tfft.tasks.task import Labels, Task
 
 
@@ -62,21 +63,18 @@ def export_huggingface(
     )
 
 
-def export_run(
-    built: Built, task: Task, labels: Labels, directory: Path, *, head: bool
-) -> Path:
-    """Writes a run's model, its adapter merged; see `Run.export_huggingface`.
+def export_run(predictor: Predictor, directory: Path, *, head: bool) -> Path:
+    """Writes a fine-tuned model, its adapter merged; see `Run.export_huggingface`.
 
     Args:
-        built: The network with its weights, not merged; it is so again afterwards.
-        task: Its task.
-        labels: The labels by id.
+        predictor: Its adapter is not merged, neither before nor afterwards.
         directory: A new or empty folder.
         head: Whether to write the head as well.
 
     Returns:
         The folder.
     """
+    built, task, labels = predictor.built, predictor.task, predictor.labels
     _check_network(built.network)
     built.adapter.merge()
     try:

@@ -15,10 +15,10 @@ from tfft.core.files import one_line, storage_errors, write_json, write_text
 from tfft.methods.combine import Factors
 from tfft.models.places import Place
 from tfft.runs.export.files import code, write_server_files
+from tfft.runs.export.questions import hard_rows
 from tfft.runs.export.saved_model import asked, check
-from tfft.runs.export.trial import hard_rows
 from tfft.runs.load import load
-from tfft.runs.run import Run
+from tfft.runs.run import FineTuned, Run
 from tfft.tasks.served.endpoint import Endpoint, Tryout
 from tfft.tasks.task import Labels, Task
 
@@ -104,7 +104,7 @@ def _named(runs: Sequence[Any] | Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(runs, Mapping):
         named = dict(runs)
     else:
-        listed = [(_folder(run).name, run) for run in runs]
+        listed = [(_name(run), run) for run in runs]
         named = dict(listed)
         if len(named) < len(listed):
             raise ConfigError(
@@ -117,12 +117,21 @@ def _named(runs: Sequence[Any] | Mapping[str, Any]) -> dict[str, Any]:
     return named
 
 
-def _folder(run: Any) -> Path:
-    return run.folder if isinstance(run, Run) else Path(run)
+def _name(run: Any) -> str:
+    return run.name if isinstance(run, FineTuned) else Path(run).name
 
 
 def _opened(run: Any) -> Run:
-    return run if isinstance(run, Run) else load(run)
+    if isinstance(run, Run):
+        return run
+    if isinstance(run, FineTuned):
+        raise ConfigError(
+            f"{run.name} answers for several runs",
+            where="export_many",
+            expected="runs or their folders",
+            fix="export it by itself",
+        )
+    return load(run)
 
 
 def _check_together(runs: Mapping[str, Run]) -> None:
@@ -176,7 +185,7 @@ def _member(name: str, run: Run, columns: int) -> Member:
         kernel,
         bias,
         {places[place]: factors for place, factors in by_name.items()},
-        run.task.tryout(run, hard_rows(columns)),
+        run.task.tryout(run.predictor, hard_rows(columns)),
         run.record,
     )
 

@@ -14,12 +14,17 @@ from tfft.core.errors import ConfigError, nearest, one_of
 from tfft.core.files import storage_errors
 from tfft.runs.export.files import Proof, write_beside, write_server_files
 from tfft.runs.export.precision import Precision
+from tfft.runs.export.questions import (
+    MOST_COMPARED,
+    MOST_ROWS,
+    Questions,
+    make_questions,
+)
 from tfft.runs.export.tensors import export_tensors
-from tfft.runs.export.trial import MOST_COMPARED, MOST_ROWS, Trial, make_trial
+from tfft.runs.predictor import Predictor, Provenance
 from tfft.tasks.served.endpoint import Tryout
 
 if TYPE_CHECKING:
-    from tfft.runs.run import Run
     from tfft.serving.verification import Agreement
 
 _SAVED_MODEL = "saved_model"
@@ -30,7 +35,13 @@ _AT_ONCE = 16
 
 
 def export_as(
-    run: Run, directory: Path, data: Any, form: str, dtype: str, min_agreement: float
+    predictor: Predictor,
+    source: Provenance,
+    directory: Path,
+    data: Any,
+    form: str,
+    dtype: str,
+    min_agreement: float,
 ) -> Path:
     """Writes a run in a format, and prints what that costs; see `Run.export`."""
     if form not in _FORMATS:
@@ -42,11 +53,11 @@ def export_as(
         )
     if form == _SAVED_MODEL:
         precision = Precision(dtype, min_agreement)
-        written, proof = export_model(run, directory, data, precision)
+        written, proof = export_model(predictor, source, directory, data, precision)
         told = not precision.exact
     else:
         written, proof = export_tensors(
-            run, directory, data, form, dtype, min_agreement
+            predictor, source, directory, data, form, dtype, min_agreement
         )
         told = True
     if told:
@@ -55,37 +66,41 @@ def export_as(
 
 
 def export_model(
-    run: Run, directory: Path, data: Any = None, precision: Precision | None = None
+    predictor: Predictor,
+    source: Provenance,
+    directory: Path,
+    data: Any = None,
+    precision: Precision | None = None,
 ) -> tuple[Path, Proof]:
     """Writes a SavedModel that answers from raw text; see `Run.export`."""
     from tfft.serving.saved_model import publish
     from tfft.serving.text_to_ids import TextToIds
 
-    built, task, precision = run.built, run.task, precision or Precision()
-    _check_network(run, precision)
+    built, task, precision = predictor.built, predictor.task, precision or Precision()
+    _check_network(predictor, precision)
     tokenizer = TextToIds(built.pretrained.tokenizer, task.max_length, task.tail_tokens)
-    endpoints = task.endpoints(built.network, tokenizer, run.labels)
+    endpoints = task.endpoints(built.network, tokenizer, predictor.labels)
     columns = list(endpoints["serving_default"].inputs)
     rows = MOST_ROWS if precision.exact else MOST_COMPARED
-    trial = make_trial(run, columns, data, rows)
+    questions = make_questions(predictor, source, columns, data, rows)
     endpoints["tokenize"] = tokenizer.endpoint()
     proofs: list[Proof] = []
 
     def finish(folder: Path) -> None:
-        proofs.append(prove(run, folder, columns, trial, precision))
+        proofs.append(prove(predictor, folder, columns, questions, precision))
         with storage_errors(folder):
-            write_beside(run, folder, proofs[0], endpoints)
+            write_beside(predictor, source, folder, proofs[0], endpoints)
 
-    with built.adapter.folded(), _kept(run, endpoints, precision) as served:
+    with built.adapter.folded(), _kept(predictor, endpoints, precision) as served:
         version = publish(served, directory, finish=finish)
     with storage_errors(directory):
         write_server_files(directory)
     return version, proofs[0]
 
 
-def _check_network(run: Run, precision: Precision) -> None:
+def _check_network(predictor: Predictor, precision: Precision) -> None:
     """Raises for several runs that answer as one: they have no backbone of one form."""
-    if not (precision.exact or hasattr(run.built.network, "backbone")):
+    if not (precision.exact or hasattr(predictor.model, "backbone")):
         raise ConfigError(
             f"dtype={precision.dtype!r} for several runs that answer as one",
             where="export",
@@ -94,20 +109,22 @@ def _check_network(run: Run, precision: Precision) -> None:
         )
 
 
-def _kept(run: Run, endpoints: Mapping[str, Any], precision: Precision) -> Any:
+def _kept(
+    predictor: Predictor, endpoints: Mapping[str, Any], precision: Precision
+) -> Any:
     """Returns a context with the endpoints as they compute in a precision."""
     if precision.exact:
         return contextlib.nullcontext(endpoints)
     from tfft.serving.fewer_bits import in_fewer_bits
 
-    return in_fewer_bits(endpoints, run.built.network.backbone, precision.dtype)
+    return in_fewer_bits(endpoints, predictor.model.backbone, precision.dtype)
 
 
 def prove(
-    run: Run,
+    predictor: Predictor,
     folder: Path,
     columns: Sequence[str],
-    trial: Trial,
+    questions: Questions,
     precision: Precision | None = None,
 ) -> Proof:
     """Returns what a written model showed in a process of its own.
@@ -117,19 +134,19 @@ def prove(
     """
     from tfft.serving import verification
 
-    questions = verification.token_questions(trial.texts)
-    tokens = len(questions)
-    questions += asked(trial.tryout, columns)
-    reply = verification.ask_outside(folder, questions)
-    tokenizer = run.built.pretrained.tokenizer
-    verification.check_tokens(tokenizer, trial.texts, reply.answers[:tokens])
+    about_tokens = verification.token_questions(questions.texts)
+    about_rows = asked(questions.tryout, columns)
+    reply = verification.ask_outside(folder, [*about_tokens, *about_rows])
+    tokens = len(about_tokens)
+    tokenizer = predictor.built.pretrained.tokenizer
+    verification.check_tokens(tokenizer, questions.texts, reply.answers[:tokens])
     precision = precision or Precision()
-    found = check(run, trial.tryout, reply.answers[tokens:], precision)
+    found = check(predictor, questions.tryout, reply.answers[tokens:], precision)
     return Proof(
-        len(trial.texts),
-        len(trial.tryout.rows),
+        len(questions.texts),
+        len(questions.tryout.rows),
         found.difference,
-        trial.data,
+        questions.data,
         reply.text_operations,
         precision.dtype,
         found.share,

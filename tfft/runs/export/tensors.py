@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,11 +21,10 @@ from tfft.core.files import (
 from tfft.data.batching import Batches
 from tfft.runs.export.files import Proof, plain
 from tfft.runs.export.precision import Precision
-from tfft.runs.export.trial import MOST_COMPARED, trial_rows
+from tfft.runs.export.questions import MOST_COMPARED, question_rows
+from tfft.runs.predictor import Predictor, Provenance
 from tfft.tasks.served.endpoint import Endpoint
-
-if TYPE_CHECKING:
-    from tfft.runs.run import Run
+from tfft.tasks.task import Task
 
 # Other libraries sum in another order, and have an exp of their own.
 _TOLERANCE = 1e-4
@@ -33,26 +32,32 @@ _SIGNATURE = "serving_tensors"
 
 
 def export_tensors(
-    run: Run, directory: Path, data: Any, form: str, dtype: str, min_agreement: float
+    predictor: Predictor,
+    source: Provenance,
+    directory: Path,
+    data: Any,
+    form: str,
+    dtype: str,
+    min_agreement: float,
 ) -> tuple[Path, Proof]:
     """Writes a model from ids to numbers, and its tokenizer; see `Run.export`."""
     from tfft.serving.formats import FORMATS, numbers_of
 
     chosen = FORMATS[form]
     precision = Precision(dtype, min_agreement, chosen.dtypes)
-    _check_run(run, form)
+    _check_task(predictor.task, form)
     if is_occupied(directory):
         raise OutputInUseError(
             "the folder is not empty", where=str(directory), fix="choose another folder"
         )
-    network = run.built.network
+    network, task = predictor.model, predictor.task
     # Ids come from outside: no tokenizer goes into this graph.
-    every = run.task.endpoints(network, None, run.labels)
+    every = task.endpoints(network, None, predictor.labels)
     endpoint = numbers_of(every[_SIGNATURE])
     columns = len(every["serving_default"].inputs)
-    rows, _, said = trial_rows(run, columns, data, MOST_COMPARED)
-    questions = _questions(run, rows, list(network.input))
-    with run.built.adapter.folded():
+    rows, _, said = question_rows(task, source, columns, data, MOST_COMPARED)
+    questions = _questions(predictor, rows, list(network.input))
+    with predictor.built.adapter.folded():
         expected = [_answer(endpoint, one) for one in questions]
         content = chosen.convert(endpoint, dtype)
     with new_directory(directory) as folder:
@@ -60,14 +65,14 @@ def export_tensors(
         path.write_bytes(content)
         difference, share = _prove(path, questions, expected, precision)
         proof = Proof(0, len(questions), difference, said, [], dtype, share)
-        _write_beside(run, folder, proof, endpoint, form)
+        _write_beside(predictor, source, folder, proof, endpoint, form)
     return directory, proof
 
 
-def _check_run(run: Run, form: str) -> None:
-    if run.task.generates:
+def _check_task(task: Task, form: str) -> None:
+    if task.generates:
         raise ConfigError(
-            f"{run.task.name} as {form}",
+            f"{task.name} as {form}",
             where="export",
             expected="a task that answers without generating",
             fix="export a SavedModel, whose loop keeps keys and values",
@@ -75,11 +80,12 @@ def _check_run(run: Run, form: str) -> None:
 
 
 def _questions(
-    run: Run, rows: Sequence[tuple[str, ...]], names: Sequence[str]
+    predictor: Predictor, rows: Sequence[tuple[str, ...]], names: Sequence[str]
 ) -> list[dict[str, np.ndarray]]:
     """Returns the examples of rows one by one, without padding."""
-    table = run.task.rows([row if len(row) > 1 else row[0] for row in rows])
-    examples = run.task.encode(table, run.built.pretrained.tokenizer, None).examples
+    task, tokenizer = predictor.task, predictor.built.pretrained.tokenizer
+    table = task.rows([row if len(row) > 1 else row[0] for row in rows])
+    examples = task.encode(table, tokenizer, None).examples
     batches = Batches(examples, 1)
     found = []
     for index, length in list(enumerate(examples.lengths))[:MOST_COMPARED]:
@@ -156,17 +162,22 @@ def _same_decision(found: np.ndarray, expected: np.ndarray) -> bool:
 
 
 def _write_beside(
-    run: Run, folder: Path, proof: Proof, endpoint: Endpoint, form: str
+    predictor: Predictor,
+    source: Provenance,
+    folder: Path,
+    proof: Proof,
+    endpoint: Endpoint,
+    form: str,
 ) -> None:
-    labels = [str(label) for label in run.labels]
-    run.built.pretrained.tokenizer.save(folder)
+    task, labels = predictor.task, [str(label) for label in predictor.labels]
+    predictor.built.pretrained.tokenizer.save(folder)
     write_lines(folder / "labels.txt", labels)
     lines = [
-        f"# {plain(run.folder.name)}",
+        f"# {plain(source.name)}",
         "",
-        f"A {run.record['model']['architecture']} model for {run.task.name} ({form}).",
+        f"A {source.record['model']['architecture']} model for {task.name} ({form}).",
         f"Inputs: {', '.join(endpoint.inputs)}, int32 of shape (batch, length), from",
-        f"tokenizer.json; at most {run.task.max_length} tokens are looked at together.",
+        f"tokenizer.json; at most {task.max_length} tokens are looked at together.",
         "",
         f"Asked outside of tfft before publishing: {proof}.",
         "",
@@ -176,11 +187,11 @@ def _write_beside(
     write_json(
         folder / "tfft.json",
         {
-            "task": run.task.name,
-            "run": run.folder.name,
+            "task": task.name,
+            "run": source.name,
             "labels": labels,
             "inputs": list(endpoint.inputs),
-            "max_length": run.task.max_length,
+            "max_length": task.max_length,
             "format": form,
             "dtype": proof.dtype,
             "proof": proof.numbers(),
