@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from tfft.compute.processor import choose_processor_code
+from tfft.core.start import start_tensorflow
 from tfft.version import __version__
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 choose_processor_code()
 
 _MODULES = ("client", "layers")
+_ON_KERAS = ("CausalLM", "TextClassifier", "TokenClassifier", "layers")
 _HOMES = {
     "BitFit": "tfft.methods.bitfit",
     "Bottleneck": "tfft.methods.bottleneck",
@@ -159,6 +161,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ON_KERAS:
+        start_tensorflow()
     if name in _MODULES:
         return importlib.import_module(f"tfft.{name}")
     if name in _HOMES:

@@ -14,12 +14,12 @@ from typing import Any
 
 from tfft.cli.launch import run_launch
 from tfft.cli.parser import parse
-from tfft.cli.quiet import import_tensorflow
 from tfft.cli.series import SERIES, run_ensemble, run_series
 from tfft.cli.serve import ask_server, run_serve
 from tfft.core.environment import check_environment
 from tfft.core.errors import ConfigError, TfftError
 from tfft.core.signals import TerminationSignal
+from tfft.core.start import start_tensorflow
 
 _INTERRUPTED, _TERMINATED = 130, 143
 _WIDE = 160
@@ -41,13 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         and 143 for signals, 1 for a bug.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
-    # TensorFlow reads it once, when it is imported.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         arguments = parse(argv)
         check_environment()
-        if not arguments.debug and _needs_tensorflow(arguments):
-            import_tensorflow()
+        if arguments.debug:
+            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0")
+        elif _needs_tensorflow(arguments):
+            start_tensorflow()
         return _COMMANDS[arguments.command](arguments)
     except TfftError as error:
         return _fail(argv, f"error: {error}", error.exit_code)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tfft.core.start import start_tensorflow
+
 
 @dataclass(frozen=True)
 class Replicas:
@@ -64,6 +66,7 @@ def on_replicas(strategy: Any) -> Iterator[Replicas]:
         # Whatever is wrong with options or data is told before TensorFlow loads.
         yield Replicas(None, 1, True)
         return
+    start_tensorflow()
     from tfft.training.distribution import choose_strategy, worker
 
     chosen = choose_strategy(strategy)

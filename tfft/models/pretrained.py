@@ -23,6 +23,7 @@ from tfft.core.errors import (
 from tfft.core.files import sha256
 from tfft.core.model_config import Pooling, read_config
 from tfft.core.not_a_model import fix_for_name
+from tfft.core.start import start_tensorflow
 from tfft.models.architecture import Architecture, architecture_of
 from tfft.models.generation_config import GenerationConfig, read_generation_config
 from tfft.models.hub_tokenizers import from_keras_hub
@@ -128,6 +129,7 @@ def load_pretrained(
         DataError: When its files cannot be used.
         ConfigError: For anything else, or a backbone without tokenizer.
     """
+    start_tensorflow()
     if isinstance(model, str | Path):
         loaded = _from_name(str(model), dropout)
     else:

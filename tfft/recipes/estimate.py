@@ -10,6 +10,7 @@ from tfft.compute.precision import compute_policy, set_compute_policy
 from tfft.core.config import accepts
 from tfft.core.environment import check_environment
 from tfft.core.errors import ConfigError, OutOfMemoryError, shorten
+from tfft.core.start import start_tensorflow
 from tfft.fitting.auto import settled
 from tfft.fitting.batches import training_batches
 from tfft.fitting.config import FinetuneConfig
@@ -79,9 +80,10 @@ def estimate(**options: Any) -> Estimate:
         DataError: For data or model files that cannot be used.
         OutOfMemoryError: When a step does not fit into memory.
     """
+    check_environment()
+    start_tensorflow()
     import tensorflow as tf
 
-    check_environment()
     options, _ = settled({"output_dir": None, **options})
     config = FinetuneConfig(**options)
     if config.strategy is not None:

@@ -21,6 +21,7 @@ from tfft.core.signals import (
     termination_as_exception,
     uninterrupted,
 )
+from tfft.core.start import start_tensorflow
 from tfft.evaluation.report import REPORTS
 from tfft.fitting.auto import settled
 from tfft.fitting.config import FinetuneConfig
@@ -150,6 +151,7 @@ class _Tuning:
         self._held: tuple[str, Fitted] | None = None
 
     def run(self, me: Role) -> Search:
+        start_tensorflow()
         import keras_tuner
 
         from tfft.tuning.board import write_space

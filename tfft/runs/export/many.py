@@ -12,6 +12,7 @@ import numpy as np
 from tfft.core.environment import versions
 from tfft.core.errors import ConfigError, shorten
 from tfft.core.files import one_line, storage_errors, write_json, write_text
+from tfft.core.start import start_tensorflow
 from tfft.methods.combine import Factors
 from tfft.models.places import Place
 from tfft.runs.export.files import code, write_server_files
@@ -69,6 +70,7 @@ def export_many(runs: Sequence[Any] | Mapping[str, Any], directory: str | Path) 
         TfftError: When what was written does not answer as each of the runs does.
         StorageError: When the disk refuses.
     """
+    start_tensorflow()
     from tfft.serving.many import endpoints
     from tfft.serving.saved_model import publish
     from tfft.serving.text_to_ids import TextToIds
