@@ -110,7 +110,7 @@ OPTIONS = [
      2, ["unknown option epoch=3", "expected one of: model, ", '"epochs"?']),
     ("YAML twice", lambda b: b.good_with(
         "--config", str(b.file("a.yaml", "epochs: 3\nepochs: 4\n"))),
-     2, ["'epochs' is there twice", "a.yaml:2:1", "mend that line"]),
+     2, ["'epochs' occurs twice", "a.yaml:2:1", "correct that line"]),
     ("no run to predict", lambda b: ["predict", str(b.folder), "hello"],
      66, ["no run in this folder", "run.json", "output_dir of a training"]),
     ("command", lambda b: ["predikt", "x"],

@@ -73,9 +73,9 @@ def test_a_pattern_without_a_match_is_named(pattern, fix):
 
 
 def test_a_broken_expression_is_named():
-    with pytest.raises(ConfigError, match="'re:\\(query' is no regular") as caught:
+    with pytest.raises(ConfigError, match="'re:\\(query' is not a regular") as caught:
         select(["re:(query"], PLACES, where="target")
-    assert caught.value.fix == "mend the expression after re:"
+    assert caught.value.fix == "correct the expression after re:"
 
 
 def test_no_pattern_at_all_is_refused():

@@ -87,7 +87,7 @@ def test_an_object_stands_for_itself(shapes):
 
 
 def test_an_object_takes_no_options_beside_it(shapes):
-    with pytest.raises(ConfigError, match="has options beside it"):
+    with pytest.raises(ConfigError, match="options are given too"):
         shapes.resolve(shapes.get("circle")(), {"size": 3})
 
 

@@ -70,15 +70,15 @@ def test_a_merge_key_is_a_key_as_any_other():
 @pytest.mark.parametrize(
     ("text", "problem", "where"),
     [
-        ("a: 1\nb: 2\na: 3\n", "key 'a' is there twice", "x.yaml:3:1"),
-        ("a:\n  b: 1\n  b: 1\n", "key 'b' is there twice", "x.yaml:3:3"),
+        ("a: 1\nb: 2\na: 3\n", "key 'a' occurs twice", "x.yaml:3:1"),
+        ("a:\n  b: 1\n  b: 1\n", "key 'b' occurs twice", "x.yaml:3:3"),
         ("a: &x 1\nb: *x\n", "aliases are not allowed", "x.yaml:2:4"),
         ("a: 1\nb: [1,\n", "expected the node content", "x.yaml:3:1"),
         ("a: 1\n b: 2\n", "mapping values are not allowed here", "x.yaml:2:3"),
         ("a: 1\n---\nb: 2\n", "but found another document", "x.yaml:2:1"),
         ("a: 1\n? [1]\n: 2\n", "key is a list or mapping", "x.yaml:2:3"),
         ("a: 1\nb: \x07\n", "special characters are not allowed", "x.yaml:2"),
-        ("a: " + "9" * 5000, "number of too many digits", "x.yaml:1:4"),
+        ("a: " + "9" * 5000, "number with too many digits", "x.yaml:1:4"),
         ("[" * 100_000, "nested too deeply", "x.yaml"),
     ],
 )
@@ -125,9 +125,9 @@ def test_a_file_of_options(tmp_path):
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (b"- a\n", "holds a list"),
-        (b"", "holds a NoneType"),
-        (b"1: a\n", "holds a dict"),
+        (b"- a\n", "contains a list"),
+        (b"", "contains a NoneType"),
+        (b"1: a\n", "contains a dict"),
         (b"a: \xff\n", "byte 3 is not UTF-8"),
     ],
 )

@@ -78,7 +78,7 @@ def test_a_pattern_for_no_layer_names_those_there_are(target, fix, backbone):
 
 
 def test_a_broken_regular_expression_is_refused(backbone):
-    with pytest.raises(ConfigError, match="no regular expression"):
+    with pytest.raises(ConfigError, match="not a regular expression"):
         LoRA(target="re:(").apply(backbone, architecture_of(backbone), 0)
 
 

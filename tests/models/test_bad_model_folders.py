@@ -41,8 +41,8 @@ def test_no_config(folder):
 @pytest.mark.parametrize(
     ("name", "fix"),
     [
-        ("adapter_config.json", "read this adapter of PEFT with tfft.load_adapter"),
-        ("tfft_adapter.json", "read this adapter with tfft.load_adapter"),
+        ("adapter_config.json", "load this PEFT adapter with tfft.load_adapter"),
+        ("tfft_adapter.json", "load this adapter with tfft.load_adapter"),
         ("run.json", "load this run with tfft.load"),
         ("saved_model.pb", "a SavedModel cannot be trained"),
         ("1/saved_model.pb", "a SavedModel cannot be trained"),

@@ -138,7 +138,7 @@ def test_a_file_is_no_model(bert_folder):
         ("./no/such/folder", "check the path"),
         (
             "sentence-transformers/all-MiniLM-L6-v2",
-            "check the path; a model of the Hugging Face Hub has to be there first: "
+            "check the path; download a model of the Hugging Face Hub first: "
             "hf download sentence-transformers/all-MiniLM-L6-v2 "
             "--local-dir all-MiniLM-L6-v2",
         ),

@@ -1,1 +1,1 @@
-"""What every other room stands on; imports no TensorFlow."""
+"""Basics that every other package uses; imports no TensorFlow."""

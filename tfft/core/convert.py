@@ -59,7 +59,7 @@ def _convert_mapping(value: Any, inner: Any, where: str) -> dict[str, Any]:
         pairs = [item.partition("=") for item in value.split(",") if item.strip()]
         value = {name.strip(): given.strip() for name, _, given in pairs}
     if not isinstance(value, Mapping):
-        raise _wrong_type(value, "names with values, as a=1,b=2", where)
+        raise _wrong_type(value, "names with values, such as a=1,b=2", where)
     return {str(key): convert(item, inner, where) for key, item in value.items()}
 
 

@@ -1,4 +1,4 @@
-"""What this run runs on: versions, and settings that would break it."""
+"""The environment: package versions, and settings that do not work."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PACKAGES = (
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions of tfft, Python and the packages that decide results."""
+    """Returns the versions of tfft, Python and the packages that affect results."""
     found = {"tfft": __version__, "python": platform.python_version()}
     for package in _PACKAGES:
         found[package] = importlib.metadata.version(package)
@@ -28,10 +28,10 @@ def versions() -> dict[str, str]:
 
 
 def check_environment() -> None:
-    """Refuses settings under which Keras would not run on TensorFlow.
+    """Raises for settings with which Keras would not run on TensorFlow.
 
     Raises:
-        ConfigError: Naming the variable, before Keras fails with less to say.
+        ConfigError: Names the variable; Keras itself would fail with a vaguer error.
     """
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     if backend != "tensorflow":

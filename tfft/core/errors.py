@@ -1,4 +1,4 @@
-"""Errors that say what happened, where, what was expected and how to mend it."""
+"""Errors that say what happened, where, what was expected and how to fix it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ _VALUE_WIDTH = 80
 
 
 class TfftError(Exception):
-    """Base of every error that tfft raises on purpose.
+    """The base class of every error that tfft raises on purpose.
 
     Args:
-        what: What happened, with the value that was given.
-        where: File and line, column, or argument. Left out when empty.
-        expected: What would have been accepted. Left out when empty.
-        fix: What to do about it. Left out when empty.
+        what: What happened, with the given value.
+        where: File and line, column, or argument. May be empty.
+        expected: What is accepted. May be empty.
+        fix: What to do about it. May be empty.
 
     >>> print(DataError("label is empty", where="news.csv:7", fix="fill it in"))
     label is empty · news.csv:7 · fix: fill it in
@@ -30,14 +30,14 @@ class TfftError(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        """Joins the parts in one line."""
+        """Joins the parts into one line."""
         parts = [self.what, self.where]
         parts.append(f"expected {self.expected}" if self.expected else "")
         parts.append(f"fix: {self.fix}" if self.fix else "")
         return " · ".join(part for part in parts if part)
 
     def __reduce__(self) -> tuple:
-        """Keeps the keyword arguments when the error crosses a process."""
+        """Keeps the keyword arguments when the error is sent to another process."""
         return _rebuild, (type(self), self.what, self.where, self.expected, self.fix)
 
 
@@ -46,19 +46,19 @@ def _rebuild(cls: type[TfftError], what: str, where: str, expected: str, fix: st
 
 
 class ConfigError(TfftError):
-    """An option, a name or a combination of them that cannot be meant."""
+    """An invalid option, name or combination of options."""
 
     exit_code = 2
 
 
 class DataError(TfftError):
-    """Data or model files that were found but cannot be used."""
+    """Data or model files that exist but cannot be used."""
 
     exit_code = 65
 
 
 class MissingInputError(TfftError):
-    """A file, a folder, a data set or a package that is not there."""
+    """A file, folder, data set or package that does not exist."""
 
     exit_code = 66
 
@@ -70,7 +70,7 @@ class OutOfMemoryError(TfftError):
 
 
 class OutputInUseError(TfftError):
-    """The output folder holds something, or another process writes to it."""
+    """The output folder is not empty, or another process is writing to it."""
 
     exit_code = 73
 
@@ -82,25 +82,25 @@ class StorageError(TfftError):
 
 
 class LostWorkerError(TfftError):
-    """Another process of a training is gone; the last checkpoint is safe."""
+    """Another process of the training has died; the last checkpoint is safe."""
 
     exit_code = 75
 
 
 class DivergedError(TfftError):
-    """The loss stopped being a number."""
+    """The loss is no longer a finite number."""
 
     exit_code = 76
 
 
 class InterruptedRunError(TfftError):
-    """Training was stopped by a signal; what it had learned is in the run folder."""
+    """A signal stopped the training; its progress is saved in the run folder."""
 
     exit_code = 130
 
 
 def nearest(name: object, allowed: Iterable[str]) -> str:
-    """Returns `did you mean "…"?` for the closest allowed name, or nothing.
+    """Returns `did you mean "…"?` with the closest allowed name, or an empty text.
 
     >>> nearest("lable", ["text", "label"])
     'did you mean "label"?'
@@ -126,7 +126,7 @@ def shorten(value: object) -> str:
     >>> shorten("a\x1b[1mb\nc")
     "'a\\x1b[1mb\\nc'"
     """
-    # Frames and arrays show themselves on several lines.
+    # The repr of a data frame or an array has several lines.
     shown = " ".join(repr(value).split("\n"))
     if len(shown) <= _VALUE_WIDTH:
         return shown
@@ -134,7 +134,7 @@ def shorten(value: object) -> str:
 
 
 def shorten_path(path: object) -> str:
-    """Returns a path as one line of at most 80 characters, with its end.
+    """Returns a path as one line of at most 80 characters; a long one keeps its end.
 
     >>> shorten_path("a/b.csv")
     "'a/b.csv'"

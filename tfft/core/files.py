@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and folders with one writer."""
+"""Atomic writes, and folders that one process writes to at a time."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from typing import Any
 from tfft.core.errors import OutputInUseError, StorageError
 
 _LOCK = ".lock"
-# Where str.splitlines cuts, the tab between columns, and the escape itself.
+# The characters at which str.splitlines cuts, the tab, and the backslash itself.
 _BREAKS = re.compile("[\\\\\t\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Writes a file beside its place, then renames it onto its place.
+    """Writes a temporary file in the same folder, then renames it to the path.
 
-    A crash or a full disk leaves the old file as it was.
+    After a crash or on a full disk the old file is unchanged.
 
     Args:
-        path: Where the file is to be.
-        write: Writes the content to the path it is given.
+        path: The file to write.
+        write: Writes the content to the temporary path it is called with.
 
     Raises:
-        StorageError: When the disk refuses.
+        StorageError: When writing fails.
     """
     temporary = path.with_name(f".tmp-{uuid.uuid4().hex[:8]}-{path.name}")
     try:
         with storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            # The mode of an ordinary file here, by umask and by the folder's ACL: some
-            # writers (safetensors) make files that the owner alone may read.
+            # Some writers (safetensors) create files that only the owner can read. This
+            # takes the mode of an ordinary file here, from umask and the folder's ACL.
             temporary.touch()
             mode = temporary.stat().st_mode
             write(temporary)
@@ -57,14 +57,14 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
-    """Writes one line for each text, atomically; see `one_line`."""
+    """Writes each text as one line, atomically; see `one_line`."""
     write_text(path, "".join(f"{one_line(line)}\n" for line in lines))
 
 
 def one_line(text: str) -> str:
-    r"""Returns text that takes exactly one line, whatever it holds.
+    r"""Returns the text on exactly one line.
 
-    Line breaks, tabs and backslashes are written as Python and JSON escape them.
+    Line breaks, tabs and backslashes are escaped as in Python and JSON.
 
     >>> print(one_line("a\nb"), one_line("größe 5%"))
     a\nb größe 5%
@@ -73,15 +73,15 @@ def one_line(text: str) -> str:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes JSON atomically, readable and with a final newline."""
+    """Writes indented JSON with a final newline, atomically."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 @contextlib.contextmanager
 def new_directory(path: Path) -> Iterator[Path]:
-    """Yields a temporary folder that becomes `path` when the block ends well.
+    """Yields a temporary folder that becomes `path` when the block succeeds.
 
-    What stood at `path` is replaced only then; after an error it still stands.
+    Only then is a folder that existed at `path` replaced; an error leaves it as it was.
     """
     temporary = path.with_name(f".tmp-{uuid.uuid4().hex[:8]}-{path.name}")
     try:
@@ -97,7 +97,7 @@ def new_directory(path: Path) -> Iterator[Path]:
 
 
 def _swap(new: Path, path: Path) -> None:
-    """Puts a folder in the place of another; rename alone needs an empty one."""
+    """Replaces a folder by another; a rename alone needs an empty target."""
     old = path.with_name(f".tmp-{uuid.uuid4().hex[:8]}-{path.name}")
     if path.exists():
         path.rename(old)
@@ -112,7 +112,7 @@ def _sync(path: Path) -> None:
 
 @contextlib.contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turns a failure of the disk into an error that names path and free space."""
+    """Turns an OSError into an error that names the path and the free space."""
     try:
         yield
     except OSError as error:
@@ -123,7 +123,7 @@ def storage_errors(path: Path) -> Iterator[None]:
             where=str(path),
             fix=f"free some space ({free:,.0f} MB are free)"
             if full
-            else "check that the folder exists and may be written to",
+            else "check that the folder exists and is writable",
         ) from error
 
 
@@ -135,19 +135,19 @@ def _existing(path: Path) -> Path:
 
 
 def sha256(path: Path) -> str:
-    """Returns the SHA-256 of a file as hexadecimal text."""
+    """Returns the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Holds a folder for one writer.
+    """Locks a folder for this process while the block runs.
 
-    The lock is the kernel's, so one left by a killed process holds nobody up.
+    The kernel holds the lock, so a killed process leaves none behind.
 
     Raises:
-        OutputInUseError: When another process writes there; names it.
+        OutputInUseError: When another process holds the lock; the error names it.
     """
     import filelock
 
@@ -161,7 +161,7 @@ def locked(folder: Path) -> Iterator[None]:
         except filelock.Timeout as error:
             holder = owner.read_text().strip() if owner.exists() else "unknown"
             raise OutputInUseError(
-                f"another process writes to this folder ({holder})",
+                f"another process is writing to this folder ({holder})",
                 where=str(folder),
                 fix="wait for it, or choose another output_dir",
             ) from error
@@ -171,13 +171,13 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         owner.unlink(missing_ok=True)
-        # Before the release: after it, the file may be the lock of the next writer.
+        # Not after the release: by then the file may be the next process's lock.
         (folder / _LOCK).unlink(missing_ok=True)
         lock.release()
 
 
 def is_occupied(folder: Path) -> bool:
-    """Tells whether a folder holds anything but a lock and leftovers of a crash."""
+    """Returns whether a folder has files other than a lock or a crash's leftovers."""
     if not folder.is_dir():
         return folder.exists()
     return any(

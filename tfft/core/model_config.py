@@ -1,4 +1,4 @@
-"""Reading the `config.json` of a Hugging Face model, trusting none of it."""
+"""Reads the `config.json` of a Hugging Face model; checks every value."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
 
     Raises:
         MissingInputError: When the folder has none.
-        DataError: When it is no JSON object.
+        DataError: When it is not a JSON object.
     """
     path = file_in(folder, name)
     if path is None:
@@ -62,7 +62,7 @@ def read(config: Mapping[str, Any], key: str, most: int = _LARGEST) -> int:
     Args:
         config: The content of `config.json`.
         key: Which size.
-        most: The largest that is believed.
+        most: The largest plausible value.
 
     Raises:
         DataError: When it is missing, not a whole number, or out of range.
@@ -83,7 +83,7 @@ def read_number(config: Mapping[str, Any], key: str, default: float) -> float:
     """Returns a number from 0 up to but not including 1 from the config.
 
     Raises:
-        DataError: When it is there and is none.
+        DataError: When it is present but is not such a number.
     """
     value = config.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -99,10 +99,10 @@ def read_number(config: Mapping[str, Any], key: str, default: float) -> float:
 
 
 def refuse_unless(config: Mapping[str, Any], key: str, allowed: Sequence) -> None:
-    """Raises when the config asks for something that would be computed wrongly.
+    """Raises when the config asks for something that tfft does not implement.
 
     Raises:
-        DataError: For a value that is there and not allowed.
+        DataError: When the key is present with a value that is not allowed.
     """
     value = config.get(key, allowed[0])
     if value not in allowed:

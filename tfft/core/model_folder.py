@@ -1,4 +1,4 @@
-"""Files of a model folder; a link out of it is never followed."""
+"""Files of a model folder; links that lead out of it are errors."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from tfft.core.errors import DataError, shorten
 
 
 def file_in(folder: Path, name: str) -> Path | None:
-    """Returns a file of a model folder, None when it has none of that name.
+    """Returns a file of a model folder, or None when the file does not exist.
 
-    A link is followed when its end is in the folder too, or among the `blobs` of the
-    same model in Hugging Face's cache, whose snapshots are folders of links.
+    A link is followed when it leads to the same folder, or to the `blobs` of the same
+    model in Hugging Face's cache, whose snapshots are folders of links.
 
     Args:
         folder: The model folder, which may itself be a link.
-        name: The plain name of a file.
+        name: A file name without folders.
 
     Raises:
-        DataError: For a name that is a path, or a link that leads elsewhere.
+        DataError: For a path instead of a name, or a link that leads elsewhere.
     """
     if Path(name).name != name or name in ("", "..") or "\0" in name:
         raise _outside(folder, name)
@@ -27,7 +27,7 @@ def file_in(folder: Path, name: str) -> Path | None:
         if not path.is_file():
             return None
         end = path.resolve(strict=True)
-    except (OSError, RuntimeError):  # too long a name, or links in a circle
+    except (OSError, RuntimeError):  # the name is too long, or links form a circle
         return None
     if end.parent not in _homes(folder.resolve()):
         raise _outside(folder, name)
@@ -35,14 +35,14 @@ def file_in(folder: Path, name: str) -> Path | None:
 
 
 def folder_in(folder: Path, name: str) -> Path | None:
-    """Returns a folder inside a model folder, None when it has none of that name.
+    """Returns a folder inside a model folder, or None when it does not exist.
 
     Args:
         folder: The model folder, which may itself be a link.
-        name: The plain name of a folder.
+        name: A folder name without a path.
 
     Raises:
-        DataError: For a name that is a path, or a link that leads elsewhere.
+        DataError: For a path instead of a name, or a link that leads elsewhere.
     """
     if Path(name).name != name or name in ("", "..") or "\0" in name:
         raise _outside(folder, name)
@@ -59,8 +59,8 @@ def folder_in(folder: Path, name: str) -> Path | None:
 
 
 def _homes(folder: Path) -> list[Path]:
-    """Returns where the files of a folder may lie."""
-    # A model in the cache has folders of its own, such as 1_Pooling.
+    """Returns the folders that a link of a model folder may lead to."""
+    # A model in the cache can have subfolders, such as 1_Pooling.
     for snapshots in (folder.parent, folder.parent.parent):
         if snapshots.name == "snapshots":
             return [folder, snapshots.parent / "blobs"]

@@ -1,4 +1,4 @@
-"""What to do about a name or a folder that stands for no model."""
+"""Fixes for a name or a folder that is not a model."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _SAVED_MODEL = (
     "a SavedModel cannot be trained: give the base model, or a folder that "
     "run.export_huggingface wrote"
 )
-# By the file that tells the kind of a folder.
+# By the file that shows what kind of folder it is.
 _READERS = {
-    "adapter_config.json": "give the base model, and read this adapter of PEFT with "
+    "adapter_config.json": "give the base model, and load this PEFT adapter with "
     "tfft.load_adapter",
-    "tfft_adapter.json": "give the base model, and read this adapter with "
+    "tfft_adapter.json": "give the base model, and load this adapter with "
     "tfft.load_adapter",
     "run.json": "load this run with tfft.load, or write it as a model folder with "
     "run.export_huggingface",
@@ -24,7 +24,7 @@ _READERS = {
 
 
 def fix_for_folder(folder: Path) -> str:
-    """Returns the fix for a folder that has no config of a model."""
+    """Returns the fix for a folder without a model config."""
     for pattern, fix in _READERS.items():
         if any(folder.glob(pattern)):
             return fix
@@ -43,6 +43,6 @@ def fix_for_name(name: str) -> str:
     if not match:
         return "check the path"
     return (
-        "check the path; a model of the Hugging Face Hub has to be there first: "
+        "check the path; download a model of the Hugging Face Hub first: "
         f"hf download {name} --local-dir {match[1]}"
     )

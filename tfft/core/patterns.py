@@ -1,4 +1,4 @@
-"""Which named places a user's patterns mean."""
+"""Matches a user's patterns with the names of layers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tfft.core.errors import ConfigError, nearest, shorten
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Tells whether a pattern means a dotted name.
+    """Returns whether a pattern matches a dotted name.
 
-    A pattern is a name or its tail after a dot, as in PEFT's `target_modules`;
-    a shell glob; or, after `re:`, a regular expression for the whole name.
+    A pattern is a name or the end of one after a dot, as in PEFT's `target_modules`;
+    a shell glob; or `re:` and a regular expression for the whole name.
 
     >>> matches("query", "layers.0.attention.query")
     True
@@ -32,16 +32,16 @@ def matches(pattern: str, name: str) -> bool:
 def select(
     patterns: Sequence[str], places: Sequence[Sequence[str]], *, where: str
 ) -> list[int]:
-    """Returns the indices of the places that any of the patterns means.
+    """Returns the indices of the places that at least one pattern matches.
 
     Args:
         patterns: The user's patterns.
-        places: For each place, all the names it goes by.
-        where: What the error calls the option.
+        places: For each place, all of its names.
+        where: The option, for the error.
 
     Raises:
-        ConfigError: When there is no pattern, one is no regular expression, or
-            one means no place at all.
+        ConfigError: Without patterns, for an invalid regular expression, and for a
+            pattern that matches nothing.
     """
     if not patterns:
         raise ConfigError("no pattern is given", where=where, fix="name a place")
@@ -69,9 +69,9 @@ def _find(pattern: str, places: Sequence[Sequence[str]], where: str) -> set[int]
         }
     except re.error as error:
         raise ConfigError(
-            f"pattern {shorten(pattern)} is no regular expression: {error}",
+            f"pattern {shorten(pattern)} is not a regular expression: {error}",
             where=where,
-            fix="mend the expression after re:",
+            fix="correct the expression after re:",
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Names that users say, and the classes they stand for."""
+"""Maps the names that users give to classes."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ Class = TypeVar("Class", bound=type)
 
 
 class Registry:
-    """A table of names, filled by the modules of one package.
+    """A table of names and classes, filled by the modules of one package.
 
-    The modules are imported on the first look-up. A new entry is a new file with
-    a `register` line: no list elsewhere has to know of it. Sub-packages are left
-    alone; that is where a room keeps what needs TensorFlow at import.
+    The first look-up imports the modules. A new entry is a new file with a `register`
+    line; no list elsewhere needs to change. Subpackages are not imported: a package
+    keeps there what needs TensorFlow at import.
 
     Args:
-        noun: What the entries are, for messages: "task", "method".
-        package: Dotted name of the package whose modules register themselves.
+        noun: What an entry is, for messages: "task", "method".
+        package: The package whose modules register classes.
     """
 
     def __init__(self, noun: str, package: str) -> None:
@@ -30,7 +30,7 @@ class Registry:
         self._discovered = False
 
     def register(self, name: str) -> Callable[[Class], Class]:
-        """Returns a class decorator that enters the class under a name."""
+        """Returns a decorator that registers a class under a name."""
 
         def decorate(cls: Class) -> Class:
             if self._entries.setdefault(name, cls) is not cls:
@@ -46,10 +46,10 @@ class Registry:
         return sorted(self._entries)
 
     def get(self, name: str) -> type:
-        """Returns the class of a name.
+        """Returns the class that is registered under a name.
 
         Raises:
-            ConfigError: For a name that is not in the table.
+            ConfigError: For an unknown name.
         """
         self._discover()
         if name not in self._entries:
@@ -61,16 +61,16 @@ class Registry:
         return self._entries[name]
 
     def resolve(self, spec: Any, options: Mapping[str, Any] | None = None) -> Any:
-        """Returns the object that a name, a mapping or an object stands for.
+        """Returns an object of a registered class.
 
         Args:
             spec: A registered name, a mapping with `name` and options, or an
-                object of a registered class.
-            options: Further options, such as those of a command line.
+                object of a registered class, which is returned as it is.
+            options: Further options, such as those of the command line.
 
         Raises:
-            ConfigError: For an unknown name or option, or options beside an
-                object that has its own.
+            ConfigError: For an unknown name or option, or for options in addition
+                to an object.
         """
         given = dict(options or {})
         if isinstance(spec, str):
@@ -93,8 +93,8 @@ class Registry:
             )
         if given:
             raise ConfigError(
-                f"{self._noun} is an object and has options beside it: {given}",
-                fix="put the options into the object",
+                f"{self._noun} is an object, and options are given too: {given}",
+                fix="give the options to the object",
             )
         return spec
 

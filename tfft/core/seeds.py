@@ -1,4 +1,4 @@
-"""One seed, split once into named streams."""
+"""Derives independent random streams from one seed, by name."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 def derive(seed: int, *names: str | int) -> int:
     """Returns the seed of a named stream, below 2**31.
 
-    Streams of different names are independent, so a further draw in one never
-    moves another: the data order of epoch 3 is the same however many dropout
-    masks were drawn before it.
+    Streams with different names are independent, so drawing more numbers from one
+    does not change another: the data order of epoch 3 is the same however many
+    dropout masks were drawn before.
 
     >>> derive(7, "order", 3) == derive(7, "order", 3) != derive(7, "order", 4)
     True

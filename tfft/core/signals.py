@@ -1,4 +1,4 @@
-"""Stopping by a signal, where what was learned is still saved."""
+"""Signals that stop a training after its progress is saved."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 class TerminationSignal(KeyboardInterrupt):
-    """SIGTERM, as an exception; treated as Ctrl-C but for the exit code."""
+    """SIGTERM as an exception; like Ctrl-C, but with another exit code."""
 
 
 @contextlib.contextmanager
 def termination_as_exception() -> Iterator[None]:
     """Raises `TerminationSignal` on SIGTERM inside the block.
 
-    The former handler is put back. Outside the main thread, where Python allows no
-    handlers, nothing changes.
+    Afterwards the previous handler is restored. Outside the main thread, where Python
+    allows no handlers, this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -38,14 +38,14 @@ def termination_as_exception() -> Iterator[None]:
 
 @contextlib.contextmanager
 def uninterrupted(*, forget: bool = False) -> Iterator[None]:
-    """Lets SIGINT and SIGTERM wait until the end of the block.
+    """Delays SIGINT and SIGTERM until the end of the block.
 
-    What belongs together, such as a step and its counters, is then done wholly or
-    not at all. Outside the main thread signals never interrupt.
+    So work that belongs together, such as a step and its counters, is done completely
+    or not at all. Outside the main thread signals never interrupt.
 
     Args:
-        forget: Whether signals of the meantime are dropped: for the work that a
-            first signal has set off.
+        forget: Whether to drop signals that arrive during the block: for the work
+            that a first signal has started.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,4 @@
-"""YAML as people mean it: safe, `1e-5` a number, `no` a word, no key twice."""
+"""Safe YAML in which `1e-5` is a number, `no` is a word, and no key occurs twice."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def _refusal(problem: str, mark: Any) -> yaml.MarkedYAMLError:
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader with YAML 1.2's words, without aliases and tags."""
+    """The safe loader with the scalars of YAML 1.2, without aliases and tags."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        # A few hundred bytes of nested aliases expand to gigabytes.
+        # A few hundred bytes of nested aliases can expand to gigabytes.
         event = self.peek_event()
         if isinstance(event, yaml.AliasEvent):
             raise _refusal("aliases are not allowed", event.start_mark)
@@ -36,11 +36,11 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_yaml_int(self, node: Any) -> int:
-        # PyYAML reads 010 as 8, and fails at 08.
+        # PyYAML reads 010 as 8 and fails for 08.
         try:
             return int(node.value)
         except ValueError as error:
-            raise _refusal("number of too many digits", node.start_mark) from error
+            raise _refusal("number with too many digits", node.start_mark) from error
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict:
         seen: set = set()
@@ -49,13 +49,13 @@ class _Loader(yaml.SafeLoader):
                 raise _refusal("key is a list or mapping", key_node.start_mark)
             key = self.construct_object(key_node, deep=True)
             if key in seen:
-                raise _refusal(f"key {key!r} is there twice", key_node.start_mark)
+                raise _refusal(f"key {key!r} occurs twice", key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
 
 
 def _resolvers() -> dict[str, list]:
-    """Returns YAML 1.2's core rules: PyYAML's say that `no` is False."""
+    """Returns the core rules of YAML 1.2; in those of PyYAML `no` is False."""
     rules = [
         ("tag:yaml.org,2002:int", _INT, "-+0123456789"),
         ("tag:yaml.org,2002:float", _FLOAT, "-+0123456789."),
@@ -80,7 +80,7 @@ def load(text: str, where: str = "YAML") -> Any:
 
     Args:
         text: At most 1 MB.
-        where: What the error calls the text.
+        where: The place of the text, for the error.
 
     Raises:
         ConfigError: With line and column.
@@ -99,14 +99,14 @@ def load(text: str, where: str = "YAML") -> Any:
         raise ConfigError(
             f"not valid YAML: {error.reason}",
             where=f"{where}:{line}",
-            fix="take the control characters out",
+            fix="remove the control characters",
         ) from error
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{where}:{mark.line + 1}:{mark.column + 1}" if mark else where
         problem = getattr(error, "problem", None) or "nested too deeply"
         raise ConfigError(
-            f"not valid YAML: {problem}", where=place, fix="mend that line"
+            f"not valid YAML: {problem}", where=place, fix="correct that line"
         ) from error
 
 
@@ -114,8 +114,8 @@ def load_mapping(path: Path) -> dict[str, Any]:
     """Returns the options in a YAML file.
 
     Raises:
-        MissingInputError: When there is no such file.
-        ConfigError: When it holds anything but options.
+        MissingInputError: When the file does not exist.
+        ConfigError: When it contains anything but options.
     """
     if not path.is_file():
         raise MissingInputError(f"no such file: {path}", fix="check the path")
@@ -130,9 +130,9 @@ def load_mapping(path: Path) -> dict[str, Any]:
         isinstance(key, str) for key in options
     ):
         raise ConfigError(
-            f"holds a {type(options).__name__}",
+            f"contains a {type(options).__name__}",
             where=str(path),
-            expected="options, one `name: value` a line",
+            expected="options, one `name: value` per line",
             fix="see docs/cli.md for an example",
         )
     return options

@@ -12,6 +12,7 @@ from tfft.core.errors import shorten
 from tfft.evaluation.details import Details
 from tfft.evaluation.evidence import Evidence, f1, ratio
 from tfft.evaluation.few_rows import few_rows_note
+from tfft.evaluation.metrics import falling, rising
 from tfft.evaluation.report import REPORTS, Report
 from tfft.evaluation.tables import ReportTable
 
@@ -32,7 +33,25 @@ class ClassificationReport(Report):
         details: What stands behind the scores.
     """
 
-    monitor = ("loss", False)
+    described = (
+        rising(
+            "accuracy",
+            "share of rows whose likeliest class is right",
+            "scikit-learn: accuracy_score",
+        ),
+        rising(
+            "macro_f1",
+            "mean of the F1 of the classes",
+            "scikit-learn: classification_report",
+        ),
+        rising(
+            "weighted_f1",
+            "mean of the F1 of the classes, weighted by their rows",
+            "scikit-learn: classification_report",
+        ),
+        falling("loss", "mean of −log p of the right class"),
+    )
+    monitor = described[-1].monitor
 
     labels: tuple[str, ...]
     summary: dict[str, float]

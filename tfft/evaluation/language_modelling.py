@@ -10,6 +10,7 @@ import numpy as np
 
 from tfft.evaluation.details import Details
 from tfft.evaluation.evidence import Evidence, ratio
+from tfft.evaluation.metrics import falling, rising
 from tfft.evaluation.report import REPORTS, Report
 from tfft.evaluation.tables import ReportTable
 
@@ -28,7 +29,12 @@ class LanguageModellingReport(Report):
         details: What stands behind the scores.
     """
 
-    monitor = ("loss", False)
+    described = (
+        falling("loss", "mean of −log p of the right token"),
+        falling("perplexity", "exp(loss)"),
+        rising("token_accuracy", "share of tokens that were the likeliest"),
+    )
+    monitor = described[0].monitor
 
     summary: dict[str, float]
     notes: tuple[str, ...] = ()

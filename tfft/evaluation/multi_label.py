@@ -11,6 +11,7 @@ import numpy as np
 from tfft.evaluation.details import Details
 from tfft.evaluation.evidence import Evidence, f1, ratio
 from tfft.evaluation.few_rows import few_rows_note
+from tfft.evaluation.metrics import falling, rising
 from tfft.evaluation.report import REPORTS, Report
 from tfft.evaluation.tables import ReportTable
 
@@ -32,7 +33,41 @@ class MultiLabelReport(Report):
         details: What stands behind the scores.
     """
 
-    monitor = ("loss", False)
+    described = (
+        rising(
+            "micro_f1",
+            "F1 of all pairs of row and label together",
+            "scikit-learn: classification_report",
+        ),
+        rising(
+            "macro_f1",
+            "mean of the F1 of the labels",
+            "scikit-learn: classification_report",
+        ),
+        rising(
+            "sample_f1",
+            "mean of the F1 of the rows",
+            "scikit-learn: classification_report",
+        ),
+        rising("all_right", "share of rows whose labels are all right"),
+        rising(
+            "ranking_precision",
+            "mean over the right labels of the share of right labels ranked as high",
+            "scikit-learn: label_ranking_average_precision_score",
+        ),
+        falling(
+            "ranking_loss",
+            "share of pairs of a right and a wrong label in the wrong order",
+            "scikit-learn: label_ranking_loss",
+        ),
+        falling(
+            "coverage",
+            "mean depth of the ranking that holds all right labels",
+            "scikit-learn: coverage_error",
+        ),
+        falling("loss", "mean of −log p of each right yes or no"),
+    )
+    monitor = described[-1].monitor
 
     summary: dict[str, float]
     labels: dict[str, dict[str, float]]

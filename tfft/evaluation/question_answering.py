@@ -11,6 +11,7 @@ import numpy as np
 from tfft.evaluation.details import Details
 from tfft.evaluation.evidence import Evidence, ratio
 from tfft.evaluation.few_rows import few_rows_note
+from tfft.evaluation.metrics import rising
 from tfft.evaluation.report import REPORTS, Report
 from tfft.evaluation.tables import ReportTable
 from tfft.tasks.squad_rules import exact, f1
@@ -28,7 +29,13 @@ class QuestionAnsweringReport(Report):
         details: What stands behind the scores.
     """
 
-    monitor = ("f1", True)
+    described = (
+        rising(
+            "exact_match", "share of answers equal to a right one, by SQuAD's rules"
+        ),
+        rising("f1", "mean best F1 of words with a right answer, by SQuAD's rules"),
+    )
+    monitor = described[1].monitor
 
     groups: dict[str, dict[str, float]]
     notes: tuple[str, ...] = ()

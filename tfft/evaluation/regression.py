@@ -10,6 +10,7 @@ import numpy as np
 
 from tfft.evaluation.details import Details
 from tfft.evaluation.evidence import Evidence, ratio
+from tfft.evaluation.metrics import falling, rising
 from tfft.evaluation.report import REPORTS, Report
 from tfft.evaluation.tables import ReportTable
 
@@ -30,7 +31,15 @@ class RegressionReport(Report):
         details: What stands behind the scores.
     """
 
-    monitor = ("mse", False)
+    described = (
+        falling("mse", "mean of squared errors", "scikit-learn: mean_squared_error"),
+        falling("rmse", "root of mse"),
+        falling("mae", "mean of absolute errors", "scikit-learn: mean_absolute_error"),
+        rising("r2", "1 − mse / variance of the rows", "scikit-learn: r2_score"),
+        rising("pearson", "linear correlation", "SciPy: pearsonr"),
+        rising("spearman", "correlation of ranks", "SciPy: spearmanr"),
+    )
+    monitor = described[0].monitor
 
     summary: dict[str, float]
     rows: int

@@ -8,9 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from tfft.core.errors import ConfigError, nearest, one_of
 from tfft.core.registry import Registry
 from tfft.evaluation.details import Details
 from tfft.evaluation.evidence import Evidence
+from tfft.evaluation.metrics import Metric
 from tfft.evaluation.tables import ReportTable
 
 REPORTS = Registry("report", "tfft.evaluation")
@@ -20,7 +22,9 @@ class Report(abc.ABC):
     """The scores of some rows; subclasses register under the name tasks ask for."""
 
     name: ClassVar[str]
-    #: The metric that decides which epoch was best, and whether more is better.
+    #: Every metric of `metrics`, in the same order.
+    described: ClassVar[tuple[Metric, ...]]
+    #: The metric that decides which epoch is best, and whether higher is better.
     monitor: ClassVar[tuple[str, bool]]
     #: What was left out of the rows and what the scores hide, a sentence each.
     notes: tuple[str, ...]
@@ -76,3 +80,26 @@ class Report(abc.ABC):
     def __str__(self) -> str:
         """Returns the Markdown."""
         return self.to_markdown()
+
+
+def metric_named(name: str) -> Metric:
+    """Returns the description of a metric, which every report gives one direction.
+
+    Raises:
+        ConfigError: When no report has such a metric.
+
+    >>> metric_named("ranking_loss").higher_is_better
+    False
+    """
+    known = {
+        metric.name: metric
+        for report in map(REPORTS.get, REPORTS.names())
+        for metric in report.described
+    }
+    if name not in known:
+        raise ConfigError(
+            f"no metric {name!r}",
+            expected=one_of(known),
+            fix=nearest(name, known) or "choose one of them",
+        )
+    return known[name]

@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 
 from tfft.evaluation.evidence import Evidence
-
-# The metrics of which less is better.
-ERRORS = frozenset({"loss", "perplexity", "mse", "rmse", "mae"})
+from tfft.evaluation.report import metric_named
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def gain(name: str, before: Any, after: Any) -> Any:
     >>> gain("loss", 0.5, 0.25), gain("f1", 0.5, 0.25)
     (0.25, -0.25)
     """
-    return before - after if name in ERRORS else after - before
+    return after - before if metric_named(name).higher_is_better else before - after
 
 
 @dataclass(frozen=True)

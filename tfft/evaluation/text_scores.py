@@ -6,7 +6,21 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from tfft.core.errors import ConfigError, DataError, nearest, one_of
+from tfft.evaluation.metrics import rising
 from tfft.evaluation.score_words import ScoreWords, bleu_tokenizer
+
+DESCRIBED = (
+    rising("bleu", "BLEU of all texts, 0 to 100", "sacrebleu: BLEU"),
+    rising("chrf", "F-score of character sequences, 0 to 100", "sacrebleu: CHRF"),
+    rising("rouge1", "mean F1 of words, 0 to 100", "rouge-score: RougeScorer"),
+    rising("rouge2", "mean F1 of pairs of words, 0 to 100", "rouge-score: RougeScorer"),
+    rising(
+        "rougeL",
+        "mean F1 of longest common subsequences of words, 0 to 100",
+        "rouge-score: RougeScorer",
+    ),
+    rising("exact_match", "share of equal texts, 0 to 100"),
+)
 
 
 def text_scores(

@@ -10,6 +10,7 @@ import numpy as np
 
 from tfft.evaluation.details import Details
 from tfft.evaluation.evidence import Evidence, f1, ratio
+from tfft.evaluation.metrics import falling, rising
 from tfft.evaluation.report import REPORTS, Report
 from tfft.evaluation.tables import ReportTable
 from tfft.tasks.tag_schemes import OUTSIDE, spans_of
@@ -35,7 +36,40 @@ class TokenClassificationReport(Report):
         details: What stands behind the scores.
     """
 
-    monitor = ("f1", True)
+    described = (
+        rising(
+            "precision",
+            "share of the predicted entities that are right",
+            "seqeval: classification_report",
+        ),
+        rising(
+            "recall",
+            "share of the right entities that are found",
+            "seqeval: classification_report",
+        ),
+        rising(
+            "f1",
+            "harmonic mean of precision and recall",
+            "seqeval: classification_report",
+        ),
+        rising(
+            "macro_f1",
+            "mean of the F1 of the entity types",
+            "seqeval: classification_report",
+        ),
+        rising(
+            "word_accuracy",
+            "share of words with the right tag",
+            "scikit-learn: accuracy_score",
+        ),
+        rising(
+            "word_weighted_f1",
+            "mean of the F1 of the tags, weighted by their words",
+            "scikit-learn: classification_report",
+        ),
+        falling("loss", "mean over words of −log p of the right tag"),
+    )
+    monitor = described[2].monitor
 
     summary: dict[str, float]
     entities: dict[str, dict[str, float]]

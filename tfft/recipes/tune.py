@@ -22,7 +22,7 @@ from tfft.core.signals import (
     uninterrupted,
 )
 from tfft.core.start import start_tensorflow
-from tfft.evaluation.report import REPORTS
+from tfft.evaluation.report import REPORTS, metric_named
 from tfft.fitting.auto import settled
 from tfft.fitting.config import FinetuneConfig
 from tfft.fitting.config_checks import check_shared
@@ -46,10 +46,6 @@ from tfft.tuning.space import Space, changes
 from tfft.tuning.trials import Trial, ranked, read_trials
 from tfft.tuning.workers import Role, role
 
-# Metrics of which less is better; of the others more is.
-_LOWER = (
-    "loss", "mse", "rmse", "mae", "perplexity", "ranking_loss", "coverage",
-)  # fmt: skip
 _ROWS = ("data", "validation", "test")
 
 
@@ -141,10 +137,9 @@ class _Tuning:
         self.tuning, self.config, self.given, self.space = tuning, config, given, space
         self.folder = Path(config.output_dir)
         self.method, self.task = plain_object(method), plain_object(task)
-        metric, higher = REPORTS.get(task.evaluation).monitor
+        metric, _ = REPORTS.get(task.evaluation).monitor
         self.objective = tuning.objective or metric
-        if self.objective != metric:
-            higher = self.objective not in _LOWER
+        higher = metric_named(self.objective).higher_is_better
         self.higher = higher if tuning.direction is None else tuning.direction == "max"
         self.console = Console(quiet=not config.verbose, highlight=False)
         self._shared: tuple[str, Shared] | None = None
