@@ -24,7 +24,9 @@ def test_a_folder_that_another_process_writes_to_is_refused(box, capsys):
         assert main(box.good_with()) == 73
         holder.stdin.write("\n")
     error = capsys.readouterr().err
-    assert f"another process is writing to this folder (process {holder.pid} on " in error
+    assert (
+        f"another process is writing to this folder (process {holder.pid} on " in error
+    )
     with locked(box.folder / "run"):  # free again
         assert holder.returncode == 0
 
