@@ -192,7 +192,7 @@ def test_a_backbone_with_an_adapter_is_refused(tmp_path, backbone):
     import tfft
 
     tfft.apply(backbone, "lora")
-    with pytest.raises(ConfigError, match="has an adapter already"):
+    with pytest.raises(ConfigError, match="already has an adapter"):
         export_huggingface(backbone, tmp_path / "out")
 
 

@@ -165,7 +165,7 @@ def test_what_cannot_be_meant_is_refused_and_changes_nothing(backbone, states):
     applied = tfft.apply(backbone, tfft.LoRA(rank=2))
     randomise(applied, 0)
     before = states(backbone)
-    with pytest.raises(ConfigError, match="'default' is there already"):
+    with pytest.raises(ConfigError, match="'default'"):
         applied.add("default", "ia3")
     with pytest.raises(ConfigError, match=r"adapter name '\.\./x'"):
         applied.add("../x", "ia3")

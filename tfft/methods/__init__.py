@@ -1,1 +1,1 @@
-"""Methods: which weights may change, and how. One file a method."""
+"""Fine-tuning methods: which weights may change, and how. One file for each method."""

@@ -1,4 +1,4 @@
-"""A method applied to a backbone, and what can be done with it."""
+"""A method applied to a backbone, and the operations on it."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ class Adapter:
     """A method applied to a backbone.
 
     Args:
-        method: The configuration.
+        method: The method's configuration.
         backbone: The backbone, changed in place.
-        architecture: Its named places.
-        injected: The layers that the method put in.
-        base_variables: The backbone's own variables that it trains.
-        learning_rate_multipliers: Factors of the learning rate by variable path.
+        architecture: The backbone's named places.
+        injected: The layers that the method added.
+        base_variables: The backbone's own variables that the method trains.
+        learning_rate_multipliers: Learning rate factors by variable path.
     """
 
     def __init__(
@@ -83,27 +83,27 @@ class Adapter:
 
     @property
     def variables(self) -> list[Any]:
-        """The variables that the method added and trains, each once."""
+        """The variables that the method added and trains, without duplicates."""
         every = [v for one in self.injected for v in one.layer.adapter_variables]
         return list({id(variable): variable for variable in every}.values())
 
     @property
     def inputs(self) -> list[Any]:
-        """Those of the variables that are learned inputs, such as a prompt.
+        """The added variables that act as learned inputs, such as a prompt.
 
-        Like a table of embeddings they are rows of vectors and no matrix.
+        Like an embedding table, each is a set of vectors and not a matrix.
         """
         every = [v for one in self.injected for v in one.layer.learned_inputs]
         return list({id(variable): variable for variable in every}.values())
 
     @property
     def trained(self) -> list[Any]:
-        """Everything that the method trains."""
+        """All variables that the method trains."""
         return [*self.variables, *self.base_variables]
 
     @property
     def changed_base_variables(self) -> list[Any]:
-        """The variables of the backbone itself that training may change."""
+        """The backbone's own variables that training may change."""
         own = {id(variable) for variable in self.variables}
         return [
             variable
@@ -113,7 +113,7 @@ class Adapter:
 
     @property
     def merged(self) -> bool:
-        """Whether the base weights hold the update."""
+        """Whether the base weights contain the update."""
         return self.state == "merged"
 
     def updates(self) -> dict[str, Factors]:
@@ -128,17 +128,17 @@ class Adapter:
         return updates
 
     def merge(self) -> None:
-        """Adds the updates to the base weights, so that inference costs no more.
+        """Adds the updates to the base weights, so that inference costs nothing extra.
 
         Raises:
-            ConfigError: When they are merged already, or the method cannot merge.
+            ConfigError: When already merged, or when the method cannot be merged.
         """
         self._expect("active")
         if not self.method.mergeable:
             raise ConfigError(
                 f"{self.method.name} cannot be merged",
-                expected="a method whose update is a change of weights",
-                fix="keep the adapter beside the backbone",
+                expected="a method whose update can be added to the weights",
+                fix="keep the adapter separate from the backbone",
             )
         done: list[Any] = []
         try:
@@ -152,7 +152,7 @@ class Adapter:
         self.state = "merged"
 
     def unmerge(self) -> None:
-        """Takes the updates out again; the base weights are what they were, exactly.
+        """Removes the updates again and restores the base weights exactly.
 
         Raises:
             ConfigError: When nothing is merged.
@@ -163,10 +163,11 @@ class Adapter:
         self.state = "active"
 
     def switch_off(self) -> None:
-        """Makes the backbone compute as if the adapter were not there.
+        """Makes the backbone compute as if it had no adapter.
 
         Raises:
-            ConfigError: When it is off or merged, or the method keeps no way back.
+            ConfigError: When already off or merged, or when the method is not
+                reversible.
         """
         self._expect("active")
         self._expect_reversible()
@@ -175,10 +176,10 @@ class Adapter:
         self.state = "disabled"
 
     def switch_on(self) -> None:
-        """Undoes `switch_off`, bit for bit.
+        """Reverts `switch_off`, bit for bit.
 
         Raises:
-            ConfigError: When the adapter is not off.
+            ConfigError: When the adapter is not switched off.
         """
         self._expect("disabled")
         self._swap.undo()
@@ -194,15 +195,15 @@ class Adapter:
             self.switch_on()
 
     def unload(self) -> Any:
-        """Takes the method's layers out; the backbone is KerasHub's own again.
+        """Removes the method's layers and leaves a plain KerasHub backbone.
 
-        After `merge` it keeps the update, else it is the pretrained one.
+        After `merge` the backbone keeps the update; otherwise it is the pretrained one.
 
         Returns:
-            The backbone, all of it trainable.
+            The backbone, fully trainable.
 
         Raises:
-            ConfigError: When it is not merged and the method keeps no way back.
+            ConfigError: When not merged and the method is not reversible.
         """
         if self.state == "disabled":
             self.switch_on()
@@ -218,10 +219,10 @@ class Adapter:
         return self.backbone
 
     def take_out(self) -> Callable[[], None]:
-        """Puts the backbone's own layers where the method's stand.
+        """Puts the backbone's own layers back in place of the method's.
 
         Returns:
-            A function that puts the method's layers in again, with their values.
+            A function that puts the method's layers in again, values unchanged.
         """
         self._unguard()
         undo = [one.layer.leave(self.backbone) for one in reversed(self.injected)]
@@ -235,10 +236,10 @@ class Adapter:
 
     @contextlib.contextmanager
     def folded(self) -> Iterator[None]:
-        """Has the plain backbone do what the adapter does inside a `with` block.
+        """Moves the adapter's update into the plain backbone inside a `with` block.
 
         A model traced inside costs no more than the pretrained one. A method that
-        cannot be merged stays beside it.
+        cannot be merged keeps its layers.
         """
         if not self.method.mergeable:
             yield
@@ -264,8 +265,8 @@ class Adapter:
         if not self.method.reversible:
             raise ConfigError(
                 f"{self.method.name} keeps no copy of the pretrained weights",
-                expected="a method that trains few of them",
-                fix="load the backbone anew",
+                expected="a method that trains few weights",
+                fix="load the backbone again",
             )
 
     def _expect(self, state: State) -> None:
@@ -280,7 +281,7 @@ class Adapter:
         fixes = {
             "active": "call merge() first" if state == "merged" else "",
             "merged": "call unmerge() first",
-            "disabled": "leave the block of disable(), or activate it",
+            "disabled": "leave the disable() block, or activate the adapter",
             "unloaded": "apply the method again",
         }
         raise ConfigError(f"the adapter is {is_now}", fix=fixes[self.state])

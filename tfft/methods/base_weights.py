@@ -11,7 +11,7 @@ from tfft.models.architecture import Place
 
 
 def biases(backbone: Any, places: Iterable[Place]) -> list[Any]:
-    """Returns what Hugging Face calls bias at the places, offsets of norms included."""
+    """Returns the biases at the places; like Hugging Face, counts norm offsets too."""
     variables = variables_by_path(backbone)
     return [
         variables[weight.path]
@@ -24,10 +24,10 @@ def biases(backbone: Any, places: Iterable[Place]) -> list[Any]:
 def places_named(
     patterns: Sequence[str], places: Sequence[Place], where: str
 ) -> list[Place]:
-    """Returns the places that patterns mean.
+    """Returns the places that match the patterns.
 
     Raises:
-        ConfigError: For a pattern that means none.
+        ConfigError: For a pattern that matches no place.
     """
     if not patterns:
         return []

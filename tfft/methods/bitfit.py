@@ -15,17 +15,17 @@ from tfft.models.architecture import Architecture
 @METHODS.register("bitfit")
 @configuration()
 class BitFit(Method):
-    """Trains the biases of the backbone, those of norms included, and the head."""
+    """Trains the backbone's biases, including those of norms, and the head."""
 
     learning_rate = 1e-3
 
     def attach(
         self, backbone: Any, architecture: Architecture, seed: int, label: str = ""
     ) -> Adapter:
-        """Chooses the biases.
+        """Selects the biases.
 
         Raises:
-            ConfigError: For a backbone without any, as Llama is.
+            ConfigError: For a backbone without biases, such as Llama.
         """
         places = architecture.places_of(backbone)
         chosen = biases(backbone, places)
@@ -33,7 +33,7 @@ class BitFit(Method):
             raise ConfigError(
                 f"{type(backbone).__name__} has no biases",
                 where="BitFit",
-                expected="a family with biases, as BERT and GPT-2",
+                expected="an architecture with biases, such as BERT or GPT-2",
                 fix='use method="lora" or method="ia3"',
             )
         return Adapter(self, backbone, architecture, base_variables=chosen)

@@ -21,15 +21,15 @@ _PLACES = {
 @METHODS.register("bottleneck")
 @configuration(aliases={"bottleneck_size": "size", "non_linearity": "nonlinearity"})
 class Bottleneck(Method):
-    """Small networks behind the blocks of each layer, before their residual sums.
+    """Small networks after the blocks of each layer, before their residual sums.
 
     Args:
         size: Width of the bottleneck, 1 or more. Defaults to 64.
-        placement: `houlsby` behind attention and feed-forward block, `pfeiffer`
-            behind the feed-forward block alone (Pfeiffer et al., 2020,
-            arXiv:2005.00247). Defaults to `pfeiffer`.
+        placement: `houlsby` adds one after the attention and one after the
+            feed-forward block, `pfeiffer` only after the feed-forward block (Pfeiffer
+            et al., 2020, arXiv:2005.00247). Defaults to `pfeiffer`.
         nonlinearity: `relu`, `gelu`, `silu` or `tanh`. Defaults to `relu`.
-        layers_to_transform: Indices of the layers to keep to. Defaults to all.
+        layers_to_transform: Indices of the layers to adapt. Defaults to all.
     """
 
     learning_rate = 1e-3
@@ -41,13 +41,13 @@ class Bottleneck(Method):
     layers_to_transform: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
-        """Refuses a size below 1."""
+        """Raises ConfigError for a size below 1."""
         require(1 <= self.size <= 65536, self, "size", "1 to 65536")
 
     def attach(
         self, backbone: Any, architecture: Architecture, seed: int, label: str = ""
     ) -> Adapter:
-        """Puts a bottleneck behind each block.
+        """Adds a bottleneck after each block.
 
         Raises:
             ConfigError: For a layer that the backbone does not have.

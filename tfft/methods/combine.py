@@ -1,4 +1,4 @@
-"""Several low-rank updates made one, as PEFT's `add_weighted_adapter` does."""
+"""Combines several low-rank updates into one, like PEFT's `add_weighted_adapter`."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ def combine(
     how: Combination,
     rank: int | None = None,
 ) -> Factors:
-    """Returns one update of scale 1 for several.
+    """Combines several updates into one of scale 1.
 
     Args:
         updates: The updates of one place, one for each adapter.
-        weights: A weight for each.
-        how: `cat` is the weighted sum exactly, its rank the sum of ranks. `svd` is
-            the sum's best approximation of a rank. `linear` sums the factors, each
-            times the root of weight and scale, with the sign of the weight on A; A of
-            one then meets B of another, which is PEFT's definition and not the sum of
-            updates.
-        rank: That of `svd`. Defaults to the largest of the updates.
+        weights: One weight for each update.
+        how: `cat` is the exact weighted sum; its rank is the sum of the ranks. `svd`
+            is the best approximation of that sum with the given rank. `linear` sums
+            the factors, each times the square root of weight and scale, with the sign
+            of the weight on A. Because it multiplies the A of one update with the B
+            of another, it is PEFT's definition but not the sum of the updates.
+        rank: The rank for `svd`. Defaults to the largest rank of the updates.
 
     Raises:
-        ConfigError: For `linear` with several ranks.
+        ConfigError: For `linear` with updates of different ranks.
 
     >>> one = Factors(np.ones((2, 1)), np.ones((1, 2)), 2.0)
     >>> combine([one, one], [0.5, 0.25], "cat").delta.tolist()
@@ -78,7 +78,7 @@ def _linear(
         raise ConfigError(
             f"how='linear' with ranks {sorted(ranks)}",
             where="combine",
-            expected="one rank",
+            expected="the same rank for all adapters",
             fix='use how="cat" or how="svd"',
         )
     factors = [weight * one.scale for one, weight in zip(updates, weights, strict=True)]

@@ -21,5 +21,5 @@ class Full(Method):
     def attach(
         self, backbone: Any, architecture: Architecture, seed: int, label: str = ""
     ) -> Adapter:
-        """Chooses every variable."""
+        """Selects every variable."""
         return Adapter(self, backbone, architecture, base_variables=backbone.weights)

@@ -1,7 +1,7 @@
-"""Keras' own files cannot hold an adapter, so writing one is an error.
+"""Stops Keras from saving a model with an adapter, which its files cannot store.
 
-Keras saves a model as the config of its class and the weights by path. KerasHub's
-config knows no adapter: the file would not load, or would load without it.
+Keras saves the config of a model's class and the weights by path. KerasHub's config
+says nothing about adapters: the file would fail to load, or load without the adapter.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ _METHOD = "get_config"
 
 
 def guard(backbone: Any, mergeable: bool) -> Callable[[], None]:
-    """Has an adapted backbone refuse to be written as a config.
+    """Makes an adapted backbone raise an error when Keras asks for its config.
 
     `save`, `save_to_preset`, `to_json`, `clone_model`, `copy.deepcopy` and models built
     on top of the backbone all ask for that config.
 
     Args:
-        backbone: The backbone, its adapter in place.
-        mergeable: Whether the adapter could become part of the weights.
+        backbone: The backbone with its adapter in place.
+        mergeable: Whether the adapter can be merged into the weights.
 
     Returns:
-        A function that takes the guard away.
+        A function that removes the guard.
     """
 
     def refuse(original: Any, *args: Any, **options: Any) -> NoReturn:
-        fix = "keep the adapter with adapter.save(folder)"
+        fix = "save the adapter with adapter.save(folder)"
         if mergeable:
-            fix += ", or put it into the weights with adapter.merge() and unload()"
+            fix += ", or merge it with adapter.merge() and unload()"
         raise ConfigError(
-            f"{backbone.name} has an adapter, which Keras' files cannot hold",
+            f"{backbone.name} has an adapter, which Keras files cannot store",
             where="save",
-            expected="a backbone without adapters",
+            expected="a backbone without an adapter",
             fix=fix,
         )
 

@@ -1,4 +1,4 @@
-"""Linear probing: the backbone stays as it is."""
+"""Linear probing: the backbone stays unchanged."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tfft.models.architecture import Architecture
 @METHODS.register("head")
 @configuration()
 class Head(Method):
-    """Trains the head alone."""
+    """Trains only the head."""
 
     learning_rate = 1e-3
 
     def attach(
         self, backbone: Any, architecture: Architecture, seed: int, label: str = ""
     ) -> Adapter:
-        """Chooses no variable."""
+        """Selects no variable."""
         return Adapter(self, backbone, architecture)

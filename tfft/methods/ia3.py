@@ -26,17 +26,16 @@ from tfft.models.architecture import Architecture, Place
 class IA3(Method):
     """Learned factors on keys, values and the inner states of feed-forward blocks.
 
-    Keys and values are multiplied as they come out, bias included; inner states as
-    they go into `ffn.down`. All factors start at 1.
+    Keys and values are multiplied after their bias is added. Inner states are
+    multiplied before they enter `ffn.down`. All factors start at 1.
 
     Args:
-        target: Places to adapt, patterns as in `LoRA`. Defaults to key, value and
-            `ffn.down`. PEFT's `target_modules`.
-        feedforward: Those of them whose inputs are multiplied rather than their
-            outputs; may be none. Defaults to `ffn.down`. PEFT's
-            `feedforward_modules`.
+        target: Places to adapt, as patterns like those of `LoRA`. Defaults to key,
+            value and `ffn.down`. PEFT's `target_modules`.
+        feedforward: The targets whose inputs are multiplied instead of their outputs.
+            May be empty. Defaults to `ffn.down`. PEFT's `feedforward_modules`.
         exclude: Patterns of places to leave out. PEFT's `exclude_modules`.
-        modules_to_save: Places of the backbone that train in full, such as `pooler`.
+        modules_to_save: Places of the backbone to train in full, such as `pooler`.
 
     >>> IA3(target_modules="key,value").feedforward
     ('ffn.down',)
@@ -50,16 +49,16 @@ class IA3(Method):
     modules_to_save: Sequence[str] = ()
 
     def places(self, architecture: Architecture, num_layers: int) -> list[Place]:
-        """Returns the places that the target patterns mean.
+        """Returns the places that match the target patterns.
 
         Raises:
-            ConfigError: For a pattern that means none.
+            ConfigError: For a pattern that matches no place.
         """
         targets = Targets(self.target, self.exclude, where="IA3")
         return targets.places(architecture, num_layers)
 
     def on_inputs(self, place: Place) -> bool:
-        """Tells whether the factors of a place are on its inputs."""
+        """Tells whether a place has its inputs multiplied."""
         return any(
             matches(pattern, name)
             for pattern in self.feedforward
@@ -69,10 +68,10 @@ class IA3(Method):
     def attach(
         self, backbone: Any, architecture: Architecture, seed: int, label: str = ""
     ) -> Adapter:
-        """Puts factors around each target.
+        """Wraps each target in a layer with factors.
 
         Raises:
-            ConfigError: For a pattern that means no layer.
+            ConfigError: For a pattern that matches no layer.
         """
         from tfft.methods.inject import wrap
         from tfft.methods.layers.ia3 import IA3Layer

@@ -1,8 +1,9 @@
-"""Putting a layer in the place of another inside a built model.
+"""Replaces a layer inside a built model.
 
-Keras has no public way to do it, so this is the one file that touches its private
-parts: a layer's tracker, which is locked once the layer is built, the path a layer
-believes it stands at, and methods that layers of KerasHub call on themselves.
+Keras has no public way to do this, so this file uses private parts: a layer's tracker,
+which is locked once the layer is built; the path that a layer gives its weights; and
+methods that KerasHub's layers call on themselves. Only `tfft.compute` does the like.
+tests/compute/test_keras_insides.py checks each of these parts.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ from tfft.compute.layers import Spot, spots
 
 
 def wrap(backbone: Any, path: str, make: Callable[[Any], Any]) -> Any:
-    """Replaces the layer at a path by what `make` builds around it.
+    """Replaces the layer at a path with the one that `make` builds around it.
 
     Args:
         backbone: A built backbone.
         path: The Keras path of a layer that another layer holds as an attribute.
-        make: Takes the layer and returns the one to stand in its place.
+        make: Takes the layer and returns its replacement.
 
     Returns:
-        The new layer, built.
+        The new layer, already built.
     """
     spot = next(spot for spot in spots(backbone) if spot.layer.path == path)
     wrapper = make(spot.layer)
-    # Without it every variable would be called query/lora_a, whatever its layer.
+    # Otherwise every layer would name its variables query/lora_a, whatever its path.
     wrapper._parent_path = spot.parent.path
     wrapper.build(None)
     put_in(wrapper, spot)
@@ -36,7 +37,7 @@ def wrap(backbone: Any, path: str, make: Callable[[Any], Any]) -> Any:
 
 
 def put_in(wrapper: Any, spot: Spot) -> None:
-    """Sets a wrapper at the spot of the layer inside it."""
+    """Puts a wrapper in place of the layer inside it."""
     import keras
 
     wrapper.layer.activation = keras.activations.linear
@@ -44,10 +45,10 @@ def put_in(wrapper: Any, spot: Spot) -> None:
 
 
 def take_out(backbone: Any, wrapper: Any) -> Spot:
-    """Puts the layer inside a wrapper where the wrapper stands.
+    """Puts the wrapped layer back in place of its wrapper.
 
     Returns:
-        The spot of the inner layer, for `put_in`.
+        The spot of the wrapped layer, for `put_in`.
     """
     spot = next(spot for spot in spots(backbone) if spot.layer is wrapper)
     wrapper.layer.activation = wrapper.activation
@@ -56,7 +57,7 @@ def take_out(backbone: Any, wrapper: Any) -> Spot:
 
 
 def add_child(parent: Any, attribute: str, child: Any) -> None:
-    """Gives a built layer one more layer, built by now, so that its weights count."""
+    """Adds a child to a built layer, building it first, so that its weights count."""
     child._parent_path = parent.path
     if not child.built:
         child.build(None)
@@ -65,7 +66,7 @@ def add_child(parent: Any, attribute: str, child: Any) -> None:
 
 
 def remove_child(parent: Any, attribute: str) -> None:
-    """Takes out what `add_child` added."""
+    """Removes a child that `add_child` added."""
     parent._tracker.untrack(getattr(parent, attribute))
     delattr(parent, attribute)
 
@@ -74,15 +75,15 @@ def own_weights(layer: Any) -> tuple[list[Any], list[Any]]:
     """Returns a layer's weights without those of its children.
 
     Returns:
-        The weights made to be trained, and the others.
+        The weights created as trainable, and the others.
     """
     return list(layer._trainable_variables), list(layer._non_trainable_variables)
 
 
 def intercept(layer: Any, method: str, around: Callable[..., Any]) -> None:
-    """Has a layer call `around(original, *args)` for one of its methods.
+    """Makes a layer call `around(original, *args)` in place of one of its methods.
 
-    Interceptions of one method stack; the last added is called first.
+    Interceptions of the same method stack; the last one added is called first.
     """
     chain = vars(layer).get(method)
     if not isinstance(chain, _Chain):
@@ -92,7 +93,7 @@ def intercept(layer: Any, method: str, around: Callable[..., Any]) -> None:
 
 
 def release(layer: Any, method: str, around: Callable[..., Any]) -> None:
-    """Undoes an interception; after the last, the layer is as it was before."""
+    """Removes an interception; after the last one the layer is as it was before."""
     chain = vars(layer)[method]
     chain.arounds.remove(around)
     if chain.arounds:
@@ -103,11 +104,11 @@ def release(layer: Any, method: str, around: Callable[..., Any]) -> None:
 
 
 class _Chain:
-    """A method with what was put around it.
+    """A method together with its interceptions.
 
     Args:
         original: The method.
-        own: The same, when it is the layer's own and not that of its class.
+        own: The same method if it is set on the layer itself, None if it is inherited.
     """
 
     def __init__(self, original: Callable[..., Any], own: Any) -> None:
@@ -121,7 +122,7 @@ class _Chain:
 
 
 def _replace(spot: Spot, new: Any) -> None:
-    """Sets the attribute and keeps the order of layers, hence of the variables."""
+    """Sets the attribute and keeps the order of the layers, and so of the variables."""
     spot.parent._tracker.replace_tracked_value("layers", spot.layer, new)
     setattr(spot.parent, spot.attribute, new)
 

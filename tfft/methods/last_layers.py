@@ -1,4 +1,4 @@
-"""Partial fine-tuning: the last layers and what stands above them."""
+"""Partial fine-tuning: the last layers and everything above them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tfft.models.architecture import Architecture
 @METHODS.register("last_layers")
 @configuration(aliases={"freeze_trainable_layers": "count"})
 class LastLayers(Method):
-    """Trains the last layers of the stack, the pooler above them, and the head.
+    """Trains the last layers of the backbone, the pooler above them, and the head.
 
     Args:
-        count: How many layers, at least 1. Defaults to 2.
+        count: Number of layers, at least 1. Defaults to 2.
     """
 
     learning_rate = 1e-4
@@ -27,13 +27,13 @@ class LastLayers(Method):
     count: int = 2
 
     def __post_init__(self) -> None:
-        """Refuses a count below 1."""
+        """Raises ConfigError for a count below 1."""
         require(self.count >= 1, self, "count", "1 or more")
 
     def attach(
         self, backbone: Any, architecture: Architecture, seed: int, label: str = ""
     ) -> Adapter:
-        """Chooses the variables of the last layers.
+        """Selects the variables of the last layers.
 
         Raises:
             ConfigError: When the backbone has fewer layers.

@@ -22,8 +22,8 @@ from tfft.models.architecture import Architecture, Place
 
 LARGEST_RANK = 65536
 
-# How many times its own rank a network may have: beyond, its products cost more than
-# a trace of its own.
+# The largest network to share between searched ranks, as a multiple of a trial's rank:
+# with more, its larger products cost more than a separate trace.
 _MOST_ROOM = 8
 
 
@@ -40,42 +40,42 @@ _MOST_ROOM = 8
     }
 )
 class LoRA(Method):
-    """Low-rank updates beside frozen weights: y = W·x + b + s·B·A·dropout(x).
+    """Low-rank updates next to frozen weights: y = W·x + b + s·B·A·dropout(x).
 
     The update is a side branch: neither the merged kernel nor its gradient is ever
-    formed. A starts uniform in ±1/sqrt(in) as in PEFT and B at zero, so training
-    starts from the pretrained function exactly.
+    computed. A starts uniform in ±1/sqrt(in), as in PEFT, and B starts at zero, so
+    training starts exactly from the pretrained function.
 
-    GPT-2 keeps query, key and value in one matrix, `c_attn`. Chosen by that name,
-    by `all-linear` or by default they share one A, as in PEFT; chosen by their own
-    names each has its own.
+    GPT-2 stores query, key and value in one matrix, `c_attn`. If they are selected by
+    that name, by `all-linear` or by default, they share one A, as in PEFT. If they are
+    selected by their own names, each has its own A.
 
     Args:
         rank: Rank of the update, 1 or more. Defaults to 8. PEFT's `r`.
         alpha: Scale numerator: s = alpha / rank. Defaults to 16. PEFT's
             `lora_alpha`.
-        dropout: Share of the branch's inputs dropped in training, from 0 up to
+        dropout: Fraction of the branch's inputs dropped in training, from 0 up to
             but not including 1. Defaults to 0. PEFT's `lora_dropout`.
-        target: Places to adapt: names or their tails (`query`,
+        target: Places to adapt: names or the ends of names (`query`,
             `attention.output`), Hugging Face names (`attention.output.dense`),
-            globs, `re:` and a regular expression, or `all-linear`. Each must
-            match. Defaults to the architecture's: query and value for BERT. PEFT's
-            `target_modules`.
+            globs, `re:` with a regular expression, or `all-linear`. Each pattern must
+            match. Defaults to the architecture's default: query and value for BERT.
+            PEFT's `target_modules`.
         exclude: Patterns of places to leave out. PEFT's `exclude_modules`.
-        layers_to_transform: Indices of the layers to keep to. Defaults to all.
-        rank_pattern: Other ranks by pattern of the place.
-        alpha_pattern: Other alphas by pattern of the place.
-        bias: Which biases of the backbone train too: `none`, `all`, or `lora_only`
+        layers_to_transform: Indices of the layers to adapt. Defaults to all.
+        rank_pattern: Ranks that differ from `rank`, by pattern of the place.
+        alpha_pattern: Alphas that differ from `alpha`, by pattern of the place.
+        bias: Which biases of the backbone also train: `none`, `all`, or `lora_only`
             for those of the adapted layers. Defaults to `none`.
-        modules_to_save: Places of the backbone that train in full, such as `pooler`.
+        modules_to_save: Places of the backbone to train in full, such as `pooler`.
         use_rslora: s = alpha / sqrt(rank) (Kalajdzievski, 2023, arXiv:2312.03732).
             Defaults to False.
-        use_dora: Magnitude and direction apart (Liu et al., 2024,
+        use_dora: Learn magnitude and direction separately (Liu et al., 2024,
             arXiv:2402.09353). Defaults to False.
         initialization: `uniform`, or `pissa` for the principal directions of W
             (Meng et al., 2024, arXiv:2404.02948). Defaults to `uniform`. PEFT's
             `init_lora_weights`.
-        learning_rate_ratio: How many times the learning rate B has (LoRA+, Hayou et
+        learning_rate_ratio: Learning rate of B divided by that of A (LoRA+, Hayou et
             al., 2024, arXiv:2402.12354; the paper suggests 16). Defaults to 1.
 
     >>> LoRA(r=4, target_modules="query,key").target
@@ -100,7 +100,7 @@ class LoRA(Method):
     learning_rate_ratio: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuses values outside the ranges above."""
+        """Raises ConfigError for values outside the ranges above."""
         limits = f"1 to {LARGEST_RANK}"
         require(1 <= self.rank <= LARGEST_RANK, self, "rank", limits)
         ranks = self.rank_pattern.values()
@@ -109,20 +109,20 @@ class LoRA(Method):
         require(self.alpha > 0, self, "alpha", "a number above 0")
         fits = all(alpha > 0 for alpha in self.alpha_pattern.values())
         require(fits, self, "alpha_pattern", "numbers above 0")
-        require(0 <= self.dropout < 1, self, "dropout", "from 0 up to but not 1")
+        require(0 <= self.dropout < 1, self, "dropout", "at least 0 and below 1")
         fits = 0 < self.learning_rate_ratio <= 1e4
         require(fits, self, "learning_rate_ratio", "above 0 and up to 10000")
 
     @property
     def averaging(self) -> Literal["updates"] | None:
-        """`updates`: the mean of A and that of B multiply to something else."""
+        """`updates`, because mean A times mean B is not the mean of the products."""
         return None if self.use_dora else "updates"
 
     def places(self, architecture: Architecture, num_layers: int) -> list[Place]:
-        """Returns the places that the target patterns mean.
+        """Returns the places that match the target patterns.
 
         Raises:
-            ConfigError: For a pattern that means none.
+            ConfigError: For a pattern that matches no place.
         """
         targets = Targets(self.target, self.exclude, self.layers_to_transform, "LoRA")
         return targets.places(architecture, num_layers)
@@ -130,10 +130,10 @@ class LoRA(Method):
     def attach(
         self, backbone: Any, architecture: Architecture, seed: int, label: str = ""
     ) -> Adapter:
-        """Puts a LoRA layer around each target.
+        """Wraps each target in a LoRA layer.
 
         Raises:
-            ConfigError: For a pattern that means no layer.
+            ConfigError: For a pattern that matches no layer.
         """
         from tfft.methods.inject import wrap
 
@@ -172,7 +172,7 @@ class LoRA(Method):
         )
 
     def with_room(self, largest: Mapping[str, float]) -> LoRA | None:
-        """Returns a LoRA of a higher rank where ranks or alphas are searched."""
+        """Returns a LoRA with a higher rank when ranks or alphas are searched."""
         searched = {"rank", "alpha"} & largest.keys()
         if not searched or self.rank_pattern or self.alpha_pattern:
             return None
@@ -182,7 +182,7 @@ class LoRA(Method):
         return dataclasses.replace(self, rank=room, alpha=1.0)
 
     def become(self, adapter: Adapter, guest: LoRA) -> None:
-        """Gives each layer the scale that it has in the guest's network."""
+        """Sets the scale of each layer to the one of the guest method."""
         from tfft.methods.layers.lora import scale_of
 
         scale = scale_of(guest.rank, guest.alpha, guest.use_rslora)
@@ -190,7 +190,7 @@ class LoRA(Method):
             one.layer.set_scale(scale)
 
     def for_updates(self, updates: Mapping[str, Factors]) -> LoRA:
-        """Returns a LoRA of scale 1 on the places, each with the rank of its update."""
+        """Returns a LoRA of scale 1 whose places have the ranks of their updates."""
         ranks = {
             f"re:{re.escape(name)}": one.a.shape[1] for name, one in updates.items()
         }
@@ -203,7 +203,7 @@ class LoRA(Method):
         )
 
     def _maker(self, options: dict[str, Any]) -> Any:
-        """Returns a function that makes the LoRA layer around a layer."""
+        """Returns a function that wraps a layer in a LoRA layer."""
         from tfft.methods.layers.lora import lora_around
 
         def make(layer: Any) -> Any:
@@ -219,7 +219,7 @@ class LoRA(Method):
         return make
 
     def _fused(self, places: list[Place], ranks: list[int]) -> set[str]:
-        """Returns the Hugging Face modules whose places share one A."""
+        """Returns the Hugging Face modules whose parts share one A."""
         patterns = self.target or ()
         groups: dict[str, list[tuple[Place, int]]] = {}
         for place, rank in zip(places, ranks, strict=True):
@@ -244,9 +244,9 @@ class LoRA(Method):
         ranks: list[int],
         alphas: list[float],
     ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Returns the first A and B of the parts that share one A, by place.
+        """Returns the initial A and B of the parts that share one A, by place.
 
-        PiSSA takes the principal directions of the whole fused matrix, as PEFT does.
+        PiSSA uses the principal directions of the whole fused matrix, as PEFT does.
         """
         from tfft.methods.layers.lora import scale_of
         from tfft.methods.layers.lora_starts import principal

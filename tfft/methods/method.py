@@ -1,4 +1,4 @@
-"""What every method is: a configuration that can be applied to a backbone."""
+"""The base class of all methods: a configuration to apply to a backbone."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Method(Traits, abc.ABC):
     """A way to fine-tune; subclasses are frozen configurations.
 
     Attributes:
-        learning_rate: The default, measured on the task that the docs name.
+        learning_rate: The default, measured on the task named in the docs.
         identity_at_start: Whether training starts from the pretrained function.
-        averaging: What is averaged over several trainings: the trained `weights`, or
-            the `updates` they stand for. None when an average has no meaning.
+        averaging: What to average over several trainings: the trained `weights`, or
+            the `updates` that they amount to. None if no average makes sense.
     """
 
     learning_rate: ClassVar[float]
@@ -31,19 +31,19 @@ class Method(Traits, abc.ABC):
     averaging: Literal["weights", "updates"] | None = "weights"
 
     def apply(self, backbone: Any, architecture: Architecture, seed: int) -> Adapter:
-        """Sets which variables of the backbone train, and adds its own.
+        """Adds the method's variables and makes only the trained ones trainable.
 
         Args:
             backbone: A built KerasHub backbone; changed in place.
-            architecture: Its named places.
-            seed: For the initial values of added variables.
+            architecture: The backbone's named places.
+            seed: Seed for the initial values of added variables.
 
         Returns:
             The adapter.
 
         Raises:
-            ConfigError: When the configuration does not suit the backbone, or the
-                backbone has an adapter already.
+            ConfigError: When the configuration does not fit the backbone, or the
+                backbone already has an adapter.
         """
         expect_plain(backbone)
         adapter = self.attach(backbone, architecture, seed)
@@ -54,48 +54,49 @@ class Method(Traits, abc.ABC):
     def attach(
         self, backbone: Any, architecture: Architecture, seed: int, label: str = ""
     ) -> Adapter:
-        """Adds the method's layers; training is set by who calls.
+        """Adds the method's layers; the caller sets what is trainable.
 
         Args:
-            backbone: A built KerasHub backbone; changed in place, or not at all
-                when the configuration does not suit it.
-            architecture: Its named places.
-            seed: For the initial values of added variables.
-            label: Tells the variables of several adapters on one backbone apart.
+            backbone: A built KerasHub backbone; changed in place, or left unchanged
+                when the configuration does not fit it.
+            architecture: The backbone's named places.
+            seed: Seed for the initial values of added variables.
+            label: Prefix that distinguishes several adapters on one backbone.
 
         Returns:
             The adapter.
 
         Raises:
-            ConfigError: When the configuration does not suit the backbone.
+            ConfigError: When the configuration does not fit the backbone.
         """
 
     def with_room(self, largest: Mapping[str, float]) -> Method | None:
-        """Returns a method whose network can be trained as if it were of this one.
+        """Returns a method whose network can also train this method.
 
-        This one's variables are corners of that network's, which are zero elsewhere
-        and stay it; `become` sets the rest. So a search traces one network for many
-        trials. None for a method that wants a network of its own, as most do.
+        This method's variables are a corner of that network's variables; the rest is
+        zero and stays zero. `become` sets everything else. This lets a search trace one
+        network for many trials. Most methods need their own network and return None.
 
         Args:
-            largest: The largest value that each option of the method may have.
+            largest: The largest value in the search for each option of the method.
         """
         return None
 
     def become(self, adapter: Adapter, guest: Method) -> None:
-        """Makes a network of this method compute as one of a method it has room for.
+        """Makes a network of this method compute like one of the guest method.
 
         Args:
-            adapter: The network's; it was called before, or nothing is traced yet.
+            adapter: The network's adapter. `become` must first be called before
+                anything is traced.
             guest: A method whose `with_room` returned this one.
         """
-        raise NotImplementedError(f"{self.name} has no room for others")
+        raise NotImplementedError(f"{self.name} cannot stand in for other methods")
 
     def for_updates(self, updates: Mapping[str, Factors]) -> Method:
-        """Returns the method of an adapter that can hold updates.
+        """Returns a method whose adapter can hold the given updates.
 
         Raises:
-            ConfigError: For a method whose updates are not low-rank.
+            ConfigError: For a method without low-rank updates.
         """
         raise not_low_rank(self.name)
 
@@ -105,37 +106,37 @@ class Method(Traits, abc.ABC):
         gradients: Callable[[Any, list[Any]], list[Any]],
         batches: Iterable[Any],
     ) -> None:
-        """Looks at training batches before training starts; most need not.
+        """Looks at training batches before training starts; most methods do not.
 
         Args:
-            adapter: What `apply` returned, in the network that will train.
-            gradients: Returns the gradients of a batch's loss for variables.
+            adapter: The return value of `apply`, in the network that will train.
+            gradients: Returns the gradients of a batch's loss for given variables.
             batches: The training batches.
         """
         return
 
 
 def expect_plain(backbone: Any) -> None:
-    """Refuses a backbone that holds an adapter, before anything is changed.
+    """Raises an error if a backbone has an adapter, before anything is changed.
 
     Raises:
-        ConfigError: Naming the first adapted layer.
+        ConfigError: Names the first adapted layer.
     """
     for spot in spots(backbone):
         if hasattr(spot.layer, "adapter_variables"):
             raise ConfigError(
-                f"{spot.layer.path} has an adapter already",
+                f"{spot.layer.path} already has an adapter",
                 expected="a backbone without adapters",
-                fix="add a second one by the first one's add(), or load the backbone "
-                "anew",
+                fix="add a second adapter with add() of the first, or load the "
+                "backbone again",
             )
 
 
 def train_only(backbone: Any, variables: Iterable[Any]) -> None:
     """Makes exactly these variables of a backbone trainable.
 
-    Variables are frozen, not layers: a frozen layer hides from Keras whatever is
-    added below it later.
+    Freezes variables and not layers: inside a frozen layer, Keras ignores anything that
+    is added later.
     """
     chosen = {id(variable) for variable in variables}
     backbone.trainable = True

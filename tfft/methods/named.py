@@ -1,4 +1,4 @@
-"""Several adapters by name on one backbone, one of them active."""
+"""Several named adapters on one backbone, one of them active."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class NamedAdapters:
-    """The adapters of a backbone; the first is the active one.
+    """The named adapters of a backbone; the first one starts as the active one.
 
     Args:
         adapter: A method applied to the backbone.
-        seed: For the variables of those added later.
-        name: Its name. Defaults to `default`, as in PEFT.
+        seed: Seed for the variables of adapters added later. Defaults to 0.
+        name: The adapter's name. Defaults to `default`, as in PEFT.
     """
 
     def __init__(self, adapter: Adapter, seed: int = 0, name: str = "default") -> None:
@@ -37,7 +37,7 @@ class NamedAdapters:
 
     @property
     def names(self) -> list[str]:
-        """All names, in the order they were added."""
+        """All names, in the order in which they were added."""
         return list(self._adapters)
 
     @property
@@ -49,26 +49,26 @@ class NamedAdapters:
         """Adds an adapter and makes it the active one.
 
         Args:
-            name: Letters, digits, `_` and `-`, 64 at most.
+            name: The new name: 1 to 64 letters, digits, `_` or `-`.
             method: A name or an object, as for `apply`.
-            seed: For its variables. Defaults to that of the first adapter.
+            seed: Seed for its variables. Defaults to that of the first adapter.
 
         Raises:
-            ConfigError: For a name in use, a method that does not suit the
-                backbone, or one that keeps no way back.
+            ConfigError: For a name in use, a method that does not fit the backbone,
+                or a method that is not reversible.
         """
         resolved: Method = METHODS.resolve(method)
         if _checked(name) in self._adapters:
             raise ConfigError(
-                f"an adapter named {name!r} is there already",
+                f"an adapter named {name!r} already exists",
                 expected="a new name",
-                fix="delete it first, or choose another name",
+                fix="delete that adapter first, or choose another name",
             )
         if not resolved.reversible:
             raise ConfigError(
                 f"{resolved.name} cannot be one of several adapters",
-                expected="a method that leaves a way back to the pretrained weights",
-                fix="apply it to a backbone of its own",
+                expected="a method that can restore the pretrained weights",
+                fix="apply it to a separate backbone",
             )
         before = self.adapter
         before.switch_off()
@@ -82,7 +82,7 @@ class NamedAdapters:
         train_only(added.backbone, added.trained)
 
     def activate(self, name: str) -> None:
-        """Switches one adapter on and the active one off; it is the one that trains.
+        """Switches the active adapter off and this one on, which then trains.
 
         Raises:
             ConfigError: For an unknown name, or while the active one is merged.
@@ -96,7 +96,7 @@ class NamedAdapters:
         train_only(chosen.backbone, chosen.trained)
 
     def __getitem__(self, name: str) -> Adapter:
-        """Returns an adapter.
+        """Returns the adapter of that name.
 
         Raises:
             ConfigError: For an unknown name.
@@ -105,12 +105,12 @@ class NamedAdapters:
             raise ConfigError(
                 f"no adapter named {shorten(name)}",
                 expected=one_of(self.names),
-                fix=nearest(name, self.names) or "choose one of them",
+                fix=nearest(name, self.names) or "choose one of these names",
             )
         return self._adapters[name]
 
     def delete(self, name: str) -> None:
-        """Removes an adapter that is not active, its layers and variables.
+        """Removes an inactive adapter with its layers and variables.
 
         Raises:
             ConfigError: For an unknown name or the active adapter.
@@ -119,7 +119,7 @@ class NamedAdapters:
         if name == self.active:
             raise ConfigError(
                 f"{name!r} is the active adapter",
-                expected="one that is not",
+                expected="an adapter that is not active",
                 fix="activate another one first, or call unload()",
             )
         adapter.take_out()
@@ -137,11 +137,11 @@ class NamedAdapters:
         """Adds an adapter that is a weighted combination of others, and activates it.
 
         Args:
-            name: Its name.
+            name: The new name.
             adapters: Names of LoRA adapters on the same places.
-            weights: A weight for each.
+            weights: One weight for each adapter.
             how: `linear`, `cat` or `svd`, as in PEFT; see `tfft.methods.combine`.
-            rank: That of `svd`. Defaults to the largest of theirs.
+            rank: The rank for `svd`. Defaults to the largest rank of the adapters.
 
         Raises:
             ConfigError: For adapters that cannot be combined.
@@ -151,12 +151,12 @@ class NamedAdapters:
             raise ConfigError(
                 f"{len(chosen)} adapters with {len(weights)} weights",
                 where="combine",
-                expected="a weight for each adapter",
+                expected="one weight for each adapter",
             )
         current = self.active
         updates = []
         for one in adapters:
-            # An adapter's values are at home in its variables while it is active.
+            # An adapter's variables hold their values only while it is active.
             self.activate(one)
             updates.append(self.adapter.updates())
         self.activate(current)
@@ -181,12 +181,12 @@ class NamedAdapters:
         """Adds the active adapter's updates to the base weights.
 
         Raises:
-            ConfigError: When they are merged already, or the method cannot merge.
+            ConfigError: When already merged, or when the method cannot be merged.
         """
         self.adapter.merge()
 
     def unmerge(self) -> None:
-        """Takes the updates out again, exactly.
+        """Removes the updates from the base weights again, exactly.
 
         Raises:
             ConfigError: When nothing is merged.
@@ -198,16 +198,16 @@ class NamedAdapters:
         """Switches the active adapter off inside a `with` block.
 
         Raises:
-            ConfigError: When the method keeps no way back.
+            ConfigError: When the method is not reversible.
         """
         with self.adapter.disable():
             yield
 
     def unload(self) -> Any:
-        """Removes all adapters; what is merged stays in the weights.
+        """Removes all adapters; merged updates stay in the weights.
 
         Returns:
-            The backbone, plain as KerasHub built it and trainable.
+            The plain KerasHub backbone, trainable.
         """
         for name in [name for name in self.names if name != self.active]:
             self.delete(name)

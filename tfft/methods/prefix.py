@@ -17,14 +17,15 @@ from tfft.models.architecture import Architecture
 @METHODS.register("prefix")
 @configuration(aliases={"num_virtual_tokens": "length"})
 class Prefix(Method):
-    """Learned keys and values before those of the text, in every layer.
+    """Learned keys and values in front of those of the text, in every layer.
 
-    They train directly, without the network that the paper puts before them. Where
-    positions are rotated, as in Llama, those of the prefix are not.
+    They are trained directly, without the network that the paper places before them.
+    In models with rotary positions, such as Llama, they are not rotated.
 
     Args:
-        length: How many, 1 or more. Defaults to 16. PEFT's `num_virtual_tokens`.
-        layers_to_transform: Indices of the layers to keep to. Defaults to all.
+        length: Number of keys, 1 or more. Defaults to 16. PEFT's
+            `num_virtual_tokens`.
+        layers_to_transform: Indices of the layers to adapt. Defaults to all.
     """
 
     learning_rate = 1e-2
@@ -35,13 +36,13 @@ class Prefix(Method):
     layers_to_transform: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
-        """Refuses a length below 1."""
+        """Raises ConfigError for a length below 1."""
         require(1 <= self.length <= 4096, self, "length", "1 to 4096")
 
     def attach(
         self, backbone: Any, architecture: Architecture, seed: int, label: str = ""
     ) -> Adapter:
-        """Puts a prefix into each attention layer.
+        """Adds a prefix to each attention layer.
 
         Raises:
             ConfigError: For a layer that the backbone does not have.

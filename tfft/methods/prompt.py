@@ -17,13 +17,14 @@ from tfft.models.architecture import Architecture
 @METHODS.register("prompt")
 @configuration(aliases={"num_virtual_tokens": "length"})
 class Prompt(Method):
-    """Learned vectors that stand before the text in the first layer.
+    """Learned vectors in front of the text's states in the first layer.
 
-    They come after the embedding block, so the text keeps its positions and the
-    model its outputs for as many tokens as it was given.
+    They are added after the embedding block, so the text keeps its positions and the
+    model returns outputs for the given tokens only.
 
     Args:
-        length: How many, 1 or more. Defaults to 16. PEFT's `num_virtual_tokens`.
+        length: Number of vectors, 1 or more. Defaults to 16. PEFT's
+            `num_virtual_tokens`.
         initialization: `vocabulary` for the embeddings of random tokens, `random`
             for small random numbers. Defaults to `vocabulary`.
     """
@@ -36,13 +37,13 @@ class Prompt(Method):
     initialization: Literal["vocabulary", "random"] = "vocabulary"
 
     def __post_init__(self) -> None:
-        """Refuses a length below 1."""
+        """Raises ConfigError for a length below 1."""
         require(1 <= self.length <= 4096, self, "length", "1 to 4096")
 
     def attach(
         self, backbone: Any, architecture: Architecture, seed: int, label: str = ""
     ) -> Adapter:
-        """Puts the vectors before the first layer and cuts them off after the last."""
+        """Adds the vectors before the first layer and removes them after the last."""
         from tfft.methods.layers.prompt import PromptLayer
 
         places = architecture.linear_places(backbone.num_layers)

@@ -1,4 +1,4 @@
-"""Sparse fine-tuning: a fixed few of the weights, chosen before training."""
+"""Sparse fine-tuning: a small fixed set of weights, chosen before training."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from tfft.models.architecture import Architecture
 @METHODS.register("sparse")
 @configuration(aliases={"target_modules": "target"})
 class Sparse(Method):
-    """Trains a share of the entries of each kernel and nothing else.
+    """Trains a fraction of the entries of each kernel and nothing else.
 
     Args:
-        fraction: The share, above 0 and up to 1. Defaults to 0.01.
-        score: What decides: `magnitude` takes the largest weights (as SHiRA-WM,
+        fraction: The fraction, above 0 and up to 1. Defaults to 0.01.
+        score: How to choose: `magnitude` takes the largest weights (as SHiRA-WM,
             Bhardwaj et al., 2024, arXiv:2406.13175), `fisher` those with the
             largest squared gradients on the first training batches (as FISH, Sung et
             al., 2021, arXiv:2111.09839). Defaults to `magnitude`.
-        fisher_batches: How many batches. Defaults to 16.
-        target: Places to adapt, patterns as in `LoRA`. Defaults to the
-            architecture's. PEFT's `target_modules`.
+        fisher_batches: Number of batches for `fisher`. Defaults to 16.
+        target: Places to adapt, as patterns like those of `LoRA`. Defaults to the
+            architecture's default. PEFT's `target_modules`.
     """
 
     learning_rate = 1e-3
@@ -36,17 +36,17 @@ class Sparse(Method):
     target: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
-        """Refuses values outside the ranges above."""
+        """Raises ConfigError for values outside the ranges above."""
         require(0 < self.fraction <= 1, self, "fraction", "above 0 and up to 1")
         require(self.fisher_batches >= 1, self, "fisher_batches", "1 or more")
 
     def attach(
         self, backbone: Any, architecture: Architecture, seed: int, label: str = ""
     ) -> Adapter:
-        """Puts changes beside each target's kernel, chosen by magnitude.
+        """Adds changes to each target's kernel, at the entries of largest magnitude.
 
         Raises:
-            ConfigError: For a pattern that means no layer.
+            ConfigError: For a pattern that matches no layer.
         """
         from tfft.methods.inject import wrap
         from tfft.methods.layers.sparse import SparseLayer
@@ -70,7 +70,7 @@ class Sparse(Method):
         gradients: Callable[[Any, list[Any]], list[Any]],
         batches: Iterable[Any],
     ) -> None:
-        """With `fisher`, chooses anew by the sum of squared gradients."""
+        """With `fisher`, chooses again by the sum of squared gradients."""
         import itertools
 
         import numpy as np

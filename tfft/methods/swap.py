@@ -1,4 +1,4 @@
-"""Values put in the place of others, and put back bit for bit."""
+"""Replaces values of variables and restores them bit for bit."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ Pairs = Iterable[tuple[Any, Any]]
 
 
 class Swap:
-    """Assigns values to variables and keeps those that were there.
+    """Assigns values to variables and remembers the previous ones.
 
     Args:
         pairs: Variables and their new values.
-        then: Returns further pairs, once the first are assigned.
+        then: Returns more pairs, called after the first are assigned.
     """
 
     def __init__(self, pairs: Pairs, then: Callable[[], Pairs] = list) -> None:
@@ -30,7 +30,7 @@ class Swap:
             variable.assign(value)
 
     def undo(self) -> None:
-        """Puts back what was there."""
+        """Restores the previous values."""
         for variable, value in reversed(self._kept):
             variable.assign(value)
         self._kept = []

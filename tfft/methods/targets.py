@@ -1,4 +1,4 @@
-"""Which places of a backbone a method's options mean."""
+"""Finds the places of a backbone that a method's options select."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ ALL_LINEAR = "all-linear"
 
 
 class Targets(NamedTuple):
-    """What a user says about the places to adapt.
+    """The options that select which places to adapt.
 
     Attributes:
         target: Patterns, or None for the architecture's default.
-        exclude: Patterns of places to leave out of them.
-        layers: Indices of the layers to keep to, or None for all.
-        where: What errors call the method.
+        exclude: Patterns of selected places to leave out.
+        layers: Indices of the layers to adapt, or None for all.
+        where: The method's name in errors.
     """
 
     target: tuple[str, ...] | None
@@ -28,11 +28,11 @@ class Targets(NamedTuple):
     where: str = "target"
 
     def places(self, architecture: Architecture, num_layers: int) -> list[Place]:
-        """Returns the places, in the order of the backbone.
+        """Returns the selected places, in the order of the backbone.
 
         Raises:
-            ConfigError: For a pattern or a layer that means none, or when
-                everything is excluded.
+            ConfigError: For a pattern that matches no place, a layer that does not
+                exist, or when no place is left.
         """
         every = architecture.linear_places(num_layers)
         patterns = self.target or architecture.default_targets
@@ -50,7 +50,7 @@ class Targets(NamedTuple):
             raise ConfigError(
                 "no place is left to adapt",
                 where=self.where,
-                expected="fewer exclusions, or more targets",
+                expected="fewer exclusions or more targets",
                 fix="see tfft inspect --model",
             )
         return chosen
@@ -64,7 +64,7 @@ class Targets(NamedTuple):
                 f"layers_to_transform={list(self.layers)}",
                 where=self.where,
                 expected=f"indices from 0 to {num_layers - 1}",
-                fix="leave it out for all layers",
+                fix="leave this option out to adapt all layers",
             )
         prefixes = tuple(f"layers.{index}." for index in self.layers)
         return [place for place in places if place.name.startswith(prefixes)]
@@ -76,16 +76,16 @@ def by_pattern(
     default: Any,
     where: str,
 ) -> list[Any]:
-    """Returns a value for each place: of the first pattern that means it.
+    """Returns a value for each place: that of the first pattern that matches it.
 
     Args:
-        patterns: Values by pattern, as PEFT's `rank_pattern`.
+        patterns: Values by pattern, like PEFT's `rank_pattern`.
         places: The places.
-        default: The value of places that no pattern means.
-        where: What the error calls the option.
+        default: The value of places that no pattern matches.
+        where: The option's name in errors.
 
     Raises:
-        ConfigError: For a pattern that means none.
+        ConfigError: For a pattern that matches no place.
     """
     values = [default] * len(places)
     for pattern, value in reversed(list((patterns or {}).items())):

@@ -1,4 +1,4 @@
-"""Weights beside layers of the backbone, which change what those compute."""
+"""Weights next to layers of the backbone that change what those layers compute."""
 
 from __future__ import annotations
 
@@ -19,21 +19,19 @@ from tfft.methods.inject import (
     remove_child,
 )
 
-# A layer, the name of its method, and what stands around that.
+# A layer, the name of one of its methods, and the function to call around it.
 _Call = tuple[Any, str, Any]
 
 
 class Beside(keras.layers.Layer):
-    """A layer that changes the calls of others; abstract.
+    """A layer that changes the calls of other layers; abstract.
 
     A gate of 1 or 0 switches it on and off, in traced functions too.
 
     Args:
         host: The backbone's layer that will hold the weights.
-        calls: The layers and the names of their methods to change, with the
-            functions that stand around them.
-        seed: For initial values.
-        label: Tells the adapters of one layer apart.
+        seed: Seed for initial values.
+        label: Prefix that distinguishes several adapters of one layer.
         **options: Those of every Keras layer.
     """
 
@@ -42,15 +40,16 @@ class Beside(keras.layers.Layer):
     ) -> None:
         super().__init__(**options)
         self.seed, self.label = seed, label
-        self._host = lambda: host  # or it would count as a child of this layer
-        # What stands around the host's calls, and what marks its files.
+        # Behind a function, or Keras would count it as a child of this layer.
+        self._host = lambda: host
+        # The intercepted calls, and those that mark the host's weights in a file.
         self._calls: Callable[[], tuple[list[_Call], list[_Call]]] = lambda: ([], [])
 
     def join(self, calls: list[_Call]) -> None:
-        """Makes the weights, the first time, and changes the calls.
+        """Creates the weights on the first call and intercepts the host's methods.
 
         Args:
-            calls: Layers, names of their methods, and what stands around those.
+            calls: Layers, names of their methods, and the functions to call instead.
         """
         host = self._host()
         add_child(host, self.name, self)
@@ -60,10 +59,10 @@ class Beside(keras.layers.Layer):
             intercept(layer, method, around)
 
     def leave(self, backbone: Any) -> Callable[[], None]:
-        """Undoes `join`.
+        """Reverts `join`.
 
         Returns:
-            A function that joins again, with the same weights.
+            A function that joins again with the same weights.
         """
         calls, marks = self._calls()
         for layer, method, around in (*calls, *marks):
@@ -72,7 +71,7 @@ class Beside(keras.layers.Layer):
         return lambda: self.join(calls)
 
     def build(self, input_shape: Any) -> None:
-        """Makes the own weights and the gate."""
+        """Creates the weights and the gate."""
         self.make_weights()
         self.gate = self.add_weight(
             name="gate",
@@ -84,35 +83,35 @@ class Beside(keras.layers.Layer):
         self.built = True
 
     def make_weights(self) -> None:
-        """Adds the own weights."""
+        """Creates this layer's own weights."""
         raise NotImplementedError
 
     @property
     def adapter_variables(self) -> list[Any]:
-        """The own weights that train."""
+        """The weights that train."""
         return own_weights(self)[0]
 
     @property
     def learned_inputs(self) -> list[Any]:
-        """Own weights that stand for inputs of the text; most have none."""
+        """Weights that act as inputs of the text; most layers have none."""
         return []
 
     @property
     def saved_variables(self) -> dict[str, Any]:
-        """The own weights by name."""
+        """This layer's own weights by name."""
         return {variable.name: variable for variable in self.adapter_variables}
 
     def update(self) -> None:
-        """Returns None: these weights are no low-rank update of a matrix."""
+        """Returns None: these weights are not a low-rank update of a matrix."""
 
     def neutral(self) -> list[tuple[Any, Any]]:
-        """Returns a closed gate."""
+        """Returns the gate's closed value."""
         return [(self.gate, ops.zeros_like(self.gate))]
 
     def before_mask(self, mask: Any, length: int) -> Any:
-        """Returns a mask with as many positions as the length put before its last axis.
+        """Returns a mask with `length` more positions before its last axis.
 
-        They are open as long as the gate is.
+        These positions are visible while the gate is open.
         """
         shape = (*tuple(ops.shape(mask))[:-1], length)
         opened = ops.broadcast_to(ops.cast(self.gate, mask.dtype), shape)
@@ -123,10 +122,11 @@ _MARK = "tfft_adapter"
 
 
 def _marks(host: Any) -> list[_Call]:
-    """Returns calls that mark the host's weights in a file of Keras.
+    """Returns calls that mark the host's weights in a Keras file.
 
-    Keras ignores a file's weights of layers that a model lacks. One variable too many
-    in a layer it has makes loading into a plain backbone an error.
+    When Keras loads a file, it ignores weights of layers that the model lacks. One
+    extra variable in a layer that the model does have makes loading into a plain
+    backbone an error.
     """
     marked = next(
         spot.layer
@@ -154,7 +154,7 @@ def bound(function: Callable[..., Any], args: Any, options: Any) -> dict[str, An
     >>> bound(lambda x, mask=None: 0, (1,), {})
     {'x': 1, 'mask': None}
     """
-    while hasattr(function, "args"):  # an interception around another
+    while hasattr(function, "args"):  # one interception wraps another
         function = function.args[0]
     given = inspect.signature(function).bind(*args, **options)
     given.apply_defaults()

@@ -12,9 +12,9 @@ from tfft.methods.layers.wrapper import Wrapper
 
 @keras.saving.register_keras_serializable("tfft")
 class BottleneckLayer(Wrapper):
-    """A linear layer with h + U·f(D·h + d) + u behind it.
+    """A linear layer followed by h + U·f(D·h + d) + u.
 
-    U starts at zero, so the layer starts as the wrapped one.
+    U starts at zero, so the layer starts out computing the same as the wrapped one.
 
     Args:
         layer: The `Dense` or `EinsumDense` to adapt.
@@ -35,7 +35,7 @@ class BottleneckLayer(Wrapper):
         self._function = keras.activations.get(nonlinearity)
 
     def make_weights(self) -> None:
-        """Makes the two projections with their biases."""
+        """Creates the two projections and their biases."""
         width = self.matrix.shape[1]
         normal = keras.initializers.RandomNormal(stddev=0.02, seed=self.seed)
         self.down = self.own_weight("down", (width, self.size), normal)
@@ -49,7 +49,7 @@ class BottleneckLayer(Wrapper):
         return [self.down, self.down_bias, self.up, self.up_bias]
 
     def adapted(self, inputs: Any, training: bool | None) -> Any:
-        """Returns the wrapped layer's outputs plus what the bottleneck adds."""
+        """Returns the wrapped layer's outputs plus the bottleneck's update."""
         h = self.matrix.flatten_outputs(self.layer(inputs))
         down, down_bias, up, up_bias = (
             ops.cast(variable, h.dtype) for variable in self.adapter_variables
@@ -58,9 +58,9 @@ class BottleneckLayer(Wrapper):
         return self.matrix.unflatten(h + (ops.matmul(inner, up) + up_bias))
 
     def neutral(self) -> list[tuple[Any, Any]]:
-        """Returns zeros for what leads up."""
+        """Returns zeros for the up projection and its bias."""
         return [(v, ops.zeros_like(v)) for v in (self.up, self.up_bias)]
 
     def own_config(self) -> dict[str, Any]:
-        """Returns the options of the bottleneck."""
+        """Returns the bottleneck's options."""
         return {"size": self.size, "nonlinearity": self.nonlinearity}

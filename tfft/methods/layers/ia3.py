@@ -16,8 +16,8 @@ class IA3Layer(Wrapper):
 
     Args:
         layer: The `Dense` or `EinsumDense` to adapt.
-        on_inputs: Multiply the inputs, as IA3 does in feed-forward blocks, rather
-            than the outputs, bias included. Defaults to False.
+        on_inputs: Multiply the inputs, as IA3 does in feed-forward blocks, instead of
+            the outputs (bias included). Defaults to False.
         **options: Those of `Wrapper`.
 
     >>> import numpy as np
@@ -36,7 +36,7 @@ class IA3Layer(Wrapper):
         self.on_inputs = on_inputs
 
     def make_weights(self) -> None:
-        """Makes the factors, which start at 1."""
+        """Creates the factors, which start at 1."""
         inputs, outputs = self.matrix.shape
         size = inputs if self.on_inputs else outputs
         self.factors = self.own_weight("ia3_l", (size,), "ones")
@@ -61,7 +61,7 @@ class IA3Layer(Wrapper):
         return [(self.factors, ops.ones_like(self.factors))]
 
     def merged_values(self) -> list[tuple[Any, Any]]:
-        """Returns the kernel, and unless inputs are multiplied the bias, times l."""
+        """Returns the kernel times l, and the bias too if outputs are multiplied."""
         rows = self.factors[:, None] if self.on_inputs else self.factors
         kernel = self.matrix.as_kernel(self.matrix.kernel() * rows)
         values = [(self.base.kernel, kernel)]
@@ -71,5 +71,5 @@ class IA3Layer(Wrapper):
         return values
 
     def own_config(self) -> dict[str, Any]:
-        """Returns the option of IA3."""
+        """Returns IA3's option."""
         return {"on_inputs": self.on_inputs}

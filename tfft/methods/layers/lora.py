@@ -25,7 +25,7 @@ def scale_of(rank: int, alpha: float, use_rslora: bool) -> float:
 
 
 class LoRALayer(Wrapper):
-    """What both LoRA layers share; use `LoRADense` or `LoRAEinsumDense`."""
+    """The base of both LoRA layers; use `LoRADense` or `LoRAEinsumDense`."""
 
     def __init__(
         self,
@@ -52,10 +52,10 @@ class LoRALayer(Wrapper):
         self._given = start
 
     def set_scale(self, scale: float) -> None:
-        """Has the layer compute with another scale from now on, without a new trace.
+        """Sets another scale, which takes effect without a new trace.
 
-        The first call must come before the layer is traced: it is what makes the
-        scale a variable.
+        Call this once before the layer is traced: the first call turns the scale into
+        a variable.
         """
         if isinstance(self.scale, tf.Variable):
             self.scale.assign(scale)
@@ -63,7 +63,7 @@ class LoRALayer(Wrapper):
             self.scale = tf.Variable(scale, trainable=False, name="lora_scale")
 
     def make_weights(self) -> None:
-        """Makes A and B on the flattened (in, out) matrix of the kernel."""
+        """Creates A and B for the kernel as a flattened (in, out) matrix."""
         inputs, outputs = self.matrix.shape
         self.lora_a = self.shared_weight("lora_a", (inputs, self.rank))
         self.lora_b = self.own_weight("lora_b", (self.rank, outputs), "zeros")
@@ -85,16 +85,16 @@ class LoRALayer(Wrapper):
 
     @property
     def adapter_variables(self) -> list[Any]:
-        """A and B, and the variant's."""
+        """A, B and the weights of the variant."""
         return [self.lora_a, self.lora_b, *self._variant.variables(self)]
 
     @property
     def first(self) -> list[Any]:
-        """The frozen A and B of the start, where their product is taken off."""
+        """The frozen initial A and B, if their product is subtracted; else empty."""
         return [self.first_a, self.first_b] if self._start.subtracts else []
 
     def factors(self) -> tuple[Any, Any]:
-        """Returns the A and B whose product is the update; start and all."""
+        """Returns the A and B whose product is the whole update, start included."""
         if not self.first:
             return self.lora_a, self.lora_b
         first_a, first_b = self.first
@@ -115,11 +115,11 @@ class LoRALayer(Wrapper):
         update = low_rank(flat, self.lora_a, self.lora_b, self.scale)
         if not self.first:
             return update
-        # Apart, not by `factors`: so the difference at the start is exactly zero.
+        # Subtracted here and not in `factors`: so the first update is exactly zero.
         return update - low_rank(flat, *self.first, self.scale)
 
     def adapted(self, inputs: Any, training: bool | None) -> Any:
-        """Returns the wrapped layer's output joined with the update."""
+        """Returns the wrapped layer's outputs with the update."""
         if is_for_processor() and self._is_one_product(training):
             matrix = self.matrix
             kernel = ops.reshape(self.base.kernel, matrix.shape)
@@ -131,9 +131,9 @@ class LoRALayer(Wrapper):
         return self.matrix.unflatten(self._variant.joined(self, outputs, update))
 
     def _is_one_product(self, training: bool | None) -> bool:
-        """Tells whether layer and update are to be computed by one product.
+        """Tells whether to compute layer and update as one product.
 
-        Not outside training, where a single text would pay for the copy of the kernel.
+        Only in training: a single text would pay for the copy of the kernel.
         """
         frozen = self.base.quantization_mode is None and not self.base.kernel.trainable
         plain = self._variant.adds and not self.first and self.layer is self.base
@@ -144,18 +144,18 @@ class LoRALayer(Wrapper):
         return ops.matmul(*self.factors()) * self.scale
 
     def merged_values(self) -> list[tuple[Any, Any]]:
-        """Returns the kernel that does the same."""
+        """Returns the kernel with the update added."""
         merged = self._variant.merged(self)
         return [(self.base.kernel, self.matrix.as_kernel(merged))]
 
     def neutral(self) -> list[tuple[Any, Any]]:
-        """Returns a B of zeros; A may be another layer's too."""
+        """Returns a B of zeros; A may also belong to another layer."""
         zeroed = [self.lora_b, *self.first[1:]]
         pairs = [(variable, ops.zeros_like(variable)) for variable in zeroed]
         return [*pairs, *self._variant.neutral(self)]
 
     def own_config(self) -> dict[str, Any]:
-        """Returns the options of LoRA."""
+        """Returns LoRA's options."""
         return {
             "rank": self.rank,
             "alpha": self.alpha,
@@ -172,23 +172,23 @@ class LoRADense(LoRALayer):
 
     Args:
         layer: The `Dense` to adapt, built or not. Its weights freeze, and its
-            activation moves behind the sum.
+            activation is applied after the update is added.
         rank: Rank of the update. Defaults to 8.
         alpha: Scale numerator. Defaults to 16.
-        dropout: Share of the branch's inputs dropped in training. Defaults to 0.
+        dropout: Fraction of the branch's inputs dropped in training. Defaults to 0.
         use_rslora: Scale by alpha/sqrt(rank). Defaults to False.
-        use_dora: Learn the magnitude of each output apart. Defaults to False.
+        use_dora: Learn the magnitude of each output separately. Defaults to False.
         initialization: `uniform` or `pissa`. Defaults to `uniform`.
-        shared: A layer whose A this one uses too. Defaults to none.
-        start: The first A and B. Defaults to those of `initialization`.
-        seed: For A and for dropout.
+        shared: A layer whose A this one also uses. Defaults to None.
+        start: The initial A and B. Defaults to those of `initialization`.
+        seed: Seed for A and for dropout.
         **options: Those of every Keras layer.
 
     >>> import numpy as np
     >>> dense = keras.layers.Dense(3)
     >>> adapted = LoRADense(dense, rank=2)
     >>> x = np.ones((1, 4), "float32")
-    >>> bool((adapted(x) == dense(x)).numpy().all())  # identity at the start
+    >>> bool((adapted(x) == dense(x)).numpy().all())  # equal at the start
     True
     >>> [tuple(v.shape) for v in adapted.trainable_variables]
     [(4, 2), (2, 3)]
@@ -197,25 +197,25 @@ class LoRADense(LoRALayer):
 
 @keras.saving.register_keras_serializable("tfft")
 class LoRAEinsumDense(LoRALayer):
-    """An `EinsumDense` with a low-rank side branch, as attention has them.
+    """An `EinsumDense` with a low-rank side branch, as used in attention.
 
-    A and B factor the flattened (in, out) matrix, as PEFT's do: for a query kernel
-    of shape (hidden, heads, head size) A is (hidden, rank) and B is
-    (rank, heads·head size); for the attention output with kernel (heads, head
-    size, hidden), A is (heads·head size, rank).
+    A and B factor the flattened (in, out) matrix, as in PEFT: for a query kernel of
+    shape (hidden, heads, head size) A is (hidden, rank) and B is (rank, heads·head
+    size); for the attention output with kernel (heads, head size, hidden), A is
+    (heads·head size, rank).
 
     Args:
         layer: The `EinsumDense` to adapt. Its equation must contract the last axes
             of the input with the first of the kernel, as in `abc,cde->abde`.
         rank: Rank of the update. Defaults to 8.
         alpha: Scale numerator. Defaults to 16.
-        dropout: Share of the branch's inputs dropped in training. Defaults to 0.
+        dropout: Fraction of the branch's inputs dropped in training. Defaults to 0.
         use_rslora: Scale by alpha/sqrt(rank). Defaults to False.
-        use_dora: Learn the magnitude of each output apart. Defaults to False.
+        use_dora: Learn the magnitude of each output separately. Defaults to False.
         initialization: `uniform` or `pissa`. Defaults to `uniform`.
-        shared: A layer whose A this one uses too. Defaults to none.
-        start: The first A and B. Defaults to those of `initialization`.
-        seed: For A and for dropout.
+        shared: A layer whose A this one also uses. Defaults to None.
+        start: The initial A and B. Defaults to those of `initialization`.
+        seed: Seed for A and for dropout.
         **options: Those of every Keras layer.
 
     Raises:
@@ -224,7 +224,7 @@ class LoRAEinsumDense(LoRALayer):
 
 
 def lora_around(layer: keras.layers.Layer, **options: Any) -> LoRALayer:
-    """Returns the LoRA layer for a `Dense`, an `EinsumDense` or a layer around one.
+    """Returns the LoRA layer for a `Dense`, an `EinsumDense` or a wrapper of one.
 
     Raises:
         ConfigError: For a layer of another kind.

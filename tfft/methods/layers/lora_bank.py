@@ -1,4 +1,4 @@
-"""Many low-rank updates around one layer, a row of the batch each its own."""
+"""Many low-rank updates around one layer; each row of the batch picks its own."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tfft.methods.layers.wrapper import Wrapper
 class LoRABank(Wrapper):
     """A linear layer with a bank of updates: y = W·x + b + s·B[row]·A[row]·x.
 
-    The layer itself is computed once for a batch that mixes adapters. It serves and
-    does not train.
+    The layer itself is computed once for a batch that mixes adapters. Meant for
+    serving, not for training.
 
     Args:
-        layer: The layer.
-        updates: The update of each adapter; None for one that leaves the layer be.
-        rows: Returns the number of the adapter of each row, shape (batch,).
+        layer: The layer to wrap.
+        updates: The update of each adapter; None for an adapter without one here.
+        rows: Returns the adapter index of each row, shape (batch,).
         **options: Those of every Keras layer.
     """
 
@@ -37,7 +37,7 @@ class LoRABank(Wrapper):
         self._updates, self._rows = tuple(updates), rows
 
     def make_weights(self) -> None:
-        """Makes the banks; ranks are filled up with zeros, which change nothing."""
+        """Creates the banks; shorter ranks are padded with zeros."""
         inputs, outputs = self.matrix.shape
         ranks = [0 if one is None else one.a.shape[1] for one in self._updates]
         a = np.zeros((len(ranks), inputs, max(ranks)), "float32")
@@ -58,7 +58,7 @@ class LoRABank(Wrapper):
         return [self.bank_a, self.bank_b]
 
     def adapted(self, inputs: Any, training: bool | None) -> Any:
-        """Returns the layer's output with the update of each row."""
+        """Returns the layer's output plus each row's own update."""
         flat = self.matrix.flatten(inputs)
         outputs = self.matrix.flatten_outputs(self.layer(inputs))
         rows = self._rows()

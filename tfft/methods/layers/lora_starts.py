@@ -1,4 +1,4 @@
-"""Where A and B start: strategies of LoRA."""
+"""Initial values of A and B: strategies for LoRA."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 
 
 class Start(abc.ABC):
-    """Initial values of A and B; the update counts from there.
+    """A way to initialise A and B.
 
     Attributes:
-        subtracts: Whether A·B at the start is not zero, so that the layer has to
-            take it off again for training to start from the pretrained function.
+        subtracts: Whether the initial A·B is not zero. The layer then subtracts it, so
+            that training starts from the pretrained function.
     """
 
     subtracts: bool
@@ -26,12 +26,12 @@ class Start(abc.ABC):
 
 
 class Uniform(Start):
-    """A uniform in ±1/sqrt(in), as PEFT's; B zero."""
+    """A is uniform in ±1/sqrt(in), as in PEFT; B is zero."""
 
     subtracts = False
 
     def values(self, layer: Any, seed: int | None) -> tuple[np.ndarray, np.ndarray]:
-        """Returns a new A and a B of zeros."""
+        """Returns a random A and a B of zeros."""
         inputs, outputs = layer.matrix.shape
         bound = 1 / math.sqrt(inputs)
         uniform = keras.initializers.RandomUniform(-bound, bound, seed=seed)
@@ -42,9 +42,9 @@ class Uniform(Start):
 class PiSSA(Start):
     """The principal singular directions of W (Meng et al., 2024, arXiv:2404.02948).
 
-    The paper takes s·A·B off W; here W stays as it is and the product of the first
-    A and B is taken off the update, which is the same function with the same
-    gradients, and leaves the base weights untouched.
+    The paper subtracts s·A·B from W. Here W stays unchanged and the product of the
+    initial A and B is subtracted from the update instead: the function and its
+    gradients are the same.
     """
 
     subtracts = True
@@ -55,11 +55,11 @@ class PiSSA(Start):
 
 
 def principal(W: Any, rank: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Returns A and B with s·A·B the best approximation of W of a rank.
+    """Returns A and B such that s·A·B is the best approximation of W of that rank.
 
     Args:
         W: Shape (in, out).
-        rank: Their rank; what is above W's own stays zero.
+        rank: Their rank. Above the rank of W, A and B stay zero.
         scale: The factor s.
 
     >>> A, B = principal(np.diag([3.0, 2.0, 1.0]), rank=2, scale=0.5)

@@ -1,4 +1,4 @@
-"""How a low-rank update joins the wrapped layer's outputs: strategies of LoRA."""
+"""How a low-rank update is added to a layer's outputs: strategies for LoRA."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from keras import ops
 
 
 class Variant(abc.ABC):
-    """One way to join; it holds no state, the layer holds the weights.
+    """One way to add an update; stateless, because the layer holds the weights.
 
     Attributes:
-        adds: Whether the outputs are the sum of the layer's own and the update.
+        adds: Whether the outputs are simply the layer's own plus the update.
     """
 
     adds = False
 
     @abc.abstractmethod
     def make_weights(self, layer: Any) -> None:
-        """Adds what the variant needs beside A and B."""
+        """Creates the weights that the variant needs besides A and B."""
 
     @abc.abstractmethod
     def variables(self, layer: Any) -> list[Any]:
@@ -31,23 +31,23 @@ class Variant(abc.ABC):
 
     @abc.abstractmethod
     def merged(self, layer: Any) -> Any:
-        """Returns the matrix (in, out) that does the same."""
+        """Returns the matrix (in, out) with the update merged."""
 
     @abc.abstractmethod
     def neutral(self, layer: Any) -> list[tuple[Any, Any]]:
-        """Returns the values of its weights that change nothing when B does not."""
+        """Returns the values that make the variant's weights neutral when B is 0."""
 
 
 class Plain(Variant):
-    """LoRA as in its paper: y = W·x + b + s·B·A·x."""
+    """LoRA as in the paper: y = W·x + b + s·B·A·x."""
 
     adds = True
 
     def make_weights(self, layer: Any) -> None:
-        """Adds nothing."""
+        """Creates nothing."""
 
     def variables(self, layer: Any) -> list[Any]:
-        """Returns none."""
+        """Returns an empty list."""
         return []
 
     def joined(self, layer: Any, outputs: Any, update: Any) -> Any:
@@ -59,19 +59,19 @@ class Plain(Variant):
         return layer.matrix.kernel() + layer.delta_matrix()
 
     def neutral(self, layer: Any) -> list[tuple[Any, Any]]:
-        """Returns none."""
+        """Returns an empty list."""
         return []
 
 
 class DoRA(Variant):
-    """Magnitude and direction apart (Liu et al., 2024, arXiv:2402.09353).
+    """Separate magnitude and direction (Liu et al., 2024, arXiv:2402.09353).
 
-    y = m/n·(W + s·B·A)·x + b with n the norm of each row of W + s·B·A. As in the
-    paper's section 4.3 and in PEFT, no gradient flows through n.
+    y = m/n·(W + s·B·A)·x + b, where n is the norm of each row of W + s·B·A. As in
+    section 4.3 of the paper and in PEFT, no gradient flows through n.
     """
 
     def make_weights(self, layer: Any) -> None:
-        """Adds m, which starts as the norm of W's rows: one for each output."""
+        """Creates m, initialised to the norm of W's rows: one for each output."""
         layer.magnitude = layer.own_weight(
             "lora_magnitude_vector", (layer.matrix.shape[1],), "ones"
         )
@@ -84,7 +84,7 @@ class DoRA(Variant):
     def joined(self, layer: Any, outputs: Any, update: Any) -> Any:
         """Returns outputs + (m/n - 1)·(outputs - b) + (m/n)·update."""
         ratio = layer.magnitude / ops.stop_gradient(norms(layer))
-        # The difference in float32: in bfloat16 ratios near 1 would all be 1.
+        # ratio - 1 in float32: bfloat16 would round every ratio near 1 to 1.
         excess = ops.cast(ratio - 1, outputs.dtype)
         bias = layer.matrix.bias()
         unbiased = outputs if bias is None else outputs - ops.cast(bias, outputs.dtype)
@@ -96,7 +96,7 @@ class DoRA(Variant):
         return ratio * (layer.matrix.kernel() + layer.delta_matrix())
 
     def neutral(self, layer: Any) -> list[tuple[Any, Any]]:
-        """Returns m as the norm of W's rows."""
+        """Returns m as the norms of W's rows."""
         return [(layer.magnitude, norms(layer, update=False))]
 
 
@@ -108,7 +108,7 @@ def norms(layer: Any, update: bool = True) -> Any:
 
     Args:
         layer: A LoRA layer.
-        update: False for the norms of W alone.
+        update: False to use only W. Defaults to True.
 
     Returns:
         Shape (out,), float32.

@@ -1,4 +1,4 @@
-"""A low-rank update s·(x·A)·B, alone and in one product with the layer's own."""
+"""A low-rank update s·(x·A)·B, alone or fused into the layer's own product."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from keras import ops
 
 
 def low_rank(x: Any, a: Any, b: Any, scale: Any) -> Any:
-    """Returns s·(x·A)·B, never the product A·B.
+    """Returns s·(x·A)·B without computing A·B.
 
     Args:
         x: Inputs, shape (..., in).
@@ -21,23 +21,23 @@ def low_rank(x: Any, a: Any, b: Any, scale: Any) -> Any:
     Returns:
         The update of the outputs, shape (..., out).
     """
-    # Keras casts weights of itself only where a layer's two dtypes differ; in a layer
-    # all bfloat16, float32 factors would make the sum float32.
+    # Keras casts weights only in layers whose two dtypes differ; in a pure bfloat16
+    # layer, float32 factors would turn the sum into float32.
     a, b = ops.cast(a, x.dtype), ops.cast(b, x.dtype)
-    # As one matrix: for the gradient of A, TensorFlow would form a product for each
-    # row of the batch and add them up. The scale goes where the numbers are fewest.
+    # As one matrix: otherwise TensorFlow computes the gradient of A as one product for
+    # each row of the batch and adds them up. Scaling is cheapest at this width.
     rows = ops.reshape(x, (-1, x.shape[-1]))
     update = ops.matmul(ops.matmul(rows, a) * ops.cast(scale, x.dtype), b)
     return ops.reshape(update, (*ops.shape(x)[:-1], b.shape[-1]))
 
 
 def with_low_rank(x: Any, kernel: Any, bias: Any, a: Any, b: Any, scale: Any) -> Any:
-    """Returns x·W + b + s·(x·A)·B in products that stand for sums.
+    """Returns x·W + b + s·(x·A)·B, with sums folded into the matrix products.
 
-    With h = s·x·A: to more outputs than inputs, y = [x, h, 1]·[W; B; b], so that the
-    outputs are written once and their gradient is read once for x and h; to fewer,
-    [x·W, x·A] = x·[W, A], so that this holds for the inputs. A copy of W is made for
-    it, which is nothing beside the states of a batch, and too much for a single token.
+    With h = s·x·A and more outputs than inputs, y = [x, h, 1]·[W; B; b], which writes
+    the outputs once and reads their gradient once for both x and h. With fewer outputs,
+    [x·W, x·A] = x·[W, A], which does the same for the inputs. Either form copies W,
+    which costs little next to a batch of states but too much for a single token.
 
     Args:
         x: Inputs, shape (..., in).
@@ -56,15 +56,15 @@ def with_low_rank(x: Any, kernel: Any, bias: Any, a: Any, b: Any, scale: Any) ->
     """
     size, outputs = kernel.shape
     kernel, a, b = (ops.cast(one, x.dtype) for one in (kernel, a, b))
-    # No bias is a bias of no rows.
+    # A missing bias is a (0, out) matrix, so that concatenation still works.
     rows = ops.zeros((0, outputs), x.dtype)
     if bias is not None:
         rows = ops.cast(ops.reshape(bias, (1, outputs)), x.dtype)
     form = _one_read
     if outputs > size:
         form = _one_write
-        # Rows of zeros: AMX takes 32 inputs at a time in bfloat16, and a product 7 to
-        # 17 % longer where some are left.
+        # Padding: in bfloat16, AMX takes 32 inputs at a time, and a product takes 7 to
+        # 17 % longer if some are left over.
         used = size + a.shape[1] + rows.shape[0]
         rows = ops.pad(rows, [[0, -used % 32], [0, 0]])
     run = form(kernel, ops.cast(scale, x.dtype))
@@ -73,7 +73,7 @@ def with_low_rank(x: Any, kernel: Any, bias: Any, a: Any, b: Any, scale: Any) ->
 
 
 def _one_write(W: Any, scale: Any) -> Callable[..., Any]:
-    """Returns the form for more outputs than inputs."""
+    """Returns the form for layers with more outputs than inputs."""
 
     @tf.custom_gradient
     def run(x: Any, bias: Any, A: Any, B: Any) -> tuple[Any, Callable]:
@@ -93,7 +93,7 @@ def _one_write(W: Any, scale: Any) -> Callable[..., Any]:
 
 
 def _one_read(W: Any, scale: Any) -> Callable[..., Any]:
-    """Returns the form for no more outputs than inputs."""
+    """Returns the form for layers with at most as many outputs as inputs."""
 
     @tf.custom_gradient
     def run(x: Any, bias: Any, A: Any, B: Any) -> tuple[Any, Callable]:
@@ -124,5 +124,5 @@ def _by_transposed(x: Any, matrix: Any) -> Any:
 
 
 def _ones(x: Any, bias: Any) -> Any:
-    """Returns a column of ones for each row of the bias, of which there may be none."""
+    """Returns a column of ones for each row of the bias, which may have none."""
     return tf.ones((tf.shape(x)[0], bias.shape[0]), x.dtype)

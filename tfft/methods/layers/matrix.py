@@ -1,4 +1,4 @@
-"""A `Dense` or an `EinsumDense` seen as one matrix: y = x·W + b."""
+"""A `Dense` or an `EinsumDense` as one matrix: y = x·W + b."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tfft.core.errors import ConfigError
 
 
 class Matrix:
-    """The kernel of a linear layer, its input and output axes flattened.
+    """The kernel of a linear layer with its input and output axes flattened.
 
     For a query kernel of shape (hidden, heads, head size) the matrix is (hidden,
     heads·head size); for the attention output with kernel (heads, head size,
-    hidden) it is (heads·head size, hidden). So PyTorch has them, transposed.
+    hidden) it is (heads·head size, hidden). PyTorch stores the transpose of this.
 
     Args:
         layer: A `Dense` or an `EinsumDense`, built or not.
@@ -33,13 +33,13 @@ class Matrix:
                 f"{layer.path or layer.name} is of type {type(layer).__name__}",
                 where="target",
                 expected="a Dense or EinsumDense layer",
-                fix="leave it out of the targets",
+                fix="leave this layer out of the targets",
             )
         self.layer, self._contracted = layer, input_axes(layer)
 
     @property
     def kernel_shape(self) -> tuple[int, ...]:
-        """The kernel's own shape; of a packed int4 kernel, before packing."""
+        """The kernel's shape; for a packed int4 kernel, the one before packing."""
         return tuple(self.layer.kernel.shape)
 
     @property
@@ -57,20 +57,20 @@ class Matrix:
         return tuple(range(self._contracted))
 
     def flatten(self, x: Any) -> Any:
-        """Returns inputs with one input axis, shape (..., in)."""
+        """Returns inputs with a single input axis, shape (..., in)."""
         if self._contracted == 1:
             return x
         return ops.reshape(x, (*self._leading(x, self._contracted), self.shape[0]))
 
     def flatten_outputs(self, y: Any) -> Any:
-        """Returns outputs with one output axis, shape (..., out)."""
+        """Returns outputs with a single output axis, shape (..., out)."""
         count = len(self.kernel_shape) - self._contracted
         if count == 1:
             return y
         return ops.reshape(y, (*self._leading(y, count), self.shape[1]))
 
     def unflatten(self, y: Any) -> Any:
-        """Returns (..., out) with the axes that the layer's outputs have."""
+        """Returns (..., out) reshaped to the axes of the layer's outputs."""
         axes = self.kernel_shape[self._contracted :]
         if len(axes) == 1:
             return y
@@ -80,16 +80,16 @@ class Matrix:
         return tuple(ops.shape(x)[:-axes])
 
     def kernel(self) -> Any:
-        """Returns W in float32, shape (in, out), also of a quantised layer."""
+        """Returns W in float32, shape (in, out), for quantised layers too."""
         if self.layer.quantization_mode is not None:
             return self._dequantised()
         return ops.reshape(ops.cast(self.layer.kernel, "float32"), self.shape)
 
     def _dequantised(self) -> Any:
-        """Asks the layer what it makes of the unit vectors.
+        """Computes W by passing the unit vectors through the layer.
 
-        That is W by definition, whatever the quantisation; a unit vector's own
-        rounding to int8 is exact.
+        This gives W for any kind of quantisation; rounding a unit vector to int8 is
+        exact.
         """
         rows = self.kernel_shape[: self._contracted]
         units = ops.reshape(ops.eye(self.shape[0]), (1, self.shape[0], *rows))
@@ -108,6 +108,6 @@ class Matrix:
 
 
 def kernel_of(layer: Any) -> np.ndarray:
-    """Returns W of a linear layer, or of the one inside a wrapper, shape (in, out)."""
+    """Returns W of a linear layer or of the layer inside a wrapper, (in, out)."""
     matrix = getattr(layer, "matrix", None) or Matrix(layer)
     return np.array(matrix.kernel())

@@ -1,4 +1,4 @@
-"""Keys and values before those of an attention layer."""
+"""Learned keys and values in front of those of an attention layer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class PrefixLayer(Beside):
 
     Args:
         host: The attention layer.
-        length: How many.
+        length: Number of keys.
         shape: Number of key heads and size of a head.
         **options: Those of `Beside`.
     """
@@ -27,7 +27,7 @@ class PrefixLayer(Beside):
         self.length, self.shape = length, shape
 
     def make_weights(self) -> None:
-        """Makes keys and values, shape (length, heads, head size)."""
+        """Creates keys and values, shape (length, heads, head size)."""
         shape = (self.length, *self.shape)
         for index, name in enumerate(("keys", "values")):
             normal = keras.initializers.RandomNormal(
@@ -40,11 +40,11 @@ class PrefixLayer(Beside):
 
     @property
     def learned_inputs(self) -> list[Any]:
-        """Keys and values."""
+        """The keys and values."""
         return [self.keys, self.values]
 
     def around(self, original: Any, *args: Any, **options: Any) -> Any:
-        """Returns the attention with the prefix before keys, values and mask."""
+        """Returns the attention with the prefix added to keys, values and mask."""
         given = bound(original, args, options)
         key, value, mask = given["key"], given["value"], given["attention_mask"]
         if mask is None:
@@ -58,7 +58,7 @@ class PrefixLayer(Beside):
     def _before(self, prefix: Any, states: Any) -> Any:
         """Puts the prefix before states of shape (batch, length, heads, head size)."""
         prefix = ops.cast(prefix, states.dtype)
-        # Grouped queries: KerasHub has repeated keys and values by now.
+        # For grouped queries, KerasHub has already repeated the keys and values.
         repeats = states.shape[2] // self.shape[0]
         if repeats > 1:
             prefix = ops.repeat(prefix, repeats, axis=1)

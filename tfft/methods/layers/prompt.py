@@ -1,4 +1,4 @@
-"""Learned vectors before the states of the first layer."""
+"""Learned vectors in front of the states of the first layer."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tfft.methods.layers.beside import Beside, bound
 
 
 class PromptLayer(Beside):
-    """Vectors that go through all layers before the text and are cut off at the end.
+    """Vectors that pass through all layers before the text and are then removed.
 
     Args:
-        host: The first layer of the stack.
-        start: Their first values, shape (length, hidden).
+        host: The first layer of the backbone.
+        start: The initial vectors, shape (length, hidden).
         **options: Those of `Beside`.
     """
 
@@ -25,7 +25,7 @@ class PromptLayer(Beside):
         self.start = start
 
     def make_weights(self) -> None:
-        """Makes the vectors."""
+        """Creates the vectors."""
         self.prompt = self.add_weight(
             name="prompt", shape=self.start.shape, initializer="zeros", dtype="float32"
         )
@@ -37,7 +37,7 @@ class PromptLayer(Beside):
         return [self.prompt]
 
     def first(self, original: Any, *args: Any, **options: Any) -> Any:
-        """Returns the first layer's outputs, with the vectors before its inputs."""
+        """Returns the first layer's outputs for the vectors followed by its inputs."""
         given = bound(original, args, options)
         name = next(iter(given))
         states = given[name]
@@ -47,15 +47,15 @@ class PromptLayer(Beside):
         return original(**given)
 
     def every(self, original: Any, *args: Any, **options: Any) -> Any:
-        """Returns a layer's outputs, with the vectors in its mask."""
+        """Returns a layer's outputs, with the vectors added to its mask."""
         given = bound(original, args, options)
         length = len(self.start)
         for name, value in given.items():
             if name.endswith(("attention_mask", "_cache")) and value is not None:
                 raise ConfigError(
                     f"prompt tuning with {name}",
-                    expected="whole texts, neither packed nor generated piece by piece",
-                    fix="use prefix tuning, or turn packing and caching off",
+                    expected="whole texts, not packed and not generated step by step",
+                    fix="use prefix tuning, or turn off packing and caching",
                 )
         mask = next(name for name in given if name.endswith("padding_mask"))
         mask = _OWN_MASK if _OWN_MASK in given else mask
@@ -66,8 +66,8 @@ class PromptLayer(Beside):
         return original(**given)
 
     def last(self, original: Any, *args: Any, **options: Any) -> Any:
-        """Returns the last layer's outputs for the text alone."""
+        """Returns the last layer's outputs for the text only."""
         return original(*args, **options)[:, len(self.start) :]
 
 
-_OWN_MASK = "decoder_padding_mask"  # beside that of an encoder
+_OWN_MASK = "decoder_padding_mask"  # an encoder's mask comes in the same call

@@ -1,4 +1,4 @@
-"""A few entries of a kernel that change."""
+"""A linear layer that changes a few entries of its kernel."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from tfft.methods.layers.wrapper import Wrapper
 
 @keras.saving.register_keras_serializable("tfft")
 class SparseLayer(Wrapper):
-    """A linear layer of which chosen entries of the kernel change.
+    """A linear layer in which only chosen entries of the kernel change.
 
-    The changes are the only trainable weights, so nothing else can move. Their
-    matrix is formed in every call: this saves memory of the optimizer and of the
-    adapter's file, not of the step.
+    The changes are the only trainable weights, so nothing else can move. Every call
+    builds their full matrix: this saves memory for the optimizer and in the adapter's
+    file, but not in the training step.
 
     Args:
         layer: The `Dense` or `EinsumDense` to adapt.
-        fraction: Share of the kernel's entries. Defaults to 0.01.
+        fraction: Fraction of the kernel's entries. Defaults to 0.01.
         **options: Those of `Wrapper`.
     """
 
@@ -32,7 +32,7 @@ class SparseLayer(Wrapper):
         self.fraction = fraction
 
     def make_weights(self) -> None:
-        """Makes indices into the flattened kernel, and changes of zero."""
+        """Creates indices into the flattened kernel, and changes of zero."""
         inputs, outputs = self.matrix.shape
         count = max(1, round(self.fraction * inputs * outputs))
         self.changes = self.own_weight("changes", (count,), "zeros")
@@ -46,13 +46,13 @@ class SparseLayer(Wrapper):
         self.choose(np.abs(np.array(self.matrix.kernel())))
 
     def choose(self, scores: np.ndarray) -> None:
-        """Takes the entries of the highest scores.
+        """Chooses the entries with the highest scores.
 
         Args:
-            scores: Of the matrix, shape (in, out).
+            scores: One score for each entry of the matrix, shape (in, out).
         """
         count = self.changes.shape[0]
-        # A stable order: entries of equal scores are taken from the front.
+        # A stable sort: among equal scores the first entries are taken.
         order = np.argsort(-scores.reshape(-1), kind="stable")[:count]
         self.indices.assign(np.sort(order).astype("int32"))
 
@@ -62,7 +62,7 @@ class SparseLayer(Wrapper):
         return [self.changes]
 
     def delta_matrix(self) -> Any:
-        """Returns the changes at their places in a matrix of zeros, (in, out)."""
+        """Returns a matrix of zeros with the changes in place, shape (in, out)."""
         inputs, outputs = self.matrix.shape
         flat = ops.scatter(self.indices[:, None], self.changes, (inputs * outputs,))
         return ops.reshape(flat, (inputs, outputs))
@@ -84,5 +84,5 @@ class SparseLayer(Wrapper):
         return [(self.base.kernel, self.matrix.as_kernel(merged))]
 
     def own_config(self) -> dict[str, Any]:
-        """Returns the share."""
+        """Returns the fraction."""
         return {"fraction": self.fraction}

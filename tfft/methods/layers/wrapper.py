@@ -1,4 +1,4 @@
-"""What every layer around a linear layer of the backbone has in common."""
+"""The base class of layers that wrap a linear layer of the backbone."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from tfft.methods.swap import Swap
 
 
 class Wrapper(keras.layers.Layer):
-    """A layer of a method's own around a `Dense` or an `EinsumDense`; abstract.
+    """A method's layer around a `Dense` or an `EinsumDense`; abstract.
 
-    The wrapped layer's own weights freeze. Own weights are float32 whatever the
-    wrapped layer's dtype: in bfloat16 Adam's small steps round to nothing.
+    The wrapped layer's weights are frozen. The wrapper's own weights are float32
+    whatever the wrapped layer's dtype: in bfloat16, Adam's small steps round to zero.
 
-    Switching off works by values and never by branches in the code, so a function
-    traced in any state is right in every state.
+    Switching an adapter off changes values and never code paths, so a function traced
+    in one state is correct in every state.
 
     Args:
         layer: The layer to adapt, built or not; or another wrapper.
-        seed: For initial values and dropout.
+        seed: Seed for initial values and dropout.
         shared: A wrapper whose `shared_weight`s this one uses instead of its own.
             Defaults to None.
-        label: Goes before the names of the own weights, to tell the adapters of
-            one layer apart.
+        label: Prefix of the names of the own weights, which distinguishes several
+            adapters of one layer.
         **options: Those of every Keras layer.
     """
 
@@ -50,7 +50,7 @@ class Wrapper(keras.layers.Layer):
         options.setdefault("dtype", _float_policy(base))
         super().__init__(**options)
         self.layer, self.seed, self.label = layer, seed, label
-        # Updates belong before the activation: after a GELU they could not merge.
+        # The update is added before the activation: after a GELU it could not merge.
         self.activation = layer.activation
         layer.activation = keras.activations.linear
         self._merged: Swap | None = None
@@ -59,11 +59,11 @@ class Wrapper(keras.layers.Layer):
 
     @property
     def base(self) -> keras.layers.Layer:
-        """The innermost layer, which is the backbone's own."""
+        """The innermost layer, which belongs to the backbone."""
         return self.matrix.layer
 
     def build(self, input_shape: Any) -> None:
-        """Freezes the wrapped layer and makes the own weights."""
+        """Freezes the wrapped layer and creates the own weights."""
         if not self.layer.built:
             self.layer.build(input_shape)
         for variable in self.base.weights:
@@ -72,13 +72,13 @@ class Wrapper(keras.layers.Layer):
         self.built = True
 
     def make_weights(self) -> None:
-        """Adds the own weights by `own_weight`."""
+        """Creates the own weights with `own_weight`."""
         raise NotImplementedError
 
     def own_weight(
         self, name: str, shape: tuple[int, ...], initializer: Any, **options: Any
     ) -> Any:
-        """Returns a new float32 weight, its name after the adapter's label."""
+        """Returns a new float32 weight, its name prefixed with the adapter's label."""
         return self.add_weight(
             name=f"{self.label}.{name}" if self.label else name,
             shape=shape,
@@ -93,13 +93,13 @@ class Wrapper(keras.layers.Layer):
         return self._owner() is not None
 
     def shared_weight(self, name: str, shape: tuple[int, ...]) -> Any:
-        """Returns a weight of zeros, or the one of that name it is shared with."""
+        """Returns a new weight of zeros, or the shared one of that name."""
         if self.shares:
             return getattr(self._owner(), name)
         return self.own_weight(name, shape, "zeros")
 
     def update(self) -> Factors | None:
-        """Returns the update s·A·B of the matrix; None when it has no such form."""
+        """Returns the update as factors s·A·B, or None if it has no such form."""
         return None
 
     @property
@@ -108,11 +108,11 @@ class Wrapper(keras.layers.Layer):
         raise NotImplementedError
 
     def neutral(self) -> list[tuple[Any, Any]]:
-        """Returns values of the own weights with which nothing is changed."""
+        """Returns the values of the own weights that leave the layer unchanged."""
         raise NotImplementedError
 
     def merged_values(self) -> list[tuple[Any, Any]]:
-        """Returns values of the base layer's weights that do what this layer does."""
+        """Returns the base layer's weights with the update added."""
         raise NotImplementedError
 
     def adapted(self, inputs: Any, training: bool | None) -> Any:
@@ -124,41 +124,41 @@ class Wrapper(keras.layers.Layer):
         return self.activation(self.adapted(inputs, training))
 
     def merge(self) -> None:
-        """Puts the update into the base weights and makes this layer neutral.
+        """Adds the update to the base weights and makes this layer neutral.
 
         Raises:
-            ConfigError: For a quantised base, whose steps are coarser than the update.
+            ConfigError: For a quantised base, which would round the update away.
         """
         mode = self.base.quantization_mode
         if mode is not None:
             raise ConfigError(
                 f"{self.base.path} is quantised to {mode}",
                 where="merge",
-                expected="a float kernel, whose rounding does not swallow the update",
-                fix="keep the adapter beside it, or merge into the float backbone",
+                expected="a float kernel, because rounding would lose the update",
+                fix="keep the adapter separate, or merge into the float backbone",
             )
         self._merged = Swap(self.merged_values(), self.neutral)
 
     def unmerge(self) -> None:
-        """Puts back base weights and own weights, bit for bit."""
+        """Restores base weights and own weights, bit for bit."""
         self._merged.undo()
 
     @property
     def learned_inputs(self) -> list[Any]:
-        """Own weights that stand for inputs of the text; most have none."""
+        """Own weights that act as inputs of the text; most layers have none."""
         return []
 
     @property
     def saved_variables(self) -> dict[str, Any]:
-        """The own weights by name, those that do not train included."""
+        """The own weights by name, including those that do not train."""
         trained, fixed = own_weights(self)
         return {variable.name: variable for variable in [*trained, *fixed]}
 
     def leave(self, backbone: Any) -> Callable[[], None]:
-        """Gives its spot in the backbone back to the wrapped layer.
+        """Puts the wrapped layer back in its place in the backbone.
 
         Returns:
-            A function that undoes it.
+            A function that puts this layer in again.
         """
         spot = take_out(backbone, self)
         return lambda: put_in(self, spot)
@@ -168,11 +168,11 @@ class Wrapper(keras.layers.Layer):
         return self.layer.compute_output_shape(input_shape)
 
     def own_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments that the subclass added."""
+        """Returns the constructor arguments that the subclass adds."""
         raise NotImplementedError
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments, the activation back in its layer."""
+        """Returns the constructor arguments, with the activation back in its layer."""
         inner = keras.saving.serialize_keras_object(self.layer)
         inner["config"]["activation"] = keras.activations.serialize(self.activation)
         return {
@@ -191,7 +191,7 @@ class Wrapper(keras.layers.Layer):
 
 
 def _float_policy(layer: keras.layers.Layer) -> keras.DTypePolicy:
-    """Returns a policy without quantisation: the branch computes in floats."""
+    """Returns the layer's policy without quantisation: the branch uses floats."""
     if layer.quantization_mode is None:
         return layer.dtype_policy
     return keras.DTypePolicy(layer.compute_dtype)
