@@ -1,1 +1,1 @@
-"""How layers compute fast on this processor."""
+"""Faster ways for a backbone's layers to compute, on a CPU above all."""

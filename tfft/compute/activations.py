@@ -1,4 +1,4 @@
-"""Activation functions by their Hugging Face names, and how to compute them fast."""
+"""Activation functions by their Hugging Face names, computed fast."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from tfft.compute.fused import elementwise
 from tfft.compute.processor import is_for_processor
 from tfft.core.errors import ConfigError, DataError, one_of, shorten
 
-# Of GELU's tanh form, x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2 = x·σ(a·x + b·x³).
+# For GELU's tanh form: x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2 = x·σ(a·x + b·x³).
 _A = 2 * math.sqrt(2 / math.pi)
 _B = 0.044715 * _A
 
 
 def activation(name: str, key: str = "hidden_act") -> Callable[[Any], Any]:
-    """Returns the activation function of a Hugging Face name.
+    """Returns the activation function that Hugging Face calls by this name.
 
     Args:
-        name: Such as `gelu`, which is the erf form, or `gelu_new`, the tanh form.
-        key: Where the config has it, for the error.
+        name: For example `gelu`, the erf form, or `gelu_new`, the tanh form.
+        key: The key in the config that holds the name, for the error message.
 
     Raises:
-        DataError: For a name that is not in the table.
+        DataError: For an unknown name.
     """
     table = _activations()
     if not isinstance(name, str) or name not in table:
@@ -41,10 +41,10 @@ def activation(name: str, key: str = "hidden_act") -> Callable[[Any], Any]:
 
 
 def activation_name(function: Callable[[Any], Any]) -> str:
-    """Returns the Hugging Face name of an activation function, by what it computes.
+    """Returns the Hugging Face name of an activation function, found by its values.
 
     Raises:
-        ConfigError: For a function that is none of them.
+        ConfigError: For a function without such a name.
 
     >>> import keras
     >>> activation_name(keras.activations.gelu), activation_name(keras.ops.relu)
@@ -56,15 +56,16 @@ def activation_name(function: Callable[[Any], Any]) -> str:
     raise ConfigError(
         f"activation {getattr(function, '__name__', function)}",
         expected=one_of(_activations()),
-        fix="export a model with one of these",
+        fix="export a model with one of these activations",
     )
 
 
 def erf_gelu(x: Any) -> Any:
     """Returns x·Φ(x) (Hendrycks and Gimpel, 2016, arXiv:1606.08415).
 
-    In float32, whatever the dtype of x: a CPU takes 3 times as long in bfloat16. The
-    derivative, Φ(x) + x·φ(x), comes of the same pass, and is all that is kept.
+    Computed in float32 whatever the dtype of x: a CPU takes 3 times as long in
+    bfloat16. The same pass computes the derivative, Φ(x) + x·φ(x), and keeps nothing
+    else for the gradient.
 
     >>> erf_gelu(np.array([-1.0, 0.0, 1.0], "float32")).numpy().round(4).tolist()
     [-0.15870000422000885, 0.0, 0.8413000106811523]
@@ -73,7 +74,7 @@ def erf_gelu(x: Any) -> Any:
 
 
 def tanh_gelu(x: Any) -> Any:
-    """Returns GELU by its tanh form, in float32, as x·σ(a·x + b·x³).
+    """Returns the tanh form of GELU as x·σ(a·x + b·x³), computed in float32.
 
     >>> tanh_gelu(np.array([-1.0, 0.0, 1.0], "float32")).numpy().round(4).tolist()
     [-0.15880000591278076, 0.0, 0.8411999940872192]
@@ -82,7 +83,7 @@ def tanh_gelu(x: Any) -> Any:
 
 
 def silu(x: Any) -> Any:
-    """Returns x·σ(x), in float32, as Llama's own code has it.
+    """Returns x·σ(x), computed in float32, as in Llama's own code.
 
     >>> silu(np.array([-1.0, 0.0, 1.0], "float32")).numpy().round(4).tolist()
     [-0.2689000070095062, 0.0, 0.7311000227928162]
@@ -91,19 +92,19 @@ def silu(x: Any) -> Any:
 
 
 def behind_product(function: Callable[[Any], Any], rows: Any) -> Any:
-    """Returns function(rows) for the sums of a matrix product and a bias.
+    """Returns function(rows), where rows are a matrix product plus a bias.
 
-    Without a gradient to come, TensorFlow's own GELU is what oneDNN computes in the
-    product, before its sums are rounded and written, and what converters know by its
-    form and have an operation for.
+    If no gradient follows, GELU is computed with TensorFlow's own operation: oneDNN
+    fuses it into the product, before the sums are rounded and written, and converters
+    recognise it.
 
     Args:
         function: An activation function.
-        rows: What `tf.nn.bias_add` gave, with nothing in between.
+        rows: The direct output of `tf.nn.bias_add`.
     """
     import tensorflow as tf
 
-    # Outside a processor's product its steps are rounded one by one.
+    # If oneDNN does not fuse it, each of its steps is rounded.
     exact = rows.dtype == tf.float32 or is_for_processor()
     if is_forward_only() and exact and function in (erf_gelu, tanh_gelu):
         return tf.nn.gelu(rows, approximate=function is tanh_gelu)
@@ -126,17 +127,17 @@ def _own_form(layer: Any) -> Callable[[Any], Any]:
     return layer.activation
 
 
-# Dense layers that end in GELU compute it by `erf_gelu` or `tanh_gelu`.
+# Dense layers that end in GELU compute it with `erf_gelu` or `tanh_gelu`.
 OWN_GELU = FastForm(_is_activated, "activation", _own_form)
 
 
 def _agree(one: Callable[[Any], Any], other: Callable[[Any], Any]) -> bool:
-    """Tells whether two functions compute the same."""
+    """Tells whether two functions compute the same values."""
     if one is other:
         return True
     points = np.linspace(-4, 4, 81, dtype="float32")
     difference = np.asarray(one(points)) - np.asarray(other(points))
-    # The two forms of GELU are 5e-4 apart.
+    # The two forms of GELU differ by 5e-4.
     return bool(np.abs(difference).max() < 1e-5)
 
 
@@ -147,8 +148,7 @@ def _erf_form(x: Any) -> list[Any]:
     wide = tf.cast(x, tf.float32)
     z = wide * math.sqrt(0.5)
     share = 0.5 + 0.5 * tf.math.erf(z)
-    # z² is x²/2; the factor of φ is added where the exponent is taken, which saves a
-    # pass.
+    # z² is x²/2. The factor of φ goes into the exponent, which saves a pass.
     density = tf.exp(-0.5 * math.log(2 * math.pi) - tf.square(z))
     return [tf.cast(one, x.dtype) for one in (wide * share, share + wide * density)]
 
@@ -158,8 +158,8 @@ def _tanh_form(x: Any) -> list[Any]:
     import tensorflow as tf
 
     wide = tf.cast(x, tf.float32)
-    # With y = 2·a·x and u = a·x + b·x³, the derivative of u times x is 3·u - y: two
-    # passes fewer than by powers of x.
+    # With y = 2·a·x and u = a·x + b·x³, x times the derivative of u is 3·u - y. This
+    # takes two passes fewer than powers of x.
     y = 2 * _A * wide
     u = y * (0.5 + _B / (8 * _A**3) * tf.square(y))
     share = tf.sigmoid(u)
@@ -178,15 +178,15 @@ def _silu_form(x: Any) -> list[Any]:
 
 
 def _with_slope(form: Callable[[Any], list[Any]], x: Any) -> Any:
-    """Returns a function's values, which carry the derivative computed with them.
+    """Returns a function's values with the derivative computed in the same pass.
 
     Args:
         form: Maps x to values and derivative, in the dtype of x.
-        x: Of any float dtype, in which values and derivative are kept.
+        x: A tensor of any float dtype; values and derivative have the same dtype.
     """
     import tensorflow as tf
 
-    # TensorFlow keeps what has a custom gradient, and its graph, for good.
+    # TensorFlow never frees a function with a custom gradient, nor its graph.
     if is_forward_only():
         return elementwise(form, tf.convert_to_tensor(x))[0]
 

@@ -9,8 +9,8 @@ from tfft.compute.fast_form import fast_method
 from tfft.compute.processor import is_for_processor
 from tfft.compute.processor_attention import attend_with_columns
 
-# Far below any score, so that exp gives an exact 0: a masked token has no share in
-# the output, and exactly no gradient.
+# Far below any score, so that exp gives exactly 0: a masked token contributes nothing
+# to the output and gets exactly no gradient.
 _MASKED = -1e9
 
 
@@ -21,16 +21,16 @@ def attend(
     mask: Any = None,
     drop: Callable[[Any], Any] | None = None,
 ) -> Any:
-    """Returns softmax(q·kᵀ/√d)·v over the keys that the mask lets through.
+    """Returns softmax(q·kᵀ/√d)·v over the keys that the mask allows.
 
     Args:
         query: Shape (batch, length, heads, d).
-        key: Shape (batch, keys, groups, d); heads share keys where there are fewer
-            groups than heads.
+        key: Shape (batch, keys, groups, d). Heads share keys if there are fewer groups
+            than heads.
         value: Shape (batch, keys, groups, d).
-        mask: Of the keys that count, to be broadcast to (batch, length, keys); a key
-            at least for each query. Defaults to None, all.
-        drop: Applied to the softmax, as dropout is. Defaults to none.
+        mask: True for keys to attend to, broadcastable to (batch, length, keys). Each
+            query needs at least one. Defaults to None, all keys.
+        drop: A function applied to the softmax, such as dropout. Defaults to None.
 
     Returns:
         Shape (batch, length, heads, d).
@@ -57,7 +57,7 @@ def attend(
     scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
     if hidden is not None:
         scores = scores + hidden[:, None]
-    # oneDNN sums in float32 whatever the dtype; a cast of its own takes longer.
+    # oneDNN sums in float32 whatever the dtype; an explicit cast takes longer.
     shares = ops.softmax(scores)
     if drop is not None:
         shares = drop(shares)
@@ -67,15 +67,15 @@ def attend(
 def attend_grouped(
     query: Any, keys: Sequence[Any], values: Sequence[Any], mask: Any
 ) -> Any:
-    """Returns `attend` over keys and values in several pieces, none of them copied.
+    """Returns `attend` over keys and values given in pieces, without copying them.
 
-    Heads that share keys are rows of one product, so that keys are not repeated.
+    Heads that share keys are rows of the same product, so no keys are repeated.
 
     Args:
         query: Shape (batch, length, heads, d).
-        keys: Pieces of shape (batch, groups, places, d), one after the other.
+        keys: Pieces of shape (batch, groups, places, d), in order.
         values: Pieces of the same shapes.
-        mask: Of the keys that count, shape (batch, length, places of all).
+        mask: True for keys to attend to, shape (batch, length, places of all pieces).
 
     Returns:
         Shape (batch, length, heads, d).
@@ -91,7 +91,7 @@ def attend_grouped(
 
     heads, size = query.shape[2:]
     groups = keys[0].shape[1]
-    # Of the mask, which all layers share, so that a graph has these shapes once.
+    # Read from the mask, which all layers share: the graph holds these shapes once.
     batch, length = tf.shape(mask)[0], tf.shape(mask)[1]
     hidden = tf.cast(tf.where(mask, 0.0, _MASKED), query.dtype)[:, None]
     hidden = tf.tile(hidden, (1, 1, heads // groups, 1))
@@ -106,16 +106,16 @@ def attend_grouped(
 
 
 def attend_causally(query: Any, key: Any, value: Any, mask: Any) -> Any:
-    """Returns `attend` under a mask that shows no token a later one.
+    """Returns `attend` under a mask that hides later tokens from earlier ones.
 
-    The first half of the queries is not compared with the second half of the keys: a
-    quarter of the products, exponentials and their memory is saved.
+    Skips the first half of the queries with the second half of the keys. This saves a
+    quarter of the products, of the exponentials and of their memory.
 
     Args:
         query: Shape (batch, length, heads, d).
         key: Shape (batch, length, groups, d).
         value: Shape (batch, length, groups, d).
-        mask: Of the keys that count, shape (batch, length, length).
+        mask: True for keys to attend to, shape (batch, length, length).
 
     Returns:
         Shape (batch, length, heads, d).
@@ -126,7 +126,7 @@ def attend_causally(query: Any, key: Any, value: Any, mask: Any) -> Any:
     first = (length + 1) // 2
 
     def halves(x: Any, axis: int = 1) -> Any:
-        # A slice would have a gradient that takes several times as long as a split's.
+        # The gradient of a slice takes several times as long as that of a split.
         return tf.split(x, [first, length - first], axis=axis)
 
     early, late = halves(query)
@@ -137,9 +137,10 @@ def attend_causally(query: Any, key: Any, value: Any, mask: Any) -> Any:
 
 
 def _is_plain(layer: Any) -> bool:
-    """Tells whether a layer computes attention as Keras' own class does.
+    """Tells whether a layer uses Keras' own attention.
 
-    Keras documents `_compute_attention` as the method to override; some subclasses do.
+    Keras documents `_compute_attention` as the method to override, and some subclasses
+    override it.
     """
     import keras
 
@@ -160,7 +161,7 @@ def _compute(
     return_attention_scores: bool = False,
     use_causal_mask: bool = False,
 ) -> tuple[Any, Any]:
-    """Stands in for `MultiHeadAttention._compute_attention`."""
+    """Replaces `MultiHeadAttention._compute_attention`."""
     if return_attention_scores or use_causal_mask or len(query.shape) != 4:
         plain = type(self)._compute_attention
         return plain(
@@ -181,6 +182,6 @@ def _compute(
     return mixed, None
 
 
-# Keras' order of the operands suits neither oneDNN nor cuBLAS: on a CPU in bfloat16 its
-# product of queries and keys takes four times as long as that of `attend`.
+# Keras orders the operands in a way that suits neither oneDNN nor cuBLAS: on a CPU in
+# bfloat16 its product of queries and keys takes four times as long as in `attend`.
 TWO_PRODUCTS = fast_method(_is_plain, _compute, "_compute_attention")

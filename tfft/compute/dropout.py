@@ -1,4 +1,4 @@
-"""Dropout that draws a byte for each value."""
+"""Dropout that draws one byte for each value."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 from tfft.compute.fast_form import fast_method
 from tfft.compute.processor import is_for_processor
 
-# How far the chance may be from the rate, as a share of the rarer of the two outcomes.
+# Largest difference between chance and rate, as a fraction of the rarer outcome.
 _CLOSE = 0.05
 
 
 def dropout(x: Any, rate: float, seed: Any) -> Any:
-    """Returns x with values set to 0 by chance (Srivastava et al., 2014, JMLR 15).
+    """Returns x with random values set to 0 (Srivastava et al., 2014, JMLR 15).
 
-    The others grow such that the expectation stays. On a processor most of the time
-    goes into random numbers, of which TensorFlow draws a word of 32 bits for each
-    value, also for those of 16 bits. Here a byte of it decides: the chance is the
-    rate rounded to 1/256, or to 1/65,536, by two bytes, where that is too coarse.
+    The remaining values are scaled up to keep the expectation. On a CPU most of the
+    time goes into random numbers: TensorFlow draws 32 bits for each value, even for
+    16-bit values. Here one byte decides, so the chance is the rate rounded to 1/256.
+    Where that is too coarse, two bytes decide and it is rounded to 1/65,536.
 
     Args:
-        x: Of any shape and float dtype.
-        rate: From 0 up to but not including 1.
-        seed: Shape (2,), of int32 or int64; the same seed drops the same values.
+        x: A tensor of any shape and float dtype.
+        rate: At least 0 and below 1.
+        seed: Shape (2,), int32 or int64; the same seed drops the same values.
 
     Returns:
         Shape and dtype of x.
@@ -43,7 +43,7 @@ def dropout(x: Any, rate: float, seed: Any) -> Any:
 
     @tf.custom_gradient
     def run(x: Any) -> tuple[Any, Callable[[Any], Any]]:
-        # One byte a value is what is kept for the gradient.
+        # The gradient needs only one byte for each value.
         kept = _draws(tf.shape(x), bits, seed) >= limit
 
         def scaled(values: Any) -> Any:
@@ -56,14 +56,14 @@ def dropout(x: Any, rate: float, seed: Any) -> Any:
 
 
 def next_seed(layer: Any) -> Any:
-    """Returns the next seed of a dropout layer's random state, shape (2,)."""
+    """Returns the next seed from a dropout layer's random state, shape (2,)."""
     import tensorflow as tf
 
     return tf.cast(layer.seed_generator.next(), tf.int32)
 
 
 def _limit(rate: float) -> tuple[int, int]:
-    """Returns how many bits to draw, and below which number to drop."""
+    """Returns the number of bits to draw and the limit below which to drop."""
     limit = round(rate * 2**8)
     if abs(limit / 2**8 - rate) <= _CLOSE * min(rate, 1 - rate):
         return 8, limit
@@ -71,7 +71,7 @@ def _limit(rate: float) -> tuple[int, int]:
 
 
 def _draws(shape: Any, bits: int, seed: Any) -> Any:
-    """Returns uniform random numbers of so many bits."""
+    """Returns uniform random integers with that many bits."""
     import tensorflow as tf
 
     size, each = tf.reduce_prod(shape), 32 // bits
@@ -89,11 +89,11 @@ def _is_plain(layer: Any) -> bool:
 
 
 def _compute(self: Any, inputs: Any, training: bool = False) -> Any:
-    """Stands in for `Dropout.call`."""
+    """Replaces `Dropout.call`."""
     if not training or not self.rate:
         return inputs
     return dropout(inputs, self.rate, next_seed(self))
 
 
-# Keras' dropout draws a byte for each value. Its random state advances as before.
+# The random state of Keras' layer advances as before.
 BYTE_DRAWS = fast_method(_is_plain, _compute)

@@ -1,4 +1,4 @@
-"""Linear layers as one product of two matrices, with their bias."""
+"""Linear layers as a single matrix product with its bias."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tfft.core.errors import ConfigError
 
 
 def contracted_axes(equation: str) -> int:
-    """Returns how many axes an einsum equation sums over.
+    """Returns the number of axes that an einsum equation sums over.
 
     Raises:
         ConfigError: Unless it has the form (x, in), (in, out) -> (x, out).
@@ -24,14 +24,14 @@ def contracted_axes(equation: str) -> int:
         raise ConfigError(
             f"einsum equation {equation!r}",
             where="EinsumDense",
-            expected="(x, in), (in, out) -> (x, out), as abc,cde->abde",
+            expected="(x, in), (in, out) -> (x, out), such as abc,cde->abde",
             fix="leave this layer out of the targets",
         )
     return count
 
 
 def _contracted_axes(equation: str) -> int:
-    """Returns the number, 0 for an equation of another form."""
+    """Returns the number of summed axes, or 0 for an equation of another form."""
     operands, outputs = equation.replace(" ", "").split("->")
     inputs, kernel = operands.split(",")
     count = sum(letter not in outputs for letter in kernel)
@@ -41,7 +41,7 @@ def _contracted_axes(equation: str) -> int:
 
 
 def input_axes(layer: Any) -> int:
-    """Returns how many axes of its kernel an `EinsumDense` or a `Dense` sums over.
+    """Returns the number of kernel axes that an `EinsumDense` or `Dense` sums over.
 
     Raises:
         ConfigError: For an equation of another form.
@@ -53,7 +53,7 @@ def input_axes(layer: Any) -> int:
 
 
 def flat_bias(layer: Any) -> Any:
-    """Returns the bias of such a layer for each output, shape (out,), or None."""
+    """Returns the layer's bias with one value for each output, (out,), or None."""
     from keras import ops
 
     if layer.bias is None:
@@ -71,7 +71,7 @@ def _is_matrix(layer: Any) -> bool:
 
 
 def _compute(self: Any, inputs: Any, training: bool | None = None) -> Any:
-    """Stands in for `call` of an `EinsumDense` or a `Dense`."""
+    """Replaces `call` of an `EinsumDense` or a `Dense`."""
     import tensorflow as tf
     from keras import ops
 
@@ -85,7 +85,7 @@ def _compute(self: Any, inputs: Any, training: bool | None = None) -> Any:
         return ops.reshape(rows, shape)
     if len(outside) == 1:
         return ops.reshape(behind_product(self.activation, rows), shape)
-    # It may need the last axis to itself.
+    # A softmax, for example, works on the last axis.
     return self.activation(ops.reshape(rows, shape))
 
 

@@ -1,4 +1,4 @@
-"""Embeddings that look rows up before they cast them."""
+"""Embeddings that look up rows before casting them."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ def _is_plain(layer: Any) -> bool:
 
 
 def _compute(self: Any, inputs: Any, reverse: bool = False) -> Any:
-    """Stands in for the `call` of `Embedding` and `ReversibleEmbedding`."""
+    """Replaces `call` of `Embedding` and `ReversibleEmbedding`."""
     import keras
     import tensorflow as tf
 
     table = self.embeddings
-    # With Keras' own LoRA it is a sum. Quantised layers have a call of their own.
+    # Keras' own LoRA makes the table a sum. Quantised layers have their own call.
     if reverse or not isinstance(table, keras.Variable):
         plain = type(self).call
         return plain(self, inputs, reverse) if reverse else plain(self, inputs)
-    # From what is read of the variable: TensorFlow's lookup in a variable itself has
-    # every other read of it copy the whole table from then on.
+    # Gather from the value and not from the variable: after TensorFlow's lookup in a
+    # variable, every other read of it copies the whole table.
     rows = tf.gather(tf.convert_to_tensor(_uncast(table)), tf.cast(inputs, "int32"))
     return tf.cast(rows, self.compute_dtype)
 
 
 def _uncast(variable: Any) -> Any:
-    """Returns what stands for a variable now, in a dtype of its own."""
-    # Keras has no public way: under mixed precision, a layer reads its weights cast.
+    """Returns a variable's current value in the variable's own dtype."""
+    # Keras has no public way: under mixed precision a layer reads its weights cast.
     autocast, variable._autocast = variable._autocast, False
     try:
         return variable.value
@@ -45,6 +45,6 @@ def _uncast(variable: Any) -> Any:
 
 
 # Under mixed precision Keras casts the whole table in every step and sums its gradient
-# in the narrow dtype. This form casts only the rows that a batch looks up, and sums the
-# gradients of a token in the table's own dtype.
+# in the narrow dtype. This form casts only the rows of the batch and sums a token's
+# gradients in the table's own dtype.
 ROWS_FIRST = fast_method(_is_plain, _compute)

@@ -1,4 +1,4 @@
-"""The last layer of an encoder for the first token, where no other is read."""
+"""Computes an encoder's last layer for the first token only, if no other is used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _alone: contextvars.ContextVar[Any] = contextvars.ContextVar("alone", default=No
 
 
 def last_layer(backbone: Any) -> Any:
-    """Returns the layer whose output is an encoder's sequence, None for others."""
+    """Returns the layer whose output is the encoder's sequence, or None."""
     found = [one for one in backbone.layers if _is_encoder(one)]
     outputs = backbone.output
     states = outputs["sequence_output"] if isinstance(outputs, dict) else outputs
@@ -21,15 +21,15 @@ def last_layer(backbone: Any) -> Any:
 
 
 def first_token_alone(layer: Any) -> AbstractContextManager[None]:
-    """Has a last layer compute the first token alone inside a `with` block.
+    """Makes a last layer compute only the first token inside a `with` block.
 
     The first token's state needs every token's key and value, but no other query and
-    no other token's feed-forward block: five sixths of the layer.
+    no other token's feed-forward block: this saves five sixths of the layer.
 
     Args:
-        layer: As `last_layer` returns it; it gives shape (batch, 1, hidden) inside.
-            Nothing changes for None, and where an adapter stands around the layer,
-            such as a prompt before the text.
+        layer: The return value of `last_layer`. Inside the block its output has shape
+            (batch, 1, hidden). The block does nothing for None, or if an adapter wraps
+            the layer's call, such as a prompt before the text.
     """
     call = getattr(layer, "call", None)
     ours = getattr(call, "__func__", None) is _compute
@@ -50,7 +50,7 @@ def _compute(
     training: bool | None = None,
     return_attention_scores: bool = False,
 ) -> Any:
-    """Stands in for `TransformerEncoder.call`."""
+    """Replaces `TransformerEncoder.call`."""
     other = attention_mask is not None or return_attention_scores
     if _alone.get() is not self or other:
         plain = type(self).call
@@ -82,5 +82,5 @@ def _compute(
     return x if before else self._feedforward_layer_norm(x)
 
 
-# An encoder layer computes all tokens except inside `first_token_alone`.
+# Outside `first_token_alone` an encoder layer computes all tokens.
 FIRST_TOKEN = fast_method(_is_encoder, _compute)

@@ -1,4 +1,4 @@
-"""A model whose encoder's last layer computes no more tokens than are read of it."""
+"""A model whose last encoder layer computes only the tokens that are used."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from tfft.compute.first_token import first_token_alone
 
 
 class FirstTokenModel(keras.Model):
-    """A functional Keras model over an encoder, or over a part of it.
+    """A functional Keras model over an encoder or a part of it.
 
     Args:
-        inputs: Symbolic inputs, as every functional model has them.
+        inputs: Symbolic inputs, as for every functional model.
         outputs: Symbolic outputs.
-        network: The model that this one is made of; it reads as little. Defaults to
-            none, for a model with a `first_token_layer` of its own.
+        network: The network that this model is a part of, which decides whether only
+            the first token is used. Defaults to None, for a model that defines its own
+            `first_token_layer`.
         **options: Those of every Keras model.
     """
 
@@ -24,12 +25,12 @@ class FirstTokenModel(keras.Model):
         self, inputs: Any, outputs: Any, network: Any = None, **options: Any
     ) -> None:
         super().__init__(inputs=inputs, outputs=outputs, **options)
-        # Behind a function, or its layers would count as this model's own.
+        # Behind a function, or Keras would count its layers as this model's.
         self._network = lambda: network
 
     @property
     def first_token_layer(self) -> Any:
-        """The layer of which the first token's state alone is read, or None."""
+        """The layer of which only the first token is used, or None."""
         return getattr(self._network(), "first_token_layer", None)
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:

@@ -1,4 +1,4 @@
-"""Computing what a network answers, and no gradient."""
+"""Marks computations that need no gradient."""
 
 import contextvars
 from contextlib import AbstractContextManager
@@ -9,9 +9,9 @@ _forward_only = contextvars.ContextVar("forward_only", default=False)
 
 
 def forward_only() -> AbstractContextManager[None]:
-    """Has what is traced inside a `with` block be fit for answers alone.
+    """Makes functions traced inside a `with` block fast for inference.
 
-    A gradient can still be taken of it, and takes longer than it would have to.
+    Gradients still work, but take longer than those of other functions.
     """
     return scoped(_forward_only, True)
 

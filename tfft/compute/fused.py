@@ -1,4 +1,4 @@
-"""Element-wise functions in one pass over their arguments."""
+"""Element-wise functions in a single pass over their arguments."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 
 from tfft.compute.processor import is_for_processor
 
-# Of fewer values the operations one by one take less than is gained by compiling the
-# function, which takes about a tenth of a second for each new shape.
+# With fewer values, compiling costs more than it saves: about a tenth of a second for
+# each new shape.
 _LARGE = 2**21
 
 
 def elementwise(function: Callable[[Any], Sequence[Any]], x: Any) -> Sequence[Any]:
-    """Returns what an element-wise function makes of x, in one pass on a processor.
+    """Returns the results of an element-wise function, in a single pass on a CPU.
 
-    TensorFlow writes what each operation of a function gives to memory, and reads it
-    again for the next. Large arrays, inside `for_processor`, go through the function
-    as XLA compiles it: each value is read once and each result written once.
+    TensorFlow writes the result of each operation to memory and reads it again for the
+    next one. Inside `for_processor`, XLA compiles the function for large arrays: each
+    value is read once and each result is written once.
 
     Args:
-        function: Maps x to a list of tensors of its shape. Kept for the life of the
-            process, with what is compiled of it: a function of a module, no closure.
+        function: Maps x to a list of tensors of the same shape. It is kept
+            for the life of the process, compiled: pass a module's function, no closure.
         x: A tensor.
 
     >>> import tensorflow as tf

@@ -1,4 +1,4 @@
-"""Finding layers inside a backbone by public means alone."""
+"""Finds layers inside a backbone, through public attributes only."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 
 class Spot(NamedTuple):
-    """A layer, the layer that holds it, and under which attribute.
+    """A layer, the layer that holds it, and the attribute that it is held under.
 
     Attributes:
-        parent: The holder; a model holds its layers under no attribute.
-        attribute: The attribute's name, or None.
+        parent: The layer or model that holds it.
+        attribute: The attribute's name; None for a layer of a model.
         layer: The layer itself.
     """
 
@@ -21,7 +21,7 @@ class Spot(NamedTuple):
 
 
 def spots(layer: Any) -> Iterator[Spot]:
-    """Yields every layer below a layer or model, once, parents first."""
+    """Yields every layer below a layer or model once, parents first."""
     seen: set[int] = set()
     stack = [layer]
     while stack:
@@ -48,13 +48,13 @@ def _children(parent: Any) -> Iterator[Spot]:
 def layers_by_path(backbone: Any) -> dict[str, Any]:
     """Returns the layers below a backbone by their Keras path.
 
-    Layers that were never built, such as dropout, have no path and are left out.
+    Layers that are never built, such as dropout, have no path and are left out.
     """
     return {spot.layer.path: spot.layer for spot in spots(backbone) if spot.layer.path}
 
 
 def variables_by_path(model: Any) -> dict[str, Any]:
-    """Returns the weights of a model by their Keras path, random states left out."""
+    """Returns a model's weights by their Keras path, without random states."""
     return {variable.path: variable for variable in model.weights}
 
 
@@ -63,7 +63,7 @@ def set_dropout(backbone: Any, rate: float) -> None:
 
     Args:
         backbone: A built backbone.
-        rate: From 0 up to but not including 1.
+        rate: At least 0 and below 1.
     """
     import keras
 

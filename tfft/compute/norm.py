@@ -1,4 +1,4 @@
-"""Layer normalisation with a gradient of its own."""
+"""Layer normalisation with its own gradient."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tfft.compute.precision import wide
 def layer_norm(x: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
     """Returns γ·x̂ + β over the last axis (Ba et al., 2016, arXiv:1607.06450).
 
-    x̂ = (x - mean)/√(variance + ε), in float32 at least, whatever the dtype of x. The
-    gradient is the formula's; that of the single operations, which TensorFlow makes,
-    passes over the states half as often again.
+    x̂ = (x - mean)/√(variance + ε), in float32 or wider, whatever the dtype of x. The
+    gradient follows its formula: TensorFlow's, computed operation by operation, takes
+    one and a half times as many passes over the states.
 
     Args:
         x: Shape (..., size).
@@ -24,7 +24,7 @@ def layer_norm(x: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
         epsilon: ε, added to the variance.
 
     Returns:
-        Shape and dtype of x.
+        Same shape and dtype as x.
 
     >>> import tensorflow as tf
     >>> layer_norm(tf.constant([[1.0, 3.0]]), tf.ones(2), tf.zeros(2), 0.0).numpy()
@@ -32,7 +32,7 @@ def layer_norm(x: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
     """
     import tensorflow as tf
 
-    # TensorFlow keeps what has a custom gradient, and its graph, for good.
+    # TensorFlow never frees a function with a custom gradient, nor its graph.
     if is_forward_only():
         normed, _ = _normed(x, epsilon)
         return tf.cast(normed * gamma + beta, x.dtype)
@@ -81,7 +81,7 @@ def _is_plain(layer: Any) -> bool:
 
 
 def _compute(self: Any, inputs: Any) -> Any:
-    """Stands in for `LayerNormalization.call`."""
+    """Replaces `LayerNormalization.call`."""
     import tensorflow as tf
 
     x = tf.convert_to_tensor(inputs)

@@ -1,4 +1,4 @@
-"""In what numbers a backbone computes."""
+"""The number format in which a backbone computes."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from tfft.compute.layers import spots
 
 
 def compute_policy(backbone: Any) -> str:
-    """Returns the name of the policy a backbone computes under."""
+    """Returns the name of the dtype policy that a backbone computes under."""
     return backbone.dtype_policy.name
 
 
 def set_compute_policy(backbone: Any, policy: str) -> None:
-    """Makes every layer of a backbone compute under another policy.
+    """Makes every layer of a backbone compute under another dtype policy.
 
-    Weights stay as they are. Functions traced before keep the old policy: trace
-    anew.
+    The weights do not change. Functions that are already traced keep the old policy:
+    trace them again.
 
     Args:
         backbone: A built backbone with float32 weights.
@@ -31,7 +31,7 @@ def set_compute_policy(backbone: Any, policy: str) -> None:
 
 
 def wide(x: Any) -> Any:
-    """Returns x in float32, or as it is when its dtype is no narrower."""
+    """Returns x in float32, or unchanged if its dtype is at least as wide."""
     import tensorflow as tf
 
     return tf.cast(x, tf.float32) if x.dtype.size < 4 else x

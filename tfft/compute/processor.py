@@ -1,4 +1,4 @@
-"""How TensorFlow computes on a processor."""
+"""How TensorFlow computes on a CPU."""
 
 import contextvars
 import os
@@ -10,15 +10,15 @@ _for_processor = contextvars.ContextVar("for_processor", default=False)
 
 
 def for_processor(wanted: bool = True) -> AbstractContextManager[None]:
-    """Has what is traced inside a `with` block compute in ways that suit a processor.
+    """Makes functions traced inside a `with` block compute in ways that suit a CPU.
 
-    For training and for batches, where TensorFlow runs one operation after the other
-    and most of them wait for memory. XLA joins the operations by itself, a GPU wants
-    other shapes, and a converter would meet conditionals and concatenations where
-    there was an expression.
+    Use it for training and for batches. There TensorFlow runs one operation after the
+    other, and most of them wait for memory. Do not use it with XLA, which fuses
+    operations itself, on a GPU, which prefers other shapes, or for converters, which
+    would find conditionals and concatenations instead of plain expressions.
 
     Args:
-        wanted: False changes nothing. Defaults to True.
+        wanted: False leaves everything as it is. Defaults to True.
     """
     return scoped(_for_processor, wanted or _for_processor.get())
 
@@ -34,19 +34,19 @@ def is_for_processor() -> bool:
 
 
 def on_processor() -> bool:
-    """Tells whether a CPU is all that TensorFlow has to compute on."""
+    """Tells whether TensorFlow has no device but the CPU."""
     import tensorflow as tf
 
     return {one.device_type for one in tf.config.list_logical_devices()} == {"CPU"}
 
 
 def choose_processor_code() -> None:
-    """Turns oneDNN on, unless the user has said; TensorFlow reads it when imported.
+    """Turns oneDNN on unless the user chose; call this before importing TensorFlow.
 
-    By itself TensorFlow takes oneDNN where the processor has AVX512-VNNI or newer.
-    Without it products of many small matrices take twice as long, and every array's
-    memory is asked of the system and given back, where oneDNN's pool keeps it: where
-    clean pages are dear, as in many virtual machines, that takes longer than the
+    TensorFlow by itself uses oneDNN only on CPUs with AVX512-VNNI or newer. Without it,
+    products of many small matrices take twice as long, and the memory of every array is
+    requested from the system and returned, where oneDNN pools it. On systems with
+    expensive clean pages, such as many virtual machines, that takes longer than the
     arithmetic.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

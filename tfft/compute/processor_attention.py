@@ -1,4 +1,4 @@
-"""Attention in fewer passes over its scores, for a processor."""
+"""Attention with fewer passes over its scores, for a CPU."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ from tfft.compute.precision import wide
 
 
 def attend_with_columns(query: Any, key: Any, value: Any, hidden: Any = None) -> Any:
-    """Returns softmax(q·kᵀ + hidden)·v with a gradient of its own.
+    """Returns softmax(q·kᵀ + hidden)·v with its own gradient.
 
-    What is added to every score of a query or of a key goes into the product that
-    makes the scores, as one more column of its factors: q·kᵀ + m is [q, 1]·[k, m]ᵀ.
-    So goes the mask, where it is the same for all queries, and in the gradient of the
-    softmax, P∘(∂o·vᵀ - D), the row sums D = Σ ∂o∘o (Dao et al., 2022,
-    arXiv:2205.14135, appendix B.2): ∂o·vᵀ - D is [∂o, -D]·[v, 1]ᵀ. Of the passes over
-    arrays of length by keys that TensorFlow makes of the formulas, one of five is
-    left beside the softmax.
+    A number added to all scores of a query or of a key can be part of the product that
+    computes the scores, as one more column of its factors: q·kᵀ + m is [q, 1]·[k, m]ᵀ.
+    This is done with the mask, if it is the same for all queries, and with the row sums
+    D = Σ ∂o∘o in the gradient of the softmax, P∘(∂o·vᵀ - D) (Dao et al., 2022,
+    arXiv:2205.14135, appendix B.2): ∂o·vᵀ - D is [∂o, -D]·[v, 1]ᵀ. Of TensorFlow's five
+    passes over arrays of size length by keys, one remains besides the softmax.
 
     Args:
         query: q, scaled, shape (batch, length, heads, d).
         key: Shape (batch, keys, heads, d).
         value: Shape (batch, keys, heads, d).
         hidden: Added to the scores, shape (batch, 1 or length, keys); it gets no
-            gradient. Defaults to None, nothing.
+            gradient. Defaults to None.
 
     Returns:
         Shape (batch, length, heads, d).
@@ -51,12 +50,12 @@ def attend_with_columns(query: Any, key: Any, value: Any, hidden: Any = None) ->
         else:
             scores = _product(q, k)
             scores = scores if hidden is None else scores + hidden[:, None]
-        # oneDNN sums in float32 whatever the dtype; a cast of its own takes longer.
+        # oneDNN sums in float32 whatever the dtype; an explicit cast takes longer.
         shares = tf.nn.softmax(scores)
         mixed = _by_head(tf.matmul(shares, v))
 
         def gradient(upstream: Any) -> tuple[Any, Any, Any]:
-            # In float32: it is taken from numbers that it all but cancels.
+            # In float32: the product below almost cancels these sums.
             sums = tf.reduce_sum(wide(upstream) * wide(mixed), -1, keepdims=True)
             ones = tf.ones(_column(value), v.dtype)
             slope = shares * _product(
@@ -76,21 +75,21 @@ def attend_with_columns(query: Any, key: Any, value: Any, hidden: Any = None) ->
 
 
 def _by_head(x: Any) -> Any:
-    """Returns (batch, length, heads, d) as (batch, heads, length, d), or back."""
+    """Swaps the axes of length and heads."""
     import tensorflow as tf
 
     return tf.transpose(x, (0, 2, 1, 3))
 
 
 def _product(x: Any, y: Any) -> Any:
-    """Returns x·yᵀ of each head."""
+    """Returns x·yᵀ for each head."""
     import tensorflow as tf
 
     return tf.matmul(x, y, transpose_b=True)
 
 
 def _column(x: Any) -> Any:
-    """Returns the shape of x with a last axis of one."""
+    """Returns the shape of x with a last axis of size 1."""
     import tensorflow as tf
 
     return tf.concat([tf.shape(x)[:-1], [1]], 0)

@@ -1,4 +1,4 @@
-"""Values of context variables for a block."""
+"""Sets context variables inside a block."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 @contextlib.contextmanager
 def scoped(variable: ContextVar[T], value: T) -> Iterator[None]:
-    """Gives a context variable a value inside a `with` block.
+    """Sets a context variable inside a `with` block.
 
     >>> variable = ContextVar("variable", default=1)
     >>> with scoped(variable, 2):

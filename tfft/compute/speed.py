@@ -1,4 +1,4 @@
-"""Replaces how the layers of a backbone compute with faster forms."""
+"""Makes the layers of a backbone compute faster."""
 
 from __future__ import annotations
 
