@@ -52,7 +52,7 @@ DATA = [
     ("semicolons", lambda b: b.bad_data("a.csv", b.good.replace(",", ";")),
      65, ['"text" is missing', "a.csv:1", "delimited by semicolons", "with commas"]),
     ("invalid JSON", lambda b: b.bad_data("a.jsonl", TWO % "y"),
-     65, ["invalid JSON at column 24", "a.jsonl:2", "one JSON object a line"]),
+     65, ["invalid JSON at column 24", "a.jsonl:2", "one JSON object"]),
     ("duplicate key", lambda b: b.bad_data("a.jsonl", '{"text": 1, "text": 2}\n'),
      65, ["key 'text' appears twice", "a.jsonl:1", "fix: "]),
     ("NaN label", lambda b: b.bad_data("a.jsonl", TWO % "NaN"),

@@ -38,7 +38,7 @@ def test_the_columns_say_the_form(columns, form):
 
 
 def test_columns_of_two_forms_or_of_none_are_refused():
-    with pytest.raises(ConfigError, match="of several forms: messages, text"):
+    with pytest.raises(ConfigError, match="several formats: messages, text"):
         detect(table("messages", "text"))
     with pytest.raises(ConfigError, match=r"columns source, target .* task.template"):
         detect(table("source", "target"))
@@ -69,8 +69,8 @@ def test_every_form_becomes_one():
         ([USER, {"role": "assistant", "content": 7}], "2: content is int instead of"),
         ([{"role": None, "content": "x"}], "1: role is NoneType instead of text"),
         (["hello"], "1: str instead of a message"),
-        ([], "no list of messages"),
-        ("hello", "no list of messages"),
+        ([], "not a list of messages"),
+        ("hello", "not a list of messages"),
         (None, "messages is missing"),
         ([USER], "no message of an assistant"),
     ],

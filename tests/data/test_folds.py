@@ -43,7 +43,7 @@ def test_strata_rarer_than_folds_are_no_obstacle():
 
 
 def test_fewer_groups_than_folds_are_refused():
-    with pytest.raises(ConfigError, match=r"folds=5 of 2 groups.*20 rows.*fewer"):
+    with pytest.raises(ConfigError, match=r"folds=5 with 2 groups.*20 rows.*fewer"):
         k_folds("a" * 20, [0, 1] * 10, 5, seed=0)
 
 

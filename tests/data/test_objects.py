@@ -109,7 +109,7 @@ def test_a_table_passes_as_it_is():
         ([{"a": 1}, 7], DataError, ["type int: 7", "list row 2", "fix: write each"]),
         ([{1: "x"}], DataError, ["column name 1 is not text", "list"]),
         ([{"a": b"\xff"}], DataError, ["holds b'\\xff'", "list row 1", "give UTF-8"]),
-        ({"a": [1], "b": [1, 2]}, DataError, ["unequal length", "dict", "fix: "]),
+        ({"a": [1], "b": [1, 2]}, DataError, ["different lengths", "dict", "fix: "]),
         ({"a": "text"}, ConfigError, ["column 'a' is of type str: 'text'", "dict"]),
         ({"a": 3}, ConfigError, ["of type int: 3", "expected a list or an array"]),
         (pd.DataFrame([[1, 2]]), DataError, ["column name 0 is not text", "DataFrame"]),

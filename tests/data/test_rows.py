@@ -35,7 +35,7 @@ def test_bad_rows_are_refused_with_lines_and_reasons(table):
         'empty text in column "text" (2), no label in column "label" (1)'
     )
     assert caught.value.where == "news.csv:4, news.csv:6, news.csv:9"
-    assert caught.value.fix == 'mend them, or leave them out with on_bad_rows="skip"'
+    assert caught.value.fix == 'correct them, or leave them out with on_bad_rows="skip"'
 
 
 def test_five_lines_are_shown_and_the_rest_counted(table):
@@ -77,4 +77,4 @@ def test_a_row_with_two_faults_is_one_row(table):
 def test_no_row_left_is_an_error_even_when_skipping(table):
     with pytest.raises(DataError, match="10 of 10 rows cannot be used") as caught:
         without_bad_rows(table, bad(*range(10)), "skip")
-    assert caught.value.fix == "mend them"
+    assert caught.value.fix == "correct them"

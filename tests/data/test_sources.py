@@ -213,7 +213,7 @@ def test_a_hugging_face_dict_may_have_more_splits():
         (
             {"train": {"train": [{"a": 1}], "test": [{"a": 1}]}},
             ConfigError,
-            ["has splits of its own: train, test", 'data["train"]', "fix: "],
+            ["has its own splits: train, test", 'data["train"]', "fix: "],
         ),
         (7, ConfigError, ["7 is of type int", "data", "expected one of: a path"]),
         ([], DataError, ["the train split has no rows", "list", "fix: "]),
@@ -232,7 +232,7 @@ def test_data_that_cannot_be_meant(data, error, parts):
 
 def test_a_split_given_as_a_folder_of_splits_is_refused(tmp_path):
     folder_of(tmp_path, train_csv=CSV, test_csv=CSV)
-    with pytest.raises(ConfigError, match="has splits of its own: train, test · data"):
+    with pytest.raises(ConfigError, match="has its own splits: train, test · data"):
         read({"train": tmp_path})
 
 

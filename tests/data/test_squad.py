@@ -56,7 +56,7 @@ def test_an_impossible_question_has_no_answer(write):
 @pytest.mark.parametrize(
     ("value", "parts"),
     [
-        (squad(question("a"), question("a")), ["id 'a' stands twice", "on line "]),
+        (squad(question("a"), question("a")), ["id 'a' occurs twice", "on line "]),
         ("{", ["invalid JSON", "dev.json:1"]),
         ("[1, 2]", ["file holds [1, 2]", ".jsonl"]),
         (squad({"id": "a", "question": "?"}), ['"answers" is missing', "question a"]),
@@ -99,7 +99,7 @@ def test_other_ids_are_refused(write, name):
 
 
 def test_an_id_given_as_number_and_as_text_stands_twice(write):
-    with pytest.raises(DataError, match="id '7' stands twice"):
+    with pytest.raises(DataError, match="id '7' occurs twice"):
         read_squad(write(squad(question(7), question("7"))))
 
 

@@ -62,7 +62,7 @@ def test_rows_unlike_the_first_are_refused(rows, parts):
 @pytest.mark.parametrize(
     ("columns", "parts"),
     [
-        ({"a": [1], "b": [1, 2]}, ["unequal length: {'a': 1, 'b': 2}"]),
+        ({"a": [1], "b": [1, 2]}, ["different lengths: {'a': 1, 'b': 2}"]),
         ({"a": [1], 3: [1]}, ["column name 3 is not text"]),
         ({"a": [1], " ": [1]}, ["column 2 has no name"]),
     ],

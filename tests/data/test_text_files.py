@@ -135,7 +135,7 @@ def test_rows_are_read_as_written(tmp_path, read, content, columns, lines):
         ),
         (read_jsonl, '{"a": 1}\n{"a": 1', 2, ["invalid JSON at column 8"]),
         (read_jsonl, '{"a": 1}{"a": 2}\n', 1, ["invalid JSON at column 9: Extra data"]),
-        (read_jsonl, '{\n  "a": 1\n}\n', 1, ["invalid JSON", "one JSON object a line"]),
+        (read_jsonl, '{\n  "a": 1\n}\n', 1, ["invalid JSON", "one JSON object"]),
         (read_jsonl, '{"a": "x\0"}', 1, ["invalid JSON at column 9: Invalid control"]),
         (read_jsonl, '[{"a": 1}]', 1, ["holds [{'a': 1}]", "expected a JSON object"]),
         (

@@ -67,8 +67,8 @@ def failing():
             tensors({"t": "a"}).repeat(),
             ["dataset has no end", "fix: leave out repeat()"],
         ),
-        (tensors({"t": "a"}).map(lambda row: row["t"]), ["elements are no dicts"]),
-        (tensors({"t": "a"}).map(lambda row: (row, 1)), ["elements are no dicts"]),
+        (tensors({"t": "a"}).map(lambda row: row["t"]), ["elements are not dicts"]),
+        (tensors({"t": "a"}).map(lambda row: (row, 1)), ["elements are not dicts"]),
         (tf.data.Dataset.from_tensor_slices({1: ["a"]}), ["column name 1 is not text"]),
         (
             tensors({"t": [1, 0]}).map(

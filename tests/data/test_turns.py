@@ -65,7 +65,7 @@ def test_a_system_column_comes_first():
         assert parse({**row, "system": "s"}, form).turns == turns
     found = parse({"conversations": whole, "system": "t"}, "sharegpt")
     assert found == Problem(
-        "system", "another text than the first message of conversations"
+        "system", "differs from the first message of conversations"
     )
 
 
@@ -127,10 +127,10 @@ def test_prompt_and_completion_may_be_messages():
         ({"role": "assistant", "content": None, "tool_calls": []}, "content is None"),
         ({**CALLED, "tool_calls": "[]"}, "tool_calls is str instead of a list"),
         ({**CALLED, "tool_calls": ["f"]}, "tool_calls holds something other than"),
-        ({**ASKED, "tool_calls": [CALL]}, "tool_calls of the role user"),
+        ({**ASKED, "tool_calls": [CALL]}, "tool_calls with the role user"),
         ({**SAID, "weight": 0.5}, "weight is 0.5, not 0 or 1"),
         ({**SAID, "weight": "0"}, "weight is '0', not 0 or 1"),
-        ({**ASKED, "weight": 1}, "weight 1 of the role user"),
+        ({**ASKED, "weight": 1}, "weight 1 with the role user"),
         ({**SAID, "thinking": ["so"]}, "thinking is list instead of text"),
         ({**SAID, "function_call": {}}, "function_call is not read; write tool_calls"),
         ({**SAID, "train": False}, "train is not read; write weight"),
@@ -146,16 +146,16 @@ def test_what_cannot_be_read_is_said_by_name(message, reason):
 @pytest.mark.parametrize(
     ("row", "form", "column", "reason"),
     [
-        ({"tools": "[1"}, "messages", "tools", "no JSON"),
+        ({"tools": "[1"}, "messages", "tools", "not JSON"),
         ({"tools": {"name": "f"}}, "messages", "tools", "dict instead of a list"),
         ({"tools": ["f"]}, "messages", "tools", "tool 1 is str instead of an object"),
         ({"system": 5}, "messages", "system", "int instead of text"),
         ({"chat_template_kwargs": "x"}, "messages", "chat_template_kwargs", "str"),
-        ({"history": [["a"]]}, "alpaca", "history", "no list of pairs"),
-        ({"history": "a"}, "alpaca", "history", "no list of pairs"),
-        ({"history": [["a", None]]}, "alpaca", "history", "no list of pairs"),
-        ({"system": "s"}, "prompt_completion", "system", "no place for system"),
-        ({"tools": [TOOL]}, "prompt_completion", "tools", "no place for tools"),
+        ({"history": [["a"]]}, "alpaca", "history", "list of pairs"),
+        ({"history": "a"}, "alpaca", "history", "list of pairs"),
+        ({"history": [["a", None]]}, "alpaca", "history", "list of pairs"),
+        ({"system": "s"}, "prompt_completion", "system", "cannot use system"),
+        ({"tools": [TOOL]}, "prompt_completion", "tools", "cannot use tools"),
     ],
 )
 def test_columns_that_cannot_be_read_are_said_by_name(row, form, column, reason):
@@ -179,7 +179,7 @@ def test_a_row_whose_answers_all_have_weight_0_teaches_nothing():
 def test_a_function_call_is_json_with_a_name_and_arguments(value):
     said = [{"from": "human", "value": "a"}, {"from": "function_call", "value": value}]
     assert (
-        "no JSON object with name" in parse({"conversations": said}, "sharegpt").reason
+        "JSON object with name" in parse({"conversations": said}, "sharegpt").reason
     )
 
 

@@ -137,7 +137,7 @@ def test_given_validation_rows_validate_and_test_rows_are_left_aside(
     ("options", "message"),
     [
         ({"folds": 1}, r"folds=1 makes no sense.*2 or more"),
-        ({"group": "thread", "folds": 40}, r"folds=40 of 12 groups"),
+        ({"group": "thread", "folds": 40}, r"folds=40 with 12 groups"),
         ({"group": "thred"}, r"\"thred\" is missing.*\"thread\""),
         ({"fold": 3}, r"unknown option fold=3"),
     ],

@@ -156,10 +156,10 @@ def test_columns_and_arrays_are_lists(make_run):
 @pytest.mark.parametrize(
     ("inputs", "kind", "said"),
     [
-        ("good", DataError, "inputs are one text: 'good'"),
-        (b"good", DataError, "inputs are one text"),
-        ("See version 1.2", DataError, "inputs are one text"),
-        ({"text": "good"}, DataError, r"inputs are one row: .*fix: put it into a list"),
+        ("good", DataError, "inputs are a single text: 'good'"),
+        (b"good", DataError, "inputs are a single text"),
+        ("See version 1.2", DataError, "inputs are a single text"),
+        ({"text": "good"}, DataError, r"inputs are a single row: .*fix: put it into a list"),
         ({"good", "bad"}, ConfigError, "is of type set"),
         (3, ConfigError, "3 is of type int"),
         (None, ConfigError, "None is of type NoneType"),
@@ -224,7 +224,7 @@ def test_every_form_of_prompts_is_gone_on_from(
     if rows is PROMPTS:
         assert texts(np.array(["ab", "c"])) == expected
         assert texts(as_frame(rows, None)["prompt"]) == expected
-        with pytest.raises(TfftError, match="prompts are one text"):
+        with pytest.raises(TfftError, match="prompts are a single text"):
             texts("ab")
         with pytest.raises(TfftError, match="a row of text asks nothing"):
             texts(as_frame([{"text": "ab"}], None))

@@ -204,7 +204,7 @@ def test_prompts_are_texts_messages_or_rows():
     [
         ("a", "prompts are 'a'"),
         (["a", ""], "prompt 2: empty text"),
-        ([5], "prompt 1: no list of messages"),
+        ([5], "prompt 1: not a list of messages"),
         ([[{"role": "user"}]], "prompt 1: message 1: field content is missing"),
         ([{"output": "b"}], "a row of output asks nothing"),
         (

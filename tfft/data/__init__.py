@@ -1,1 +1,1 @@
-"""Rows in, batches out. Knows no model."""
+"""Rows in, batches out. This package knows no models."""

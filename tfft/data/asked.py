@@ -1,4 +1,4 @@
-"""What a model is asked about: a list of values, or anything that holds rows."""
+"""Inputs for predictions: a list of values, or anything that holds rows."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from tfft.data.table import Table
 def asked(inputs: Any, option: str = "inputs") -> Table | list[Any]:
     """Returns the values of a list, or the table of anything else that holds rows.
 
-    A data frame is a table, and never the list of its column names, which is what a
-    loop over it gives.
+    A data frame is read as a table, and not as the list of its column names, which is
+    what iterating over it gives.
 
     Args:
-        inputs: A list, an array or a column of texts, of pairs or of rows; or whatever
-            training takes as data. Of several splits, the test split.
-        option: What messages call it.
+        inputs: A list, an array or a column of texts, of pairs or of rows; or anything
+            that training accepts as data. Of several splits, the test split is used.
+        option: The option's name in messages.
 
     Raises:
         ConfigError: For an object of another kind, such as a set, which has no order.
-        DataError: For a single text or row, and for rows that cannot be used.
-        MissingInputError: For a file that is not there.
+        DataError: For a single text or row, and for unusable rows.
+        MissingInputError: For a file that does not exist.
 
     >>> asked(["good", "bad"])
     ['good', 'bad']
@@ -36,15 +36,15 @@ def asked(inputs: Any, option: str = "inputs") -> Table | list[Any]:
     {'text': ['good', 'bad']}
     """
     if isinstance(inputs, str | bytes) and not is_path(inputs):
-        raise _single(f"{option} are one text: {shorten(inputs)}")
+        raise _single(f"{option} are a single text: {shorten(inputs)}")
     if isinstance(inputs, dict) and _is_one_row(inputs):
-        raise _single(f"{option} are one row: {shorten(inputs)}")
+        raise _single(f"{option} are a single row: {shorten(inputs)}")
     if isinstance(inputs, str | os.PathLike | Table):
         return read_one(inputs, option)
     values = column_values(inputs)
     if values is not None:
         return values
-    # Loops over other objects give column names (frames) or have no order (sets).
+    # Iterating over other objects gives column names (frames) or has no order (sets).
     if isinstance(inputs, Sequence | Iterator | MappingView):
         return list(inputs)
     return read_one(inputs, option)

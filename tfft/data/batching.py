@@ -1,4 +1,4 @@
-"""Batches of similar length, in an order that the seed and the epoch decide."""
+"""Batches of similar length, in an order decided by the seed and the epoch."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _CHUNK = 32
 
 @dataclass(frozen=True)
 class Examples:
-    """Encoded rows, before they are padded.
+    """Encoded rows before padding.
 
     Attributes:
-        sequences: Per-token features of unequal length by their batch name:
-            `token_ids`, and `segment_ids` where the model has them. A feature may
-            have another length than the tokens, as the labels of few of them.
+        sequences: Per-token features of varying length by their batch name:
+            `token_ids`, and `segment_ids` if the model uses them. A feature may have
+            another length than the tokens, such as labels for only a few of them.
         values: Per-row features by their batch name: `labels`, `weights`.
-        padding: What fills each sequence feature up.
-        sources: The rows that each example was made of, where that is not one each
-            in their order.
+        padding: The padding value of each sequence feature.
+        sources: The rows that each example was made from. Empty if each row is one
+            example, in order.
     """
 
     sequences: Mapping[str, Sequence[Sequence[int]]]
@@ -40,7 +40,7 @@ class Examples:
         return len(self.sequences["token_ids"])
 
     def rows_of(self, examples: Iterable[int]) -> list[int]:
-        """Returns the rows that some examples were made of."""
+        """Returns the rows that the given examples were made from."""
         if not self.sources:
             return list(examples)
         return [row for example in examples for row in self.sources[example]]
@@ -51,11 +51,11 @@ class Examples:
         return np.array([len(ids) for ids in self.sequences["token_ids"]], "int64")
 
     def form(self, name: str) -> tuple[tuple[int, ...], Any]:
-        """Returns the shape and the type of a token of a sequence feature."""
+        """Returns the shape and the type of one token of a sequence feature."""
         return (), "int32"
 
     def select(self, rows: np.ndarray) -> Examples:
-        """Returns some of the rows."""
+        """Returns the examples at the given indices."""
         return Examples(
             {name: [v[row] for row in rows] for name, v in self.sequences.items()},
             {name: v[rows] for name, v in self.values.items()},
@@ -66,9 +66,9 @@ class Examples:
 def bucket_length(length: int) -> int:
     """Returns the padded length for a batch whose longest row has `length` tokens.
 
-    Steps of 8, from 64 on four lengths to each doubling: above 32 tokens less than a
-    fifth of the longest row's length is padding of this kind, and up to 512 tokens
-    there are 20 shapes to compile.
+    Lengths are multiples of 8; from 64 on there are four lengths to each doubling.
+    Above 32 tokens, rounding up adds less than a fifth of the longest row's length, and
+    up to 512 tokens there are 20 shapes to compile.
 
     >>> [bucket_length(n) for n in (0, 1, 17, 65, 128, 129, 300)]
     [8, 8, 24, 80, 128, 160, 320]
@@ -80,21 +80,21 @@ def bucket_length(length: int) -> int:
 
 
 class Batches:
-    """The batches of some examples, the same shapes for the same lengths.
+    """The batches of some examples; equal lengths give equal shapes.
 
     Each epoch shuffles the rows, sorts stretches of 32 batches by length, cuts them
-    and shuffles the batches. What fills a batch up are rows of weight 0 and of
+    into batches and shuffles those. Batches are filled up with rows of weight 0 and
     `row_ids` -1.
 
     Args:
         examples: The encoded rows.
         batch_size: Rows in a batch.
-        seed: For the order. None keeps the longest rows first, for inference: what
-            does not fit into memory then fails at once.
-        divisible_by: Batches are filled up to a multiple of it, for replicas and
-            for accumulation. Defaults to 1.
-        equal: Whether the last batch is filled up to the rows of the others, for
-            what needs equal shapes. Defaults to False.
+        seed: Seed for the order. None puts the longest rows first, for inference:
+            then a batch that does not fit into memory fails at once.
+        divisible_by: Batches are filled up to a multiple of this number, for replicas
+            and for accumulation. Defaults to 1.
+        equal: Whether to fill the last batch up to the size of the others, for code
+            that needs equal shapes. Defaults to False.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Batches:
 
     @property
     def padded_size(self) -> int:
-        """The number of rows of a whole batch, filled up."""
+        """The number of rows in a full batch, filled up."""
         return self._padded(self.batch_size)
 
     def _padded(self, rows: int) -> int:
@@ -122,7 +122,7 @@ class Batches:
         return -(-most // self._divisor) * self._divisor
 
     def of(self, examples: Examples) -> Batches:
-        """Returns the same batches of other features, or of other rows."""
+        """Returns the same batches over other features or other rows."""
         other = copy.copy(self)
         other.examples = examples
         return other
@@ -151,7 +151,7 @@ class Batches:
             yield self.batch(rows)
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Returns the batch dict of some rows, filled up."""
+        """Returns the batch dict of the given rows, filled up."""
         size = self._padded(len(rows))
         missing = size - len(rows)
         filled = np.concatenate([rows, np.repeat(rows[:1], missing)])
@@ -179,7 +179,7 @@ class Batches:
         return batch
 
     def tokens(self, epoch: int = 0) -> tuple[int, int]:
-        """Returns the real and the padded number of tokens of an epoch."""
+        """Returns the real and the padded number of tokens in an epoch."""
         lengths = self.examples.lengths
         padded = sum(
             bucket_length(int(lengths[rows].max())) * self._padded(len(rows))
@@ -194,14 +194,15 @@ class Batches:
         shares: int = 1,
         mine: range = range(1),
     ) -> Any:
-        """Returns an endless `tf.data.Dataset` of batches, from any place on.
+        """Returns an endless `tf.data.Dataset` of batches that can start anywhere.
 
         Args:
-            first_epoch: Where it begins.
-            first_step: Batches of that epoch to leave out.
-            shares: Parts of equal size that each batch is cut into, one after another;
+            first_epoch: The epoch to start in.
+            first_step: Number of batches of that epoch to skip.
+            shares: Number of equal parts to cut each batch into, one after another;
                 `divisible_by` is a multiple of it.
-            mine: The parts wanted, for a process that has some of the replicas.
+            mine: The indices of the parts to return, for a process that has only some
+                of the replicas.
         """
         import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Columns that stand beside the messages of a row."""
+"""Columns that accompany the messages of a row, such as tools."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def with_columns(
     *,
     bare_tools: bool = False,
 ) -> Conversation | Problem:
-    """Returns the messages of a row with what its other columns say.
+    """Returns the messages of a row together with the values of its other columns.
 
     Args:
         row: Values by column name.
         column: The column of the messages.
         turns: The messages.
-        bare_tools: Whether tools may be functions alone, as LLaMA-Factory has them.
+        bare_tools: Whether tools may be plain functions, as in LLaMA-Factory.
     """
     system = row.get("system")
     if system is not None and not isinstance(system, str):
@@ -30,7 +30,7 @@ def with_columns(
     if system and turns[0].role != "system":
         turns = (Turn("system", system), *turns)
     elif system and turns[0].content != system:
-        return Problem("system", f"another text than the first message of {column}")
+        return Problem("system", f"differs from the first message of {column}")
     variables = _variables(row, bare_tools=bare_tools)
     if isinstance(variables, Problem):
         return variables
@@ -38,7 +38,7 @@ def with_columns(
 
 
 def _variables(row: Mapping[str, Any], *, bare_tools: bool) -> dict[str, Any] | Problem:
-    """Returns what the columns `tools` and `chat_template_kwargs` hold."""
+    """Returns the contents of the columns `tools` and `chat_template_kwargs`."""
     tools = _tools(row.get("tools"), bare_tools)
     if isinstance(tools, str):
         return Problem("tools", tools)
@@ -51,12 +51,12 @@ def _variables(row: Mapping[str, Any], *, bare_tools: bool) -> dict[str, Any] | 
 
 
 def _tools(value: Any, bare: bool) -> list[Any] | str | None:
-    """Returns the tools of a row, None for none, or what is wrong with them."""
+    """Returns the tools of a row, None if it has none, or a problem with them."""
     if isinstance(value, str):
         try:
             value = json.loads(value) if value.strip() else None
         except ValueError as error:
-            return f"no JSON: {error}"
+            return f"not JSON: {error}"
     if value is None:
         return None
     if not isinstance(value, list | tuple):
@@ -66,7 +66,7 @@ def _tools(value: Any, bare: bool) -> list[Any] | str | None:
             return f"tool {number} is {type(tool).__name__} instead of an object"
     if not bare:
         return list(value)
-    # LLaMA-Factory names no tools by an empty list.
+    # In LLaMA-Factory, an empty list means no tools.
     wrapped = [
         tool if "type" in tool else {"type": "function", "function": tool}
         for tool in value

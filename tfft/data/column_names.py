@@ -1,4 +1,4 @@
-"""What column names must be, and what to say when they are not."""
+"""Checks column names and builds the errors about them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _SHOWN_COLUMNS = 20
 
 
 def check_column_names(names: Sequence[object], where: str) -> None:
-    """Raises for names that cannot tell columns apart.
+    """Raises an error for names that cannot identify columns.
 
     Raises:
-        DataError: For a name that is not text, is empty or appears twice.
+        DataError: For a name that is not text, is empty or occurs twice.
     """
     for position, name in enumerate(names, start=1):
         problem = ""
@@ -25,13 +25,11 @@ def check_column_names(names: Sequence[object], where: str) -> None:
         elif name in names[: position - 1]:
             problem = f"column {shorten(name)} appears twice"
         if problem:
-            raise DataError(
-                problem, where=where, fix="give each column a name of its own"
-            )
+            raise DataError(problem, where=where, fix="give each column its own name")
 
 
 def named_index(names: Sequence[str]) -> list[str]:
-    """Returns names with those filled in that `DataFrame.to_csv` leaves empty.
+    """Fills in the empty names that `DataFrame.to_csv` writes for the index.
 
     >>> named_index(["", "text", "label"])
     ['Unnamed: 0', 'text', 'label']
@@ -48,19 +46,19 @@ def named_index(names: Sequence[str]) -> list[str]:
             new = f"Unnamed: {position}.{copy}"
         found[position] = new
     else:
-        return list(names)  # no column has a name: this is no index
+        return list(names)  # no column has a name, so this is not an index
     return found
 
 
 def missing_column(
     name: str, names: Collection[str], where: str, option: str = ""
 ) -> DataError:
-    """Returns the error for a column that a table does not have.
+    """Returns the error for a column that a table lacks.
 
     Args:
         name: Name of the column.
-        names: The columns that are there.
-        where: Where they are named.
+        names: The columns that the table has.
+        where: The file or object that names them.
         option: The option by which a user chooses the column.
     """
     choose = f"name the column with {option}" if option else "use one of the names"
@@ -73,14 +71,14 @@ def missing_column(
 
 
 def other_keys(row: Mapping, columns: Mapping, where: str) -> DataError:
-    """Returns the error for a row whose keys are not those of the first row."""
+    """Returns the error for a row with other keys than the first row."""
     missing = [f'"{name}" is missing' for name in _shown(_without(columns, row))]
     extra = [f'"{name}" is extra' for name in _shown(_without(row, columns))]
     return DataError(
         f"keys differ from those of the first row: {', '.join(missing + extra)}",
         where=where,
         expected=", ".join(_shown(columns)),
-        fix="give every row the same keys, null or None where a value is missing",
+        fix="give every row the same keys; use null or None for a missing value",
     )
 
 
@@ -100,7 +98,7 @@ def _shown(names: Iterable[object]) -> list[str]:
 
 
 def fix_delimiter(names: Collection[str]) -> str:
-    """Returns the fix for a header that another delimiter would split, else "".
+    """Returns a fix if another delimiter would split the header, else "".
 
     >>> fix_delimiter(["text;label"])[:44]
     'the file seems to be delimited by semicolons'

@@ -1,4 +1,4 @@
-"""Reads CoNLL columns: a word a line, sentences apart by blank lines."""
+"""Reads CoNLL columns: one word per line, with blank lines between sentences."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _BLANKS = re.compile("[ \t]+")
 def read_conll(path: Path) -> Table:
     r"""Reads a file of columns; each sentence becomes a row of lists.
 
-    Columns are apart by tabs, or by spaces where a line has no tab. They are called
-    `column_1`, `column_2` and so on; the first is also called `tokens` and the last
-    `ner_tags`. Lines that start with `-DOCSTART-` begin a document, whose number
-    stands in `document`.
+    Columns are separated by tabs, or by spaces in lines without a tab. They are named
+    `column_1`, `column_2` and so on; the first is also named `tokens` and the last
+    `ner_tags`. Lines that start with `-DOCSTART-` begin a document; the column
+    `document` holds its number.
 
     Args:
         path: The file, in UTF-8 with or without a byte order mark.
 
     Raises:
-        DataError: For a line with more or fewer columns than the first, with the
+        DataError: For a line with more or fewer columns than the first; names the
             line.
     """
     with opened(path) as file:
@@ -48,7 +48,7 @@ def read_conll(path: Path) -> Table:
 def _sentences(
     file: Iterable[str], source: str
 ) -> tuple[list[list[list[str]]], list[int], list[int]]:
-    """Returns the sentences, the line each starts on, and its document's number."""
+    """Returns the sentences, with the line and the document number of each."""
     sentences: list[list[list[str]]] = []
     starts: list[int] = []
     documents: list[int] = []
@@ -78,20 +78,20 @@ def _check_width(cells: list[str], width: int, where: str) -> None:
         raise DataError(
             f"line has one column: {shorten(cells[0])}",
             where=where,
-            expected="a word and its tag, apart by a space or a tab",
-            fix="add the tags; text without tags is asked about with predict",
+            expected="a word and its tag, separated by a space or a tab",
+            fix="add the tags; to ask about text without tags, use predict",
         )
     if len(cells) != width:
         raise DataError(
             f"line has {len(cells)} columns: {shorten(cells)}",
             where=where,
             expected=f"{width}, as in the first line",
-            fix="give every word as many columns",
+            fix="give every word the same number of columns",
         )
     if not all(cells):
         raise DataError(
             f"line has an empty column: {shorten(cells)}",
             where=where,
             expected="a value in each column",
-            fix="write _ for none",
+            fix="write _ for an empty value",
         )

@@ -1,4 +1,4 @@
-"""Rows for language models in the forms people keep them, made one form."""
+"""Converts common formats of rows for language models into one."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from tfft.data.turns import (
 
 
 def detect(table: Table) -> str:
-    """Returns the name of the form whose columns a table has.
+    """Returns the name of the format that a table's columns have.
 
     Raises:
-        ConfigError: For a table with the columns of none, or of several.
+        ConfigError: When the columns fit no format, or several.
 
     >>> detect(Table({"prompt": ["a"], "completion": ["b"]}, "list"))
     'prompt_completion'
@@ -39,25 +39,25 @@ def detect(table: Table) -> str:
     known = (f"{name} ({', '.join(columns)})" for name, (columns, _) in FORMS.items())
     raise ConfigError(
         f"columns {', '.join(table.columns)}"
-        + (f" are of several forms: {', '.join(found)}" if found else ""),
+        + (f" fit several formats: {', '.join(found)}" if found else ""),
         where=table.source,
         expected=one_of(known),
-        fix="say which with task.format"
+        fix="choose one with task.format"
         if found
-        else "rename the columns, or say with task.template how to make a prompt",
+        else "rename the columns, or describe the prompt with task.template",
     )
 
 
 def parse(
     row: Mapping[str, Any], form: str, *, answered: bool = True
 ) -> Conversation | Problem:
-    """Returns a row as a conversation, or what is wrong with it.
+    """Returns a row as a conversation, or the problem with it.
 
     Args:
         row: Values by column name.
         form: A key of `FORMS`.
-        answered: Whether an answer must be there; without, a row that asks for
-            one is whole.
+        answered: Whether the row must contain an answer. If not, it may end with a
+            question.
 
     >>> parse({"prompt": "2+2=", "completion": "4"}, "prompt_completion")
     Conversation(turns=(), prompt='2+2=', completion='4', variables=())
@@ -72,13 +72,13 @@ def parse(
 def parse_template(
     row: Mapping[str, Any], template: str, target: str, *, answered: bool = True
 ) -> Conversation | Problem:
-    """Returns the conversation that a template makes of plain columns.
+    """Returns the conversation that a template makes from plain columns.
 
     Args:
         row: Values by column name.
         template: The prompt, with column names in braces.
         target: The column with the answer.
-        answered: Whether an answer must be there.
+        answered: Whether the row must contain an answer.
 
     >>> row = {"source": "cat", "target": "Katze"}
     >>> parse_template(row, "German for {source}: ", "target").prompt
@@ -96,17 +96,17 @@ def parse_template(
 def parse_table(
     table: Table, form: str, *, answered: bool = True
 ) -> list[Conversation | Problem]:
-    """Returns each row of a table as `parse` does."""
+    """Applies `parse` to each row of a table."""
     return [parse(row, form, answered=answered) for row in rows_of(table)]
 
 
 def parse_templated(
     table: Table, template: str, target: str, *, answered: bool = True
 ) -> list[Conversation | Problem]:
-    """Returns each row of a table as `parse_template` does.
+    """Applies `parse_template` to each row of a table.
 
     Raises:
-        DataError: For a column that the table does not have.
+        DataError: For a column that the table lacks.
     """
     for column in (*template_columns(template), *([target] if answered else [])):
         table.column(column, "task.template")
@@ -127,7 +127,7 @@ def template_columns(template: str) -> tuple[str, ...]:
     except ValueError as error:
         raise ConfigError(
             f"template {shorten(template)}: {error}",
-            expected="column names in braces, {{ and }} for braces themselves",
+            expected="column names in braces; {{ and }} for literal braces",
             fix="close every brace",
         ) from error
     names = [name for _, name, _, _ in fields if name is not None]
@@ -135,8 +135,8 @@ def template_columns(template: str) -> tuple[str, ...]:
     if odd or not names or not all(name.isidentifier() for name in names):
         raise ConfigError(
             f"template {shorten(template)}",
-            expected="one column name or more in braces, as in {source}",
-            fix="write names alone between the braces",
+            expected="at least one column name in braces, such as {source}",
+            fix="write only names between the braces",
         )
     return tuple(dict.fromkeys(names))
 
@@ -163,7 +163,7 @@ def _parse_pair(row: Mapping[str, Any], answered: bool) -> Conversation | Proble
             return Problem(column, problem)
     for column in ("system", "tools", "history"):
         if isinstance(row.get(column), str | list | tuple) and row[column]:
-            return Problem(column, f"a plain prompt has no place for {column}")
+            return Problem(column, f"a plain prompt cannot use {column}")
     completion = row["completion"] if answered else ""
     return Conversation(prompt=row["prompt"], completion=completion)
 
@@ -171,7 +171,7 @@ def _parse_pair(row: Mapping[str, Any], answered: bool) -> Conversation | Proble
 def _parse_pair_of_chats(
     row: Mapping[str, Any], answered: bool
 ) -> Conversation | Problem:
-    """Returns a prompt and a completion that are lists of messages, as one chat."""
+    """Returns a chat from a prompt and a completion that are lists of messages."""
     asked = parse_turns(row["prompt"], ROLES, answered=False)
     if isinstance(asked, str):
         return Problem("prompt", asked)
@@ -197,7 +197,7 @@ def _parse_alpaca(row: Mapping[str, Any], answered: bool) -> Conversation | Prob
         return Problem("input", _text_problem(extra))
     earlier = () if row.get("history") is None else row["history"]
     if not isinstance(earlier, list | tuple) or not all(map(_is_pair, earlier)):
-        return Problem("history", "no list of pairs of texts, asked and answered")
+        return Problem("history", "not a list of pairs of question and answer")
     turns = [
         Turn(role, text)
         for pair in earlier
@@ -233,9 +233,9 @@ def _parse_sharegpt(row: Mapping[str, Any], answered: bool) -> Conversation | Pr
 
 
 def said_in(one: Conversation | Problem) -> tuple[str, ...]:
-    """Returns every text of a row; none of one that cannot be used.
+    """Returns every text of a row, or nothing for an unusable row.
 
-    What is not plain text, such as tools, is there as JSON.
+    Values that are not plain text, such as tools, are returned as JSON.
     """
     if isinstance(one, Problem):
         return ()
@@ -260,7 +260,7 @@ def rows_of(table: Table) -> Iterator[dict[str, Any]]:
         yield dict(zip(table.columns, values, strict=True))
 
 
-# The columns a form must have, and what reads a row of it.
+# The columns that a format needs, and the function that reads a row of it.
 FORMS: dict[
     str,
     tuple[tuple[str, ...], Callable[[Mapping[str, Any], bool], Conversation | Problem]],

@@ -1,4 +1,4 @@
-"""Names for the content of a table, and of its rows."""
+"""Hashes of the content of a table and of its rows."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from tfft.data.table import Table
 
 
 def fingerprint(table: Table) -> str:
-    """Returns the SHA-256 of the columns' names and the rows' values.
+    """Returns the SHA-256 of the column names and the row values.
 
-    It does not depend on where the rows were read nor on the order of the columns;
-    it does on the order of the rows.
+    It depends on the order of the rows, but not on the order of the columns nor on
+    where the rows were read from.
 
     Args:
         table: The rows.
 
     Raises:
-        DataError: For values nested too deeply to be written down.
+        DataError: For values that are nested too deeply to serialise.
 
     >>> fingerprint(Table({"text": ["a"]}, "news.csv"))[:8]
     '2d0aa114'
@@ -46,7 +46,7 @@ def fingerprint(table: Table) -> str:
 def row_fingerprints(texts: Iterable[Sequence[str]]) -> np.ndarray:
     """Returns 64 bits of the SHA-256 of each row's texts, shape (rows,).
 
-    Two of a million rows have the same with a chance of 1 in 37 million.
+    Among a million rows, two different ones collide with a chance of 1 in 37 million.
 
     Args:
         texts: The texts of each row.
@@ -62,5 +62,5 @@ def row_fingerprints(texts: Iterable[Sequence[str]]) -> np.ndarray:
 
 
 def _named(value: Any) -> dict[str, str]:
-    """Tells a date or a decimal number from the text that shows it."""
+    """Distinguishes a date or a decimal number from its text."""
     return {type(value).__name__: str(value)}

@@ -1,4 +1,4 @@
-"""Folds: every row is tested on once, by a model that has not seen it."""
+"""Folds: every row is tested once, by a model that was not trained on it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tfft.core.seeds import derive
 def k_folds(
     strata: Sequence[Hashable], groups: Sequence[Hashable], count: int, seed: int
 ) -> list[list[int]]:
-    """Returns the rows of each fold, by scikit-learn's stratified splitters.
+    """Returns the rows of each fold, using scikit-learn's stratified splitters.
 
     Args:
-        strata: What each fold has in proportion, one value a row. Values of fewer
-            rows than folds are spread without regard to them.
-        groups: What stays in one fold, one value a row.
-        count: How many folds.
-        seed: For which rows go where.
+        strata: One value for each row; each fold gets the same proportions of them.
+            Values with fewer rows than folds are distributed freely.
+        groups: One value for each row; rows with the same value stay in one fold.
+        count: Number of folds.
+        seed: Seed that decides which rows go where.
 
     Raises:
         ConfigError: For fewer groups than folds.
@@ -35,10 +35,10 @@ def k_folds(
     found = len(set(known))
     if found < count:
         raise ConfigError(
-            f"folds={count} of {found:,} groups of rows",
+            f"folds={count} with {found:,} groups of rows",
             where=f"{len(groups):,} rows",
-            expected="a group for each fold at least",
-            fix="say fewer folds, or give more rows",
+            expected="at least one group for each fold",
+            fix="use fewer folds, or more rows",
         )
     alone = found == len(groups)
     kind = StratifiedKFold if alone else StratifiedGroupKFold
@@ -49,10 +49,10 @@ def k_folds(
 
 
 def together(*keys: Sequence[Hashable]) -> list[int]:
-    """Returns groups in which rows are that have any key in common.
+    """Groups the rows that have any key in common.
 
     Args:
-        *keys: One value a row each, such as texts and threads.
+        *keys: Each holds one value for each row, such as texts and threads.
 
     >>> together("aab", [1, 2, 2])
     [0, 0, 0]
@@ -63,7 +63,7 @@ def together(*keys: Sequence[Hashable]) -> list[int]:
     from scipy.sparse.csgraph import connected_components
 
     rows = len(keys[0])
-    starts, ends, size = [], [], rows  # rows, then a node for each value
+    starts, ends, size = [], [], rows  # nodes: first the rows, then the values
     for values in keys:
         known = _numbers(values)
         starts.extend(range(rows))
@@ -75,13 +75,13 @@ def together(*keys: Sequence[Hashable]) -> list[int]:
 
 
 def _numbers(values: Sequence[Hashable]) -> list[int]:
-    """Returns a number for each value, in the order they come."""
+    """Returns a number for each value, in order of first appearance."""
     known: dict[Hashable, int] = {}
     return [known.setdefault(value, len(known)) for value in values]
 
 
 def _common(strata: Sequence[Hashable], count: int) -> list[int]:
-    """Returns strata as numbers, those too rare for every fold as the largest."""
+    """Returns strata as numbers; the rare ones all get the largest number."""
     numbers = _numbers(strata)
     counts = Counter(numbers)
     largest = counts.most_common(1)[0][0]

@@ -1,4 +1,4 @@
-"""A `tf.data.Dataset` of what a Python function makes of one number after another."""
+"""A `tf.data.Dataset` that calls a Python function with 0, 1, 2 and so on."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ Element = Mapping[str, np.ndarray]
 def numbered_dataset(
     make: Callable[[int], Element], signature: Mapping[str, Any], first: int = 0
 ) -> Any:
-    """Returns an endless dataset of dicts, made one after another.
+    """Returns an endless dataset of dicts, each made from a number.
 
-    Nothing is tuned while it runs: there is nothing to tune, and TensorFlow 2.21
-    deletes an iterator only when the thread that tunes has slept out, which takes
-    seconds after each training. `from_generator` would do as well, but that version
-    sets malloc's trim threshold to 128 kB for the rest of the process as soon as a
-    generator is iterated: without oneDNN, which has memory of its own, operations on
-    arrays of megabytes then take three times as long.
+    Autotuning is off. There is nothing to tune, and TensorFlow 2.21 deletes an iterator
+    only when the tuning thread has finished its sleep: that takes seconds after each
+    training. `from_generator` is not used because it changes malloc in that version:
+    iterating a generator sets the trim threshold to 128 kB for the rest of the process.
+    Without oneDNN, which has its own memory pool, operations on arrays of megabytes
+    then take three times as long.
 
     Args:
         make: Maps a number to an element.
         signature: The `tf.TensorSpec` of each name.
-        first: The number that the dataset begins with.
+        first: The first number.
 
     >>> import tensorflow as tf
     >>> squares = numbered_dataset(

@@ -1,6 +1,6 @@
 """Reads Python objects: rows, columns, data frames and datasets.
 
-Types are told by the names of their modules, so that nothing is imported that the
+Types are recognised by the names of their modules, so that nothing is imported that the
 caller did not import.
 """
 
@@ -17,7 +17,7 @@ from tfft.data.table import Table
 from tfft.data.tf_dataset import read_tf_dataset
 from tfft.data.values import converted, label_names, plain
 
-# What Arrow's tables and frames of other libraries (Polars, DuckDB) have in common.
+# The method that Arrow's tables and other libraries' frames (Polars, DuckDB) share.
 _ARROW_STREAM = "__arrow_c_stream__"
 _ACCEPTED = (
     "a path (.csv, .tsv, .jsonl, .parquet or a folder)",
@@ -33,22 +33,22 @@ _ACCEPTED = (
 
 
 def read_object(data: Any, option: str = "data", split: str = "") -> Table:
-    """Reads an object of one of the types in the table at the end of this file.
+    """Reads an object of any type in the table at the end of this file.
 
     Args:
         data: The object.
         option: The option that holds it, for messages.
-        split: The split that it stands for, for messages.
+        split: The name of its split, for messages.
 
     Raises:
         ConfigError: For an object of another type.
-        DataError: For an object whose rows cannot be used.
+        DataError: For an object with unusable rows.
     """
     found = _reader_of(data)
     if found:
         source, reader = found
         return reader(data, f"{split} {source}".strip())
-    # A single column, such as a Series, is a stream as well.
+    # A single column, such as a Series, also has that method.
     if hasattr(data, _ARROW_STREAM) and hasattr(data, "columns"):
         return _read_arrow(data, f"{split} {type(data).__name__}".strip())
     raise ConfigError(
@@ -68,7 +68,7 @@ def _reader_of(data: Any) -> tuple[str, Callable[[Any, str], Table]] | None:
 
 
 def column_values(data: Any) -> list[Any] | None:
-    """Returns the values of an array or a column; None for an object of another kind.
+    """Returns the values of an array or a column, or None for other objects.
 
     >>> import numpy as np
     >>> column_values(np.array([b"good", b"bad"])), column_values({"text": []})
@@ -85,7 +85,7 @@ def column_values(data: Any) -> list[Any] | None:
 
 
 def is_of(data: Any, package: str, name: str) -> bool:
-    """Tells whether an object's class, or one it derives from, is of that name.
+    """Tells whether an object's class or one of its bases has that name.
 
     >>> is_of({}, "builtins", "dict"), is_of({}, "datasets", "DatasetDict")
     (True, False)
@@ -137,12 +137,12 @@ def _read_hugging_face(dataset: Any, source: str) -> Table:
 
 
 def with_label_names(table: Table, features: Mapping[str, Any]) -> Table:
-    """Returns a table with class names in place of class numbers.
+    """Returns a table with class names instead of class numbers.
 
     Args:
         table: The rows.
-        features: The features of the columns, those of TensorFlow Datasets or of
-            Hugging Face's `datasets`.
+        features: The features of the columns, from TensorFlow Datasets or from Hugging
+            Face's `datasets`.
 
     Raises:
         DataError: For a class number without a name.
@@ -173,7 +173,7 @@ def _items(values: Any) -> Iterable[Any]:
     return values if isinstance(values, list | tuple) else values.tolist()
 
 
-# Package and class, then what messages call it and what reads it.
+# Package and class, the name in messages, and the function that reads it.
 _READERS: dict[tuple[str, str], tuple[str, Callable[[Any, str], Table]]] = {
     ("tfft", "Table"): ("Table", _read_table),
     ("builtins", "list"): ("list", _read_rows),

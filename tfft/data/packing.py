@@ -1,4 +1,4 @@
-"""Packing: several examples in one row, so that padding is not computed."""
+"""Packing: several examples in one row, so that no padding is computed."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Sequence
 
 
 def best_fit_decreasing(lengths: Sequence[int], capacity: int) -> list[list[int]]:
-    """Returns which examples share a row, no row longer than the capacity.
+    """Returns which examples share a row; no row exceeds the capacity.
 
-    The longest example comes first, and each goes where it leaves the least room
-    (Johnson, 1973): at most 11/9 of the fewest rows possible, plus one.
+    Examples are placed from longest to shortest, each where it leaves the least room
+    (Johnson, 1973). This takes at most 11/9 of the fewest rows possible, plus one.
 
     Args:
         lengths: The number of tokens of each example.
-        capacity: The most tokens of a row, no less than the longest example.
+        capacity: The most tokens of a row, at least the longest example's length.
 
     Returns:
-        The indices of the examples of each row, each row's in ascending order.
+        The indices of the examples of each row, in ascending order.
 
     Raises:
         ValueError: When an example is longer than the capacity.
@@ -28,7 +28,7 @@ def best_fit_decreasing(lengths: Sequence[int], capacity: int) -> list[list[int]
     if max(lengths, default=0) > capacity:
         raise ValueError(f"an example of {max(lengths)} tokens exceeds {capacity}")
     rows: list[list[int]] = []
-    # Room left and row, ascending, so that the first that suffices fits best.
+    # (room left, row), ascending: the first with enough room is the best fit.
     room: list[tuple[int, int]] = []
     for example in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
         found = bisect.bisect_left(room, (lengths[example], -1))
@@ -49,12 +49,12 @@ def pack(
 
     Args:
         examples: The token ids of each example.
-        rows: The examples of each row, as `best_fit_decreasing` gives them.
+        rows: The examples of each row, as returned by `best_fit_decreasing`.
 
     Returns:
-        For each row the tokens of its examples one after another; their positions,
-        which start at 0 in every example; and the number of the example in the row,
-        from 1, since 0 is for padding.
+        For each row: the tokens of its examples, one after another; their positions,
+        which start at 0 in every example; and the number of each token's example,
+        counted from 1 because 0 is for padding.
 
     >>> pack([[7, 8], [9]], [[0, 1]])
     ([[7, 8, 9]], [[0, 1, 0]], [[1, 1, 2]])

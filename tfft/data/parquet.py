@@ -19,7 +19,7 @@ def read_parquet(path: Path) -> Table:
         path: The file. Folder names such as `label=1` add no columns.
 
     Raises:
-        DataError: For a file that is no Parquet, is damaged or holds no rows.
+        DataError: For a file that is not Parquet, is damaged or has no rows.
     """
     import pyarrow
     import pyarrow.parquet
@@ -44,10 +44,10 @@ def arrow_table(arrow: Any, source: str) -> Table:
 
     Args:
         arrow: The `pyarrow.Table`.
-        source: What messages call it.
+        source: Its name in messages.
 
     Raises:
-        DataError: For column names or values that cannot be used.
+        DataError: For unusable column names or values.
     """
     names = arrow.column_names
     check_column_names(names, source)

@@ -1,4 +1,4 @@
-"""Reads files by their extension, and folders of one file a split."""
+"""Reads files by their extension, and folders with one file for each split."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FILE_READERS: dict[str, Callable[[Path], Table]] = {
     ".conll": read_conll,
     ".json": read_squad,
 }
-# What a path may say before it, where the extension does not tell.
+# Prefixes of a path, for formats that the extension does not identify.
 _PREFIXES = {"conll:": read_conll, "squad:": read_squad}
 _CONVERSIONS = {
     ".xls": "save the sheet as CSV in UTF-8",
@@ -45,7 +45,7 @@ _CONVERSIONS = {
 
 
 def is_path(given: str | bytes) -> bool:
-    """Tells text that names data from text that is data.
+    """Tells whether a text names data (True) or is data (False).
 
     >>> is_path("rows.csv"), is_path("Version 1.2"), is_path("conll:names")
     (True, False, True)
@@ -64,14 +64,14 @@ def read_path(given: str | os.PathLike[str], option: str = "data") -> dict[str, 
 
     Args:
         given: The path; `~` is the home folder.
-        option: The option that holds the path, for messages.
+        option: The option's name in messages.
 
     Returns:
-        Tables under "train" and, where a folder has them, "validation" and "test".
+        Tables under "train" and, if the folder has them, "validation" and "test".
 
     Raises:
-        MissingInputError: For a path that is not there or may not be read.
-        DataError: For another extension, and rows that cannot be used.
+        MissingInputError: For a path that does not exist or cannot be read.
+        DataError: For an unknown extension, and for unusable rows.
     """
     prefix = next((one for one in _PREFIXES if str(given).startswith(one)), "")
     path = Path(str(given)[len(prefix) :]).expanduser()
@@ -88,14 +88,14 @@ def read_path(given: str | os.PathLike[str], option: str = "data") -> dict[str, 
         raise MissingInputError(
             f"cannot be read: {error.strerror or error}",
             where=str(error.filename or path),
-            fix="check that file and folder may be read",
+            fix="check the permissions of the file and its folder",
         ) from error
 
 
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except (OSError, ValueError):  # too long for a name, or with a NUL in it
+    except (OSError, ValueError):  # the name is too long or contains a NUL
         return False
 
 
@@ -114,7 +114,7 @@ def _read_file(path: Path) -> Table:
 def _read_directory(
     path: Path, read_file: Callable[[Path], Table] | None
 ) -> dict[str, Table]:
-    """Reads one file a split; with a reader given, whatever their extension."""
+    """Reads one file for each split; a given reader reads files of any extension."""
     found = sorted(entry.name for entry in path.iterdir() if entry.is_file())
     names = [
         name
@@ -125,9 +125,9 @@ def _read_directory(
         raise MissingInputError(
             f"folder has no train file; it holds {shorten(found)}",
             where=str(path),
-            expected=f"train.* with {one_of(_FILE_READERS)}, and perhaps "
+            expected=f"train.* with {one_of(_FILE_READERS)}, and optionally "
             "validation.* and test.*",
-            fix="name the file with the rows to learn from train.csv, or name a file",
+            fix="rename the file with the training rows to train.csv, or name a file",
         )
     splits = pick_splits(names, str(path), means=split_of_file)
     read = read_file or _read_file

@@ -1,4 +1,4 @@
-"""Rows that cannot be used: refused with their lines, or counted and left out."""
+"""Unusable rows: refused with their line numbers, or counted and left out."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class BadRow(NamedTuple):
 
     Attributes:
         row: Its index in the table.
-        column: The column at fault.
-        reason: What is wrong, as "empty text".
+        column: The column with the problem.
+        reason: The problem, such as "empty text".
     """
 
     row: int
@@ -31,18 +31,18 @@ class BadRow(NamedTuple):
 def without_bad_rows(
     table: Table, bad: Sequence[BadRow], on_bad_rows: OnBadRows
 ) -> tuple[Table, list[str]]:
-    """Returns the usable rows, and a sentence for each kind that was left out.
+    """Returns the usable rows and notes on the rows that were left out.
 
     Args:
         table: The rows.
-        bad: The rows at fault.
+        bad: The unusable rows.
         on_bad_rows: "error" to refuse them, "skip" to leave them out.
 
     Returns:
-        The remaining table and the notes.
+        The remaining table, and one sentence if rows were left out.
 
     Raises:
-        DataError: When there are bad rows to refuse, or no row is left.
+        DataError: When bad rows are refused, or when no row is left.
     """
     if not bad:
         return table, []
@@ -60,9 +60,9 @@ def without_bad_rows(
             f"{share} cannot be used: {counted}",
             where=places,
             expected="text and label in every row",
-            fix="mend them"
+            fix="correct them"
             if len(rows) == len(table)
-            else 'mend them, or leave them out with on_bad_rows="skip"',
+            else 'correct them, or leave them out with on_bad_rows="skip"',
         )
     faulty = set(rows)
     kept = table.select([row for row in range(len(table)) if row not in faulty])

@@ -1,4 +1,4 @@
-"""The one way in: whatever holds rows becomes tables by split."""
+"""Reads anything that holds rows into one table for each split."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ def read(data: Any, option: str = "data") -> dict[str, Table]:
 
     Args:
         data: A path to a .csv, .tsv, .jsonl, .ndjson or .parquet file; a folder
-            with `train.*` and perhaps `validation.*` (or valid, val, dev) and
+            with `train.*` and optionally `validation.*` (or valid, val, dev) and
             `test.*`; a folder prepared by TensorFlow Datasets; `tfds:NAME`; a
             pandas data frame; a list of dicts; a dict of columns; a
             `tf.data.Dataset` of dicts; a Hugging Face dataset; an Arrow table, or a
-            frame that gives one, as Polars' does; or a dict of splits to any of these.
-        option: The option that holds the data, for messages.
+            frame that exports one, such as Polars'; or a dict that maps splits to any
+            of these.
+        option: The option's name in messages.
 
     Returns:
-        Tables under "train" and, where given, "validation" and "test".
+        Tables under "train" and, if given, "validation" and "test".
 
     Raises:
         ConfigError: For an object of another kind.
-        MissingInputError: For a file, folder or data set that is not there.
-        DataError: For rows that cannot be used, or none at all.
+        MissingInputError: For a file, folder or data set that does not exist.
+        DataError: For unusable rows, or none at all.
 
     >>> read({"text": ["good", "bad"], "label": [1, 0]})["train"].columns["label"]
     [1, 0]
@@ -48,14 +49,14 @@ def read(data: Any, option: str = "data") -> dict[str, Table]:
 
 
 def read_one(data: Any, option: str = "data") -> Table:
-    """Reads the rows to answer or to score: of several splits, the test split.
+    """Reads the rows to predict or to score: of several splits, the test split.
 
     Args:
-        data: As `read` takes it.
-        option: The option that holds the data, for messages.
+        data: Data as accepted by `read`.
+        option: The option's name in messages.
 
     Raises:
-        TfftError: Whatever `read` raises.
+        TfftError: As raised by `read`.
     """
     tables = read(data, option)
     return tables["test" if "test" in tables else "train"]
@@ -101,10 +102,10 @@ def _read_splits(data: dict[str, Any], option: str) -> dict[str, Table]:
         inner = _read(data[key], where, split)
         if set(inner) != {"train"}:
             raise ConfigError(
-                f"{shorten(data[key])} has splits of its own: {', '.join(inner)}",
+                f"{shorten(data[key])} has its own splits: {', '.join(inner)}",
                 where=where,
                 expected="the rows of one split",
-                fix=f"give it as {option} itself, or name one file",
+                fix=f"pass it as {option} itself, or name one file",
             )
         tables[split] = inner["train"]
     return tables

@@ -1,4 +1,4 @@
-"""What people call the three splits."""
+"""Common names of the three splits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SPLIT_NAMES = (*SPLITS, *_ALIASES)
 
 
 def split_of(name: object) -> str | None:
-    """Returns the split that a name means, or None.
+    """Returns the split that a name stands for, or None.
 
     >>> split_of("dev"), split_of("Train"), split_of("test.score")
     ('validation', 'train', None)
@@ -23,7 +23,7 @@ def split_of(name: object) -> str | None:
 
 
 def split_of_file(name: str) -> str | None:
-    """Returns the split that a file name means, or None.
+    """Returns the split that a file name stands for, or None.
 
     >>> split_of_file("dev.csv"), split_of_file("extra.csv")
     ('validation', None)
@@ -37,16 +37,16 @@ def pick_splits(
     error: type[TfftError] = DataError,
     means: Callable[[str], str | None] = split_of,
 ) -> dict[str, str]:
-    """Returns the name that stands for each split; other names are passed over.
+    """Returns the given name of each split, and skips names of no split.
 
     Args:
-        names: The names that are there.
-        where: Where they are.
-        error: What to raise.
-        means: Tells which split a name means.
+        names: The names of the source.
+        where: The source.
+        error: The class of error to raise.
+        means: Returns the split that a name stands for.
 
     Raises:
-        TfftError: Of the class given, for a split named twice and for no train.
+        TfftError: Of the given class, if a split is named twice or train is missing.
 
     >>> pick_splits(["test", "train", "unsupervised"], "tfds:imdb_reviews")
     {'train': 'train', 'test': 'test'}
@@ -58,7 +58,7 @@ def pick_splits(
             raise error(
                 f'"{chosen[split]}" and "{name}" are both the {split} split',
                 where=where,
-                expected="one of each split",
+                expected="one file or name for each split",
                 fix="remove or rename one of them",
             )
         if split:
@@ -68,6 +68,6 @@ def pick_splits(
             f"no split is called train; found: {', '.join(map(str, names)) or 'none'}",
             where=where,
             expected=one_of(SPLIT_NAMES),
-            fix="name the rows to learn from train",
+            fix="rename the training rows to train",
         )
     return {split: chosen[split] for split in SPLITS if split in chosen}

@@ -1,4 +1,4 @@
-"""Train, validation and test rows, apart."""
+"""Splits rows into train, validation and test."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ def stratified_part(
 ) -> tuple[list[int], list[int]]:
     """Splits rows in two, each class by the same fraction.
 
-    Rows of one key, such as copies of a text, stay on one side: a copy in the test
-    rows of a row seen in training would only show that the model can remember.
-    Unlike scikit-learn's splitters it also takes classes of one or two rows, which
-    stay in the first part.
+    Rows with the same key, such as copies of a text, stay in one part: a test row that
+    was also in training would only show that the model can memorise. Unlike
+    scikit-learn's splitters, this also works for classes of one or two rows, which stay
+    in the first part.
 
     Args:
         labels: The class of each row.
-        keys: What must stay together, one for each row.
-        fraction: Size of the second part, from 0 up to but not including 1.
-        seed: For which rows go where.
+        keys: The key of each row; rows with equal keys stay together.
+        fraction: Size of the second part, at least 0 and below 1.
+        seed: Seed that decides which rows go where.
 
     Returns:
-        The indices of the first and of the second part, in their order.
+        The indices of the first and of the second part, in their original order.
 
     >>> stratified_part("aaaabbbb", range(8), 0.25, seed=1)[1]
     [3, 7]
@@ -53,20 +53,20 @@ def stratified_part(
 
 
 def check_fraction(fraction: float, option: str) -> None:
-    """Raises unless a share of rows is one.
+    """Checks a fraction of rows to hold out.
 
     Raises:
-        ConfigError: For a value outside 0 up to but not including 0.9.
+        ConfigError: For a value outside 0 to 0.9 (0.9 itself is not allowed).
     """
     if not 0 <= fraction < 0.9:
         raise ConfigError(
             f"{option}={fraction}",
-            expected="a share of the rows from 0 up to 0.9, or a data file",
+            expected="a fraction of the rows from 0 up to 0.9, or a data file",
             fix=f"{option}=0.1 holds out a tenth",
         )
 
 
 def shared(first: Sequence[Hashable], second: Sequence[Hashable]) -> int:
-    """Returns how many rows of the second part also stand in the first."""
+    """Returns the number of rows in the second part that also occur in the first."""
     known = set(first)
     return sum(key in known for key in second)

@@ -17,16 +17,16 @@ _FORM = 'SQuAD\'s form: {"data": [{"title", "paragraphs": [{"context", "qas": [â
 def read_squad(path: Path) -> Table:
     """Reads questions about paragraphs; each question becomes a row.
 
-    The columns are `id` (text, whole numbers too), `title`, `context`, `question` and
-    `answers`, a list of dicts with `text` and `answer_start`. A question of version 2
-    that its paragraph does not answer has an empty list.
+    The columns are `id` (always text, even if it is a number in the file), `title`,
+    `context`, `question` and `answers`, a list of dicts with `text` and
+    `answer_start`. A version 2 question without an answer has an empty list.
 
     Args:
         path: The file, in UTF-8.
 
     Raises:
-        DataError: For a file of another form, and for an id given twice, with the
-            line.
+        DataError: For a file of another form, and for an id that occurs twice; names
+            the line.
     """
     try:
         content = path.read_text(encoding="utf-8-sig")
@@ -34,14 +34,14 @@ def read_squad(path: Path) -> Table:
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
         raise DataError(
-            f"invalid JSON: {error}", where=f"{path}:{line}", fix="write it anew"
+            f"invalid JSON: {error}", where=f"{path}:{line}", fix="write it again"
         ) from error
     if not isinstance(data, dict) or not isinstance(data.get("data"), list):
         raise DataError(
             f"file holds {shorten(data)}",
             where=f"{path}:1",
             expected=_FORM,
-            fix="write other rows one object a line and name the file .jsonl",
+            fix="write other rows as one object per line and name the file .jsonl",
         )
     rows, lines = [], []
     finder = _Lines(content)
@@ -70,7 +70,7 @@ def _rows(articles: list[Any], source: str) -> Iterator[dict[str, Any]]:
 
 
 def _id(question: Any, where: str) -> str:
-    """Returns the id as text: SQuAD's own script looks predictions up by it."""
+    """Returns the id as text, because SQuAD's own script looks predictions up by it."""
     found = question.get("id") if isinstance(question, dict) else None
     return str(found) if type(found) is int else _field(question, "id", str, where)
 
@@ -95,7 +95,7 @@ def _field(value: Any, name: str, kind: type, where: str) -> Any:
             f'"{name}" is missing or of another type in {shorten(value)}',
             where=where,
             expected=_FORM,
-            fix="write other rows one object a line and name the file .jsonl",
+            fix="write other rows as one object per line and name the file .jsonl",
         )
     return found
 
@@ -105,24 +105,24 @@ def _check_ids(rows: list[dict[str, Any]], lines: list[int], source: str) -> Non
     for row, line in zip(rows, lines, strict=True):
         if row["id"] in first:
             raise DataError(
-                f"id {shorten(row['id'])} stands twice, first on line "
+                f"id {shorten(row['id'])} occurs twice, first on line "
                 f"{first[row['id']]}",
                 where=f"{source}:{line}",
-                expected="an id of its own for each question",
+                expected="a unique id for each question",
                 fix="remove one of the two, or give it another id",
             )
         first[row["id"]] = line
 
 
 class _Lines:
-    """Finds the lines of questions, in the order in which they stand."""
+    """Finds the lines of questions, in the order of the file."""
 
     def __init__(self, content: str) -> None:
         self._content = content
         self._at, self._line = 0, 1
 
     def of_id(self, name: str) -> int:
-        """Returns the line of the next place that holds an id."""
+        """Returns the line of the next occurrence of an id."""
         spellings = (json.dumps(name), json.dumps(name, ensure_ascii=False), name)
         written = "|".join(f"{re.escape(one)}(?![\\w.])" for one in spellings)
         found = re.compile(rf'"id"\s*:\s*({written})').search(self._content, self._at)

@@ -1,4 +1,4 @@
-"""Examples whose first layers are computed already: states in place of ids."""
+"""Examples whose first layers are already computed: states instead of ids."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tfft.data.batching import Examples
 
 @dataclass(frozen=True)
 class Ragged(Sequence[np.ndarray]):
-    """Arrays of unequal length that lie one after another in a single one.
+    """Arrays of varying length, stored one after another in a single array.
 
-    Attributes:
+    Args:
         values: All of them, shape (total length, ...).
-        starts: Where each begins, and the end of the last.
+        starts: The start of each array, and the end of the last.
 
     >>> Ragged(np.arange(5), np.array([0, 2, 5]))[1].tolist()
     [2, 3, 4]
@@ -38,7 +38,7 @@ class Ragged(Sequence[np.ndarray]):
 
 @dataclass(frozen=True)
 class StateExamples(Examples):
-    """Examples that need no ids, because a model was run up to its states.
+    """Examples that hold states of a model instead of ids.
 
     Attributes:
         sizes: The number of tokens of each row.
@@ -55,7 +55,7 @@ class StateExamples(Examples):
         return self.sizes
 
     def form(self, name: str) -> tuple[tuple[int, ...], Any]:
-        """Returns the shape and the type of a token of a sequence feature."""
+        """Returns the shape and the type of one token of a sequence feature."""
         values = self.sequences[name]
         if isinstance(values, Ragged):
             return values.values.shape[1:], values.values.dtype
@@ -63,7 +63,7 @@ class StateExamples(Examples):
 
 
 def new_array(shape: tuple[int, ...], dtype: Any, path: Path | None) -> np.ndarray:
-    """Returns an array to be filled, in memory or in a file.
+    """Returns an array to fill, in memory or in a file.
 
     Args:
         shape: Its shape.
@@ -71,7 +71,7 @@ def new_array(shape: tuple[int, ...], dtype: Any, path: Path | None) -> np.ndarr
         path: The file; None for memory.
 
     Raises:
-        StorageError: When the disk has no room for all of it.
+        StorageError: When the disk does not have enough room.
     """
     if path is None:
         return np.empty(shape, dtype)
@@ -79,6 +79,6 @@ def new_array(shape: tuple[int, ...], dtype: Any, path: Path | None) -> np.ndarr
         path.parent.mkdir(parents=True, exist_ok=True)
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         with path.open("wb") as file:
-            # A disk that fills up later would kill the process that writes there.
+            # Writing to a disk that fills up later would kill the process.
             os.posix_fallocate(file.fileno(), 0, size)
         return np.memmap(path, dtype, "r+", shape=shape)

@@ -1,4 +1,4 @@
-"""JSON that means one thing: no key twice, no NaN."""
+"""Unambiguous JSON: no duplicate keys, no NaN."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from tfft.core.errors import DataError, shorten
 
 
 def parse_object(line: str, where: str) -> dict[str, Any]:
-    """Returns the JSON object that a line holds.
+    """Returns the JSON object on a line.
 
     Args:
         line: The text.
         where: File and line, for the message.
 
     Raises:
-        DataError: For anything but an object, a key given twice, a number that is
-            not finite, and nesting deeper than Python goes.
+        DataError: For anything but an object, a duplicate key, a number that is not
+            finite, or nesting that is too deep for Python.
 
     >>> parse_object('{"text": "NA", "label": null}', "news.jsonl:1")
     {'text': 'NA', 'label': None}
     """
-    fix = "write one JSON object a line"
+    fix = "write one JSON object per line"
     try:
         value = _DECODER.decode(line)
     except json.JSONDecodeError as error:

@@ -1,4 +1,4 @@
-"""The one form that rows have once they are read."""
+"""The form of all rows once they are read."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tfft.data.column_names import check_column_names, missing_column, other_key
 
 @dataclass(frozen=True)
 class Table:
-    """Rows read from one source: columns of equal length, and where each row stood.
+    """Rows from one source: columns of equal length, and the position of each row.
 
-    Args:
+    Attributes:
         columns: Values by column name; a missing value is None.
-        source: What messages call the source: `news.csv`, `DataFrame`.
+        source: The source's name in messages, such as `news.csv` or `DataFrame`.
         lines: 1-based line of each row in a text file. None: rows are numbered.
-        rows: 1-based number of each row in the source, where rows were left out.
+        rows: 1-based number of each row in the source, if rows were left out.
 
     Raises:
-        DataError: For columns of unequal length, and for unusable column names.
+        DataError: For columns of different length, and for unusable column names.
 
     >>> table = Table({"text": ["a", "b"]}, "news.csv", lines=(2, 5))
     >>> len(table), table.where(1)
@@ -38,10 +38,10 @@ class Table:
         lengths = {name: len(values) for name, values in self.columns.items()}
         if len(set(lengths.values())) > 1:
             raise DataError(
-                f"columns are of unequal length: {shorten(lengths)}",
+                f"columns have different lengths: {shorten(lengths)}",
                 where=self.source,
-                expected="as many values in one column as in another",
-                fix="give every row a value, None where it is missing",
+                expected="the same number of values in every column",
+                fix="give every row a value, or None if it is missing",
             )
 
     def __len__(self) -> int:
@@ -54,15 +54,15 @@ class Table:
         source: str,
         lines: Sequence[int] | None = None,
     ) -> Table:
-        """Makes a table of rows that all have the keys of the first.
+        """Makes a table of rows that all have the keys of the first row.
 
         Args:
             rows: A mapping of column name to value for each row.
-            source: What messages call the source.
+            source: The source's name in messages.
             lines: 1-based line of each row in a text file.
 
         Raises:
-            DataError: For a row that is no mapping or has other keys.
+            DataError: For a row that is not a mapping or has other keys.
 
         >>> Table.from_rows([{"text": "a"}, {"text": "b"}], "list").columns
         {'text': ['a', 'b']}
@@ -81,7 +81,7 @@ class Table:
         return cls(columns, source, None if lines is None else tuple(lines))
 
     def where(self, row: int) -> str:
-        """Returns the place of a row, counted from 0, as messages name it."""
+        """Returns the position of a row for messages; the index starts at 0."""
         return _where(self.source, self.lines, self.rows, row)
 
     def column(self, name: str, option: str = "") -> list[Any]:
@@ -92,7 +92,7 @@ class Table:
             option: The option by which a user chooses the column, for the message.
 
         Raises:
-            DataError: For a column that is not there.
+            DataError: For a column that does not exist.
         """
         if name in self.columns:
             return self.columns[name]
@@ -100,7 +100,7 @@ class Table:
         raise missing_column(name, self.columns, where, option)
 
     def select(self, indices: Iterable[int]) -> Table:
-        """Returns the rows at the indices, in that order, with lines and numbers."""
+        """Returns the rows at the indices in that order, with lines and numbers."""
         chosen = list(indices)
         columns = {
             name: [values[index] for index in chosen]

@@ -1,4 +1,4 @@
-"""Reads CSV, TSV and JSON Lines; every complaint names the line."""
+"""Reads CSV, TSV and JSON Lines; every error names the line."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from tfft.data.column_names import check_column_names, fix_delimiter, named_inde
 from tfft.data.strict_json import parse_object
 from tfft.data.table import Table
 
-_FIELD_LIMIT = 2**31 - 1  # the largest that the csv module takes on every system
+_FIELD_LIMIT = 2**31 - 1  # the largest that the csv module accepts on every system
 _UTF_8 = "save it as UTF-8"
 
 
 def read_csv(path: Path, delimiter: str = ",") -> Table:
     """Reads a file of delimited cells whose first line names the columns.
 
-    Every cell stays text: "NA" and "null" are words, an empty cell is "". Columns
-    without a name before all others are an index that pandas wrote; they are called
-    as pandas calls them when it reads them back, `Unnamed: 0`.
+    Every cell stays text: "NA" and "null" are words, an empty cell is "". Leading
+    columns without a name are an index that pandas wrote. They get the names that
+    pandas gives them when it reads the file, such as `Unnamed: 0`.
 
     Args:
         path: The file, in UTF-8 with or without a byte order mark.
-        delimiter: What stands between cells.
+        delimiter: The character between cells.
 
     Raises:
-        DataError: For anything but one value a column and row, with the line.
+        DataError: For a row without exactly one value for each column; names the
+            line.
     """
     lines: list[int] = []
     with opened(path) as file, _large_fields():
@@ -53,13 +54,13 @@ def read_csv(path: Path, delimiter: str = ",") -> Table:
 
 
 def read_jsonl(path: Path) -> Table:
-    """Reads a file with one JSON object a line; blank lines are passed over.
+    """Reads a file with one JSON object per line; blank lines are skipped.
 
     Args:
         path: The file, in UTF-8 with or without a byte order mark.
 
     Raises:
-        DataError: For a line that is not an object with the first one's keys.
+        DataError: For a line that is not an object with the keys of the first line.
     """
     rows, lines = [], []
     with opened(path) as file:
@@ -74,10 +75,10 @@ def read_jsonl(path: Path) -> Table:
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[Iterable[str]]:
-    """Opens a text file in UTF-8; a byte order mark is passed over.
+    """Opens a text file in UTF-8 and skips a byte order mark.
 
     Raises:
-        DataError: For another encoding, with the line.
+        DataError: For another encoding; names the line.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -87,7 +88,7 @@ def opened(path: Path) -> Iterator[Iterable[str]]:
 
 
 def _undecodable(path: Path) -> DataError:
-    """Finds the line, which Python's decoder does not know: it reads in blocks."""
+    """Finds the line; Python's decoder cannot name it because it reads in blocks."""
     content = path.read_bytes()
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return DataError("file looks like UTF-16", where=f"{path}:1", fix=_UTF_8)

@@ -19,10 +19,10 @@ def read_tf_dataset(dataset: Any, source: str = "tf.data.Dataset") -> Table:
 
     Args:
         dataset: The `tf.data.Dataset`.
-        source: What messages call it.
+        source: Its name in messages.
 
     Raises:
-        DataError: For another dataset, and when reading it fails.
+        DataError: For a dataset of another kind, and when reading it fails.
     """
     _check_elements(dataset, source)
     columns: dict[str, list[Any]] = {name: [] for name in dataset.element_spec}
@@ -61,7 +61,7 @@ def _check_elements(dataset: Any, source: str) -> None:
     spec = dataset.element_spec
     if not isinstance(spec, dict):
         raise DataError(
-            f"elements are no dicts but {shorten(spec)}",
+            f"elements are not dicts but {shorten(spec)}",
             where=source,
             expected='dicts such as {"text": ..., "label": ...}',
             fix='map them: dataset.map(lambda text, label: {"text": text, ...})',
@@ -75,7 +75,7 @@ def _check_elements(dataset: Any, source: str) -> None:
         raise DataError(
             f"dataset is batched: {shorten(spec)}",
             where=source,
-            expected="one row an element",
+            expected="one row per element",
             fix="add unbatch(), or leave out batch()",
         )
 
@@ -89,7 +89,7 @@ def _check_tensors(specs: list[Any], source: str) -> None:
                 f"elements hold a {type(spec).__name__}",
                 where=source,
                 expected="dense or ragged tensors",
-                fix="map it, as by tf.sparse.to_dense",
+                fix="convert it with map, for example by tf.sparse.to_dense",
             )
 
 
@@ -100,9 +100,8 @@ def _has_rows(spec: Any) -> bool:
 def _is_batched(dataset: Any) -> bool:
     """Looks for batch() among the steps.
 
-    The shapes do not tell: a batch of texts and one list of words are both
-    vectors. Where TensorFlow should hide its steps, lists in a text column are
-    refused later.
+    The shapes are not enough: a batch of texts and one list of words are both vectors.
+    If TensorFlow hides its steps, lists in a text column are refused later.
     """
     name = type(dataset).__name__
     if any(step in name for step in _NEW_ELEMENTS):

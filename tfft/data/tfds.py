@@ -18,12 +18,12 @@ _PREPARED_FILES = ("dataset_info.json", "features.json")
 
 
 def is_prepared_directory(path: Path) -> bool:
-    """Tells whether a folder is one that TensorFlow Datasets has prepared."""
+    """Tells whether TensorFlow Datasets prepared a folder."""
     return all((path / name).is_file() for name in _PREPARED_FILES)
 
 
 def read_tfds(spec: str) -> dict[str, Table]:
-    """Reads a data set by name; downloads and prepares it when it is not there yet.
+    """Reads a data set by name; downloads and prepares it if necessary.
 
     Args:
         spec: `tfds:NAME` or `tfds:NAME/CONFIG`.
@@ -34,7 +34,7 @@ def read_tfds(spec: str) -> dict[str, Table]:
     Raises:
         MissingInputError: For an unknown name, a failed download, or when the
             package is not installed.
-        DataError: For a data set whose splits or rows cannot be used.
+        DataError: For a data set with unusable splits or rows.
     """
     builder = _named_builder(spec)
     if not builder.is_prepared():
@@ -53,13 +53,13 @@ def read_tfds_directory(path: Path) -> dict[str, Table]:
 
     Raises:
         MissingInputError: When the package is not installed.
-        DataError: For a damaged folder, and splits or rows that cannot be used.
+        DataError: For a damaged folder, and for unusable splits or rows.
     """
     try:
         builder = _package().builder_from_directory(str(path))
     except MissingInputError:
         raise
-    except Exception as error:  # as many classes as there are file formats
+    except Exception as error:  # each file format raises its own class
         raise DataError(
             f"cannot be read as a prepared TFDS data set: {_first_line(error)}",
             where=str(path),
@@ -82,11 +82,11 @@ def _package(*others: str) -> Any:
 
 
 def _named_builder(spec: str) -> Any:
-    package = _package("importlib_resources")  # by which it looks names up
+    package = _package("importlib_resources")  # TFDS looks names up with it
     name = spec.removeprefix(PREFIX)
     try:
         return package.builder(name)
-    except Exception as error:  # each data set's code has its own
+    except Exception as error:  # the code of a data set can raise anything
         known = package.list_builders(with_community_datasets=False)
         raise MissingInputError(
             f"no TFDS data set {shorten(name)}: {_first_line(error)}",
@@ -105,7 +105,7 @@ def _fix_name(name: str, known: list[str]) -> str:
 def _prepare(builder: Any, spec: str) -> None:
     try:
         builder.download_and_prepare()
-    except Exception as error:  # networks and data sets fail in every way
+    except Exception as error:  # networks and data sets can raise anything
         name = builder.info.full_name
         raise MissingInputError(
             f"TFDS data set {name} could not be downloaded: {_first_line(error)}",

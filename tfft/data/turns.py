@@ -1,4 +1,4 @@
-"""The messages of a conversation, as TRL and LLaMA-Factory keep them in rows."""
+"""The messages of a conversation, in the formats of TRL and LLaMA-Factory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHAREGPT_ROLES = {
 }
 _NAMES = {"from": "role", "value": "content"}
 _REASONING = ("reasoning_content", "thinking", "reasoning")
-# Keys that would change what is learned, and the key that does so here.
+# Keys in other libraries that change what is learned, and tfft's key for the same.
 _ELSEWHERE = {"function_call": "tool_calls", "train": "weight"}
 
 
@@ -28,8 +28,8 @@ class Turn(NamedTuple):
 
     Attributes:
         role: `system`, `user`, `assistant` or `tool`.
-        content: What was said; None beside tool calls.
-        fields: Whatever else the message has, such as `tool_calls`.
+        content: The text; None if the message only has tool calls.
+        fields: Other keys of the message, such as `tool_calls`.
     """
 
     role: str
@@ -38,12 +38,12 @@ class Turn(NamedTuple):
 
     @property
     def message(self) -> dict[str, Any]:
-        """The message as a chat template takes it."""
+        """The message in the form that chat templates expect."""
         return {"role": self.role, "content": self.content, **dict(self.fields)}
 
     @property
     def learned(self) -> bool:
-        """Whether an answer is learned, which those of `weight` 0 are not."""
+        """Whether the answer is learned; answers with `weight` 0 are not."""
         return self.role == "assistant" and dict(self.fields).get("weight", 1) != 0
 
     @property
@@ -53,13 +53,13 @@ class Turn(NamedTuple):
 
 
 class Conversation(NamedTuple):
-    """A row in its one form.
+    """A row in the common form of all formats.
 
     Attributes:
-        turns: The messages; none for plain text.
-        prompt: Plain text that an answer follows, or empty.
-        completion: The answer, or the whole of a plain text.
-        variables: What the chat template reads beside the messages, such as `tools`.
+        turns: The messages; empty for plain text.
+        prompt: Plain text before the answer, or empty.
+        completion: The answer, or all of a plain text.
+        variables: Further values for the chat template, such as `tools`.
     """
 
     turns: tuple[Turn, ...] = ()
@@ -69,11 +69,11 @@ class Conversation(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """Why a row is no conversation.
+    """The reason why a row cannot be used.
 
     Attributes:
-        column: The column at fault.
-        reason: What is wrong with it.
+        column: The column with the problem.
+        reason: The problem.
     """
 
     column: str
@@ -81,7 +81,7 @@ class Problem(NamedTuple):
 
 
 def texts_in(value: Any) -> Iterator[str]:
-    """Yields the texts in nested lists and mappings, keys among them.
+    """Yields the texts in nested lists and mappings, including keys.
 
     >>> list(texts_in([{"name": "f", "arguments": {"x": 1, "y": "z"}}]))
     ['name', 'f', 'arguments', 'x', 'y', 'z']
@@ -99,16 +99,16 @@ def texts_in(value: Any) -> Iterator[str]:
 def parse_turns(
     messages: Any, roles: Mapping[str, str], *, answered: bool
 ) -> tuple[Turn, ...] | str:
-    """Returns the messages of a row, or what is wrong with them.
+    """Returns the messages of a row, or the problem with them.
 
     Args:
         messages: A list of mappings, with the keys `role` and `content`, or `from`
             and `value`.
-        roles: The role that each name stands for.
+        roles: The role for each name.
         answered: Whether there must be an answer to learn.
     """
     if not isinstance(messages, list | tuple) or not messages:
-        return "no list of messages"
+        return "not a list of messages"
     turns = []
     for number, message in enumerate(messages, start=1):
         turn = _turn(message, roles)
@@ -127,7 +127,7 @@ def _turn(message: Any, roles: Mapping[str, str]) -> Turn | str:
     if not isinstance(message, Mapping):
         return f"{type(message).__name__} instead of a message"
     named = {_NAMES.get(key, key): value for key, value in message.items()}
-    # What is null is as good as left out: Parquet gives each message every key.
+    # Null counts as missing: Parquet gives each message every key.
     fields = {key: value for key, value in named.items() if value is not None}
     spelled = "from" if "from" in message or "value" in message else "role"
     if "role" not in named:
@@ -149,8 +149,8 @@ def _turn(message: Any, roles: Mapping[str, str]) -> Turn | str:
 
 
 def _calls(text: Any) -> list[Any] | str:
-    """Returns the calls that a message of LLaMA-Factory's `function_call` holds."""
-    expected = "no JSON object with name and arguments, nor a list of them"
+    """Returns the calls in a LLaMA-Factory message with the role `function_call`."""
+    expected = "not a JSON object with name and arguments, nor a list of them"
     try:
         calls = json.loads(text)
     except (TypeError, ValueError):
@@ -191,10 +191,10 @@ def _fields_problem(role: str, fields: Mapping[str, Any]) -> str:
     if not all(isinstance(call, Mapping) for call in calls):
         return "tool_calls holds something other than objects"
     if calls and role != "assistant":
-        return f"tool_calls of the role {role}, and only an assistant calls tools"
+        return f"tool_calls with the role {role}, but only an assistant calls tools"
     weight = fields.get("weight", 0)
     if weight not in (0, 1):
         return f"weight is {shorten(weight)}, not 0 or 1"
     if weight and role != "assistant":
-        return f"weight 1 of the role {role}, and only answers are learned"
+        return f"weight 1 with the role {role}, but only answers are learned"
     return ""

@@ -1,4 +1,4 @@
-"""Values of other libraries as plain Python values."""
+"""Converts values of other libraries to plain Python values."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _MISSING = ("NAType", "NaTType")  # pandas.NA and pandas.NaT, without pandas
 
 
 def plain(value: Any) -> Any:
-    r"""Returns numpy and pandas values as Python ones, bytes as text.
+    r"""Returns numpy and pandas values as Python values, and bytes as text.
 
-    Whatever a library calls missing (NaN, NaT, NA) becomes None.
+    Values that a library treats as missing (NaN, NaT, NA) become None.
 
     Raises:
         UnicodeDecodeError: For bytes that are not UTF-8.
@@ -41,7 +41,7 @@ def _plain_foreign(value: Any) -> Any:
     for method in ("tolist", "to_list"):
         if hasattr(value, method):
             inner = getattr(value, method)()
-            # numpy's long double returns itself.
+            # numpy's long double converts to itself.
             return inner if type(inner) is type(value) else plain(inner)
     return value
 
@@ -50,16 +50,16 @@ def label_names(value: Any, feature: Any) -> Any:
     """Returns a value with class numbers replaced by the names of the classes.
 
     Args:
-        value: A value of the column, or a list or dict of such.
+        value: A value of the column, or a list or dict of values.
         feature: The column's feature in TensorFlow Datasets or Hugging Face's
-            `datasets`: both keep the names in `names`, those of a sequence in
+            `datasets`: both keep the names in `names`, and those of a sequence in
             `feature`.
 
     Returns:
-        The value; -1, which stands for "no label" in both, becomes None.
+        The value; -1, which means "no label" in both libraries, becomes None.
 
     Raises:
-        IndexError: For a number that has no name.
+        IndexError: For a number without a name.
     """
     names = _names(feature)
     if names is not None:
@@ -92,16 +92,16 @@ def _named(value: Any, names: list[str]) -> Any:
 def converted(
     values: Iterable[Any], convert: Callable[[Any], Any], column: str, source: str
 ) -> list[Any]:
-    """Returns the values of a column converted, or says which one cannot be.
+    """Converts the values of a column, or names the value that fails.
 
     Args:
         values: The values of the column.
-        convert: What to do with each.
-        column: Name of the column, for the message.
-        source: What messages call the source.
+        convert: The function to apply to each value.
+        column: The column's name in messages.
+        source: The source's name in messages.
 
     Raises:
-        DataError: With row, column and value.
+        DataError: Names row, column and value.
     """
     result = []
     for row, value in enumerate(values, start=1):

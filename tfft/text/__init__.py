@@ -1,1 +1,1 @@
-"""Tokenizers and chat templates, each with its exact twin inside a graph."""
+"""Tokenizers and chat templates, and their exact equivalents inside a graph."""

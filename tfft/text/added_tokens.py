@@ -1,4 +1,4 @@
-"""Tokens beside a vocabulary, and those that stand around every text."""
+"""Tokens added to a vocabulary, and those placed around every text."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def add_tokens(
     settings: Settings,
     named: Mapping[str, AddedToken | None],
 ) -> None:
-    """Adds tokens in the order of transformers, which decides about new ids.
+    """Adds tokens in the same order as transformers, because it decides the new ids.
 
     Args:
         library: The tokenizer; changed in place.
-        settings: What the folder says.
-        named: The tokens of roles, those of the class included.
+        settings: The settings in the model folder.
+        named: The tokens by role, including those of the tokenizer class.
     """
     there = library.get_added_tokens_decoder().values()
     known = {repr(token) for token in there}
@@ -40,7 +40,7 @@ def add_tokens(
 
 
 def _ordered(named: Mapping[str, AddedToken | None]) -> list[AddedToken | None]:
-    """Returns the tokens in the order of transformers, further roles last."""
+    """Returns the tokens in the order of transformers, with other roles last."""
     first = [role for role in _ORDER if role in named]
     return [named[role] for role in dict.fromkeys([*first, *named])]
 
@@ -48,10 +48,10 @@ def _ordered(named: Mapping[str, AddedToken | None]) -> list[AddedToken | None]:
 def _with_embeddings(
     library: tokenizers.Tokenizer, settings: Settings, tokens: Sequence[AddedToken]
 ) -> list[AddedToken]:
-    """Leaves out tokens of the class that no file names and no vocabulary holds.
+    """Leaves out tokens of the class that neither a file nor the vocabulary names.
 
-    Transformers gives them new ids, for which the model has no embedding. Those
-    before a token that a file names must stay, or its id would be another.
+    Transformers gives them new ids, for which the model has no embedding. Tokens that
+    come before a token named in a file stay, because they decide its id.
     """
     said = {token.content for token in settings.named.values() if token is not None}
     said |= {token.content for token in settings.extra}
@@ -90,10 +90,10 @@ def bos_and_eos(
 
 
 def one_segment(library: tokenizers.Tokenizer) -> bool:
-    """Puts every token into segment 0, for a model that is given no segments.
+    """Puts every token into segment 0, for a model that does not read segments.
 
     Returns:
-        Whether that changed anything.
+        Whether this changed anything.
     """
     from tokenizers import processors
 
@@ -119,7 +119,7 @@ def one_segment(library: tokenizers.Tokenizer) -> bool:
 
 
 def _without_segment(parts: list[dict[str, dict[str, Any]]]) -> list[str]:
-    """Returns the parts of a template, all in segment 0."""
+    """Returns the parts of a template, all with segment 0."""
     found = []
     for part in parts:
         [(kind, one)] = part.items()

@@ -1,4 +1,4 @@
-"""Byte-level byte pair encoding, as GPT-2 and RoBERTa have it."""
+"""Byte-level byte pair encoding, as in GPT-2 and RoBERTa."""
 
 from __future__ import annotations
 
@@ -28,16 +28,15 @@ def byte_level(
     """Returns a byte-level tokenizer of the `tokenizers` library.
 
     Args:
-        vocabulary: The ids of the tokens, special ones included.
-        merges: The pairs to join, the most frequent first.
-        special: Tokens that no text spells.
-        prefix_space: Whether a text starts with a space if it has none.
-        frame: What stands before and after a text, as in RoBERTa; a pair then has
-            the end twice between its texts. None for nothing, as in GPT-2.
+        vocabulary: The ids of the tokens, including special ones.
+        merges: The pairs to join, most frequent first.
+        special: Special tokens, which are never made from text.
+        prefix_space: Whether to start a text with a space if it has none.
+        frame: The tokens before and after a text, as in RoBERTa; a pair then has the
+            end token twice between its texts. None for no tokens, as in GPT-2.
 
     Raises:
-        DataError: When a special token is not in the vocabulary, or a merge joins
-            tokens that are not.
+        DataError: When the vocabulary lacks a special token or a token of a merge.
     """
     from tokenizers import processors
 
@@ -60,7 +59,7 @@ def read_vocabulary(path: Path) -> dict[str, int]:
     """Returns the tokens of a `vocab.json` with their ids.
 
     Raises:
-        DataError: When it cannot be used.
+        DataError: When the file is unusable.
     """
     try:
         if path.stat().st_size > _MAX_BYTES:
@@ -79,31 +78,33 @@ def read_vocabulary(path: Path) -> dict[str, int]:
         raise DataError(
             f"vocabulary is not usable: {error}",
             where=str(path),
-            expected="a JSON object of tokens and ids",
+            expected="a JSON object that maps tokens to ids",
             fix="download it again",
         ) from error
     return ids
 
 
 def read_lines(path: Path) -> list[str]:
-    """Returns the lines of a file of tokens, which line feeds alone divide.
+    """Returns the lines of a file of tokens, split at line feeds only.
 
     Raises:
-        DataError: When it is not UTF-8.
+        DataError: When the file is not UTF-8.
     """
     try:
         return path.read_text(encoding="utf-8").split("\n")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"byte {error.start} is not UTF-8", where=str(path), fix="download it again"
+            f"byte {error.start} is not UTF-8",
+            where=str(path),
+            fix="download it again",
         ) from error
 
 
 def read_merges(path: Path) -> list[tuple[str, str]]:
-    """Returns the pairs of a `merges.txt`, the most frequent first.
+    """Returns the pairs of a `merges.txt`, most frequent first.
 
     Raises:
-        DataError: When it cannot be used.
+        DataError: When the file is unusable.
     """
     merges = []
     for number, line in enumerate(read_lines(path), 1):
@@ -114,7 +115,7 @@ def read_merges(path: Path) -> list[tuple[str, str]]:
             raise DataError(
                 f"line {number} is {shorten(line)}",
                 where=str(path),
-                expected="two tokens with a space between",
+                expected="two tokens separated by a space",
                 fix="download it again",
             )
         merges.append((pair[0], pair[1]))

@@ -1,4 +1,4 @@
-"""What a chat template can use, as in transformers' `apply_chat_template`."""
+"""The names a chat template can use, as in transformers' `apply_chat_template`."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 Marks = list[tuple[int, int]]
-# From messages, and whether an answer is to follow, to the text and the template's
-# marks; None for marks of a template that has no `{% generation %}`.
+# Maps messages, and whether to prompt for an answer, to the text and the template's
+# marks. The marks are None for a template without `{% generation %}`.
 Render = Callable[[Sequence[Mapping[str, Any]], bool], tuple[str, Marks | None]]
 
 
 class _Generation(Extension):
-    """`{% generation %}`…`{% endgeneration %}`: what stands between is an answer.
+    """`{% generation %}`…`{% endgeneration %}`: the text in between is an answer.
 
     Attributes:
-        used: Whether the template has the tag.
-        written: How many characters the template has written.
-        passages: The place and the text of each answer.
+        used: Whether the template contains the tag.
+        written: Number of characters the template has written so far.
+        passages: Position and text of each answer.
     """
 
     tags = frozenset({"generation"})
@@ -36,7 +36,7 @@ class _Generation(Extension):
         self.passages: list[tuple[int, str]] = []
 
     def parse(self, parser: Parser) -> nodes.Node:
-        """Returns the call of `_passage` that the tag stands for."""
+        """Returns the call of `_passage` that replaces the tag."""
         self.used = True
         line = next(parser.stream).lineno
         body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
@@ -49,11 +49,11 @@ class _Generation(Extension):
         return text
 
     def text_and_marks(self, stream: Any) -> tuple[str, Marks | None]:
-        """Returns what a template writes, and where its answers stand.
+        """Returns a template's text and the positions of its answers.
 
         Raises:
-            ValueError: For a mark inside a macro or `{% set %}`: its text is written
-                later, so that nobody knows where.
+            ValueError: For a tag inside a macro or `{% set %}`: its text is written
+                later, at an unknown position.
         """
         self.written, self.passages, parts = 0, [], []
         for part in stream:
@@ -65,25 +65,25 @@ class _Generation(Extension):
         for place, passage in self.passages:
             if not text.startswith(passage, place):
                 raise ValueError(
-                    "its {% generation %} stands in a macro or in {% set %}, so the "
-                    "place of the answer is unknown"
+                    "its {% generation %} is inside a macro or {% set %}, so the "
+                    "position of the answer is unknown"
                 )
         return text, [(place, place + len(said)) for place, said in self.passages]
 
 
 def compiled(template: str, now: str) -> Callable[..., tuple[str, Marks | None]]:
-    """Returns what renders a template.
+    """Returns a function that renders a template.
 
     Args:
         template: Jinja source.
-        now: The time that `strftime_now` tells, in ISO format: one for all texts.
+        now: The time for `strftime_now`, in ISO format; the same for all texts.
 
     Returns:
-        A function of messages, whether an answer is to follow, and variables by name,
+        A function of messages, of whether to prompt for an answer, and of variables
         such as `bos_token` and `tools`; it returns a text and its marks.
 
     Raises:
-        jinja2.TemplateError: When the source is no template.
+        jinja2.TemplateError: When the source is not a template.
     """
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]

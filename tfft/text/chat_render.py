@@ -1,8 +1,8 @@
-"""Renders chat templates in a process of its own: `python -m tfft.text.chat_render`.
+"""Renders chat templates in a separate process: `python -m tfft.text.chat_render`.
 
-A template is a program that came with a model. Jinja's sandbox keeps it from
-Python's insides, and not from endless loops or huge texts, so this process has
-limits, and whoever started it a clock. It reads one JSON object from standard input
+A template is a program that came with a model. Jinja's sandbox protects Python's
+internals, but not against endless loops or huge texts. So this process has limits, and
+the process that starts it has a timeout. It reads one JSON object from standard input
 and writes one to standard output.
 """
 
@@ -21,34 +21,33 @@ from tfft.text.chat_environment import Render, compiled
 Message = Mapping[str, Any]
 Segment = tuple[str, bool]
 
-# The names under which datasets keep what a model thinks before it answers.
+# The names that datasets use for a model's reasoning before its answer.
 _REASONING = ("reasoning_content", "thinking", "reasoning")
-# No text that a message can end with holds it.
+# A marker that cannot occur at the end of a message.
 _HERE = "\uf8ffHERE\uf8ff "
 
 
 def segments(
     render: Render, messages: Sequence[Message], end: str = ""
 ) -> tuple[list[Segment], bool]:
-    """Returns a conversation's text in parts, each learned or not.
+    """Splits a conversation's text into parts, each learned or not.
 
-    Where the template marks answers with `{% generation %}`, its marks decide. Else
-    the text before an answer is what the template gives as the prompt of a
-    generation, so that training sees what generation will see. An answer of `weight`
-    0 is not learned.
+    If the template marks answers with `{% generation %}`, the marks decide. Otherwise
+    the text before an answer is the template's prompt for a generation, so training
+    sees the same text as generation. An answer with `weight` 0 is not learned.
 
     Args:
-        render: Maps messages, and whether an answer is to follow, to text and marks.
+        render: Maps messages, and whether to prompt for an answer, to text and marks.
         messages: The conversation.
-        end: The token that ends texts, which some templates write after the last
-            turn only. Defaults to none.
+        end: The token that ends texts, which some templates write only after the last
+            turn. Defaults to none.
 
     Returns:
         The parts, and whether the template marked them.
 
     Raises:
-        ValueError: When the template rewrites what it has said, so that no part is
-            any turn's own, or when its marks cannot be told apart.
+        ValueError: When the template rewrites earlier text, so that parts cannot be
+            assigned to turns, or when its marks do not match the answers.
 
     >>> def render(messages, answer):
     ...     text = "".join(f"{m['role'][0]}:{m['content']};" for m in messages)
@@ -68,8 +67,8 @@ def segments(
         learned = [True] * len(marks)
     elif len(marks) != len(learned):
         raise ValueError(
-            f"it marks {len(marks)} passages of {len(learned)} answers, so an answer "
-            "of weight 0 cannot be told apart"
+            f"it marks {len(marks)} passages for {len(learned)} answers, so an answer "
+            "with weight 0 cannot be identified"
         )
     return _cut(whole, marks, learned), True
 
@@ -77,7 +76,7 @@ def segments(
 def _turns(
     render: Render, messages: Sequence[Message], whole: str, end: str
 ) -> list[tuple[int, int]]:
-    """Returns where each answer begins and ends in the text of the conversation."""
+    """Returns the start and end of each answer in the text of the conversation."""
     found, done = [], 0
     for index, message in enumerate(messages):
         if message["role"] != "assistant":
@@ -89,17 +88,17 @@ def _turns(
             following = _going_on(render, messages) if last else whole
             turn = through.removesuffix(end)
             if following.startswith(turn) and not following.startswith(through):
-                through = turn  # Phi's templates write it after the last turn alone
+                through = turn  # Phi's templates write it only after the last turn
         follows = through.startswith(before) and whole.startswith(through)
         if not follows or len(before) < done:
-            raise ValueError("it rewrites earlier turns, so no turn can be told apart")
+            raise ValueError("it rewrites earlier turns, so turns cannot be separated")
         done = len(through)
         found.append((len(before), done))
     return found
 
 
 def _going_on(render: Render, messages: Sequence[Message]) -> str:
-    """Returns the conversation with one more answer to come; "" if that cannot be."""
+    """Returns the conversation with a prompt for one more answer, "" if it fails."""
     try:
         return render(messages, True)[0]
     except TemplateError:
@@ -119,34 +118,34 @@ def _cut(
 
 
 def prompt(render: Render, messages: Sequence[Message]) -> str:
-    """Returns the text that a model goes on from.
+    """Returns the text for the model to continue.
 
-    An answer that stands last is continued, as in transformers' pipelines: the text
-    ends where its content does.
+    If the last message is an answer, it is continued, as in transformers' pipelines:
+    the text ends where its content ends.
 
     Raises:
-        ValueError: When the template does not write that content as it stands.
+        ValueError: When the template does not write that content unchanged.
     """
     last = messages[-1]
     if last["role"] != "assistant":
         return render(messages, True)[0]
     content = last.get("content")
     if not isinstance(content, str):
-        raise ValueError("the answer to go on with has no content")
+        raise ValueError("the answer to continue has no content")
     marked = {**last, "content": content + _HERE}
     text, _ = render([*messages[:-1], marked], False)
     place = text.rfind(_HERE.strip())
     if place < 0 or content.strip() not in text:
-        raise ValueError("it does not write the answer to go on with")
-    # A template that strips contents took the blank that ends the marker.
+        raise ValueError("it does not write the answer to continue")
+    # A template that strips contents also removed the space that ends the marker.
     kept = text.startswith(_HERE, place)
     return text[:place] if kept else text[:place].rstrip()
 
 
 def prepared(message: Message) -> dict[str, Any]:
-    """Returns a message as templates expect it, which is how transformers gives it.
+    """Returns a message in the form that transformers passes to templates.
 
-    What is null is left out, and reasoning has each of the names that templates read.
+    Null values are left out, and reasoning gets every name that templates read.
 
     >>> prepared({"role": "assistant", "content": None, "thinking": "so"})
     {'thinking': 'so', 'role': 'assistant', 'reasoning_content': 'so'}
@@ -165,12 +164,12 @@ def _limit(seconds: int, memory: int) -> None:
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
-    """Returns the parts of each conversation, or why a template refused it."""
+    """Returns the parts of each conversation, or the reason a template refused it."""
     renderers: dict[str, Callable[..., Any]] = {}
     try:
         for name, source in request["templates"].items():
             renderers[name] = compiled(source, request["now"])
-    except Exception as error:  # whatever a foreign program can raise
+    except Exception as error:  # a template can raise anything
         return {"error": _reason(error)}
     results = []
     for chat in request["chats"]:
@@ -178,7 +177,7 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
             results.append(_rendered(renderers[chat["template"]], chat, request))
         except MemoryError:
             raise
-        except Exception as error:  # whatever a foreign program can raise
+        except Exception as error:  # a template can raise anything
             results.append({"error": _reason(error)})
     return {"results": results}
 
@@ -204,7 +203,7 @@ def _reason(error: Exception) -> str:
 
 
 def main() -> None:
-    """Reads the request, sets the limits, answers."""
+    """Reads the request, sets the limits and answers."""
     request = json.load(sys.stdin)
     _limit(request["seconds"], request["memory"])
     json.dump(_answer(request), sys.stdout)

@@ -1,4 +1,4 @@
-"""A model's chat template: messages in, the text that the model was tuned on out."""
+"""A model's chat template, which turns messages into the text the model expects."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from tfft.core.errors import DataError
 
 _LARGEST = 64 * 1024
 _SECONDS = 2
-# What a template may render in one more second: a conversation is rendered anew for
-# each of its answers, so that long ones take far longer than short ones.
+# Characters to render in each extra second. A conversation is rendered again for each
+# of its answers, so long ones take far longer than short ones.
 _RATE, _MESSAGE_RATE = 500, 50_000
 _AT_ONCE = 2_000
 _MEMORY = 256 * 2**20
 
-# Whoever takes rows with tools gets the template of this name, where there is one.
+# If a model has a template of this name, it renders rows with tools.
 _TOOL_USE = "tool_use"
-# What carries part of an answer, and what a template that writes it must name.
+# Keys that carry part of an answer, and the names that a template must mention to
+# write them.
 _CARRIERS = {
     "tool_calls": ("tool_calls",),
     "reasoning_content": ("reasoning_content", "thinking", "reasoning"),
@@ -37,13 +38,13 @@ Message = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Rendered:
-    """What a template made of a conversation.
+    """A template's result for one conversation.
 
     Attributes:
-        segments: Text, and whether it is learned.
-        problem: Why the template refused the conversation; empty when it did not.
-        marked: Whether the template itself says what is learned, by
-            `{% generation %}`. Otherwise it is the assistant's turns.
+        segments: Texts, and whether each is learned.
+        problem: Why the template refused the conversation; empty if it did not.
+        marked: Whether the template itself marks what is learned with
+            `{% generation %}`. Otherwise the assistant's turns are learned.
     """
 
     segments: tuple[tuple[str, bool], ...] = ()
@@ -55,15 +56,15 @@ class Rendered:
 class ChatTemplate:
     """A template that came with a model, run in a process with limits.
 
-    Attributes:
-        source: Jinja, up to 64 KB.
-        tokens: The special tokens it may use, `bos_token`, `eos_token` and so on.
+    Args:
+        source: Jinja source, up to 64 KB.
+        tokens: The special tokens it may use: `bos_token`, `eos_token` and so on.
         where: The file it came from, for messages.
-        named: Further templates of the model by name. That for `tool_use` renders
-            conversations with tools; nothing uses the others.
+        named: The model's other templates by name. The one named `tool_use` renders
+            conversations with tools; the others are not used.
 
     Raises:
-        DataError: For a larger one.
+        DataError: For a larger template.
     """
 
     source: str
@@ -72,12 +73,12 @@ class ChatTemplate:
     named: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuses a template of a size that none has."""
+        """Raises DataError for a template larger than any real one."""
         for source in (self.source, *dict(self.named).values()):
             size = len(source.encode())
             if size > _LARGEST:
                 raise DataError(
-                    f"chat template of {size:,} bytes",
+                    f"the chat template has {size:,} bytes",
                     where=self.where,
                     expected=f"at most {_LARGEST:,}",
                     fix="check where the model came from",
@@ -85,7 +86,7 @@ class ChatTemplate:
 
     @property
     def dated(self) -> bool:
-        """Whether what it writes depends on the day."""
+        """Whether the rendered text depends on the date."""
         sources = (self.source, *dict(self.named).values())
         return any("strftime_now" in source for source in sources)
 
@@ -104,21 +105,20 @@ class ChatTemplate:
         answered: bool,
         variables: Sequence[Mapping[str, Any]] | None = None,
     ) -> list[Rendered]:
-        """Returns the text of each conversation.
+        """Renders the text of each conversation.
 
         Args:
-            conversations: Messages with `role`, `content` and whatever else the
+            conversations: Messages with `role`, `content` and anything else that the
                 template reads, such as `tool_calls`. An answer with `weight` 0 is
                 not learned.
-            answered: Whether the answers are there; without, the text ends where
-                the model goes on: after the content of an answer that stands last,
-                else where the next one begins.
-            variables: What the template reads beside the messages of each
-                conversation, such as `tools`. Defaults to nothing.
+            answered: Whether the conversations contain their answers. If not, the text
+                ends where the model continues: after the content of a last message
+                that is an answer, else where the next answer begins.
+            variables: Further values that the template reads for each conversation,
+                such as `tools`. Defaults to none.
 
         Raises:
-            DataError: When the template is none, or takes too long or too much
-                memory.
+            DataError: When the template is invalid, or needs too much time or memory.
         """
         if variables is None:
             variables = [{}] * len(conversations)
@@ -160,8 +160,8 @@ class ChatTemplate:
         ]
 
     def _run(self, request: str, seconds: int) -> dict:
-        """Runs the process that renders; two seconds more are for its start."""
-        # Nothing of this process's environment but where Python finds tfft.
+        """Runs the rendering process; two extra seconds are for its start."""
+        # Pass on nothing of this environment except where Python finds tfft.
         root = str(Path(__file__).parents[2])
         paths = [root, os.environ.get("PYTHONPATH", "")]
         try:
@@ -179,7 +179,7 @@ class ChatTemplate:
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise self._unusable(f"no end after {seconds} seconds") from error
+            raise self._unusable(f"no result after {seconds} seconds") from error
         if done.returncode:
             raise self._unusable(f"more than {seconds} seconds, or too much memory")
         return json.loads(done.stdout)
@@ -193,13 +193,13 @@ class ChatTemplate:
 
 
 def _rendered_messages(messages: Sequence[Message]) -> int:
-    """Returns how many messages are rendered to learn from a conversation."""
+    """Returns the number of messages to render for learning from a conversation."""
     answers = sum(message.get("role") == "assistant" for message in messages)
     return len(messages) * (1 + 2 * answers)
 
 
 def _json(value: Any) -> str:
-    """Returns JSON; what it cannot hold becomes its type, as in transformers."""
+    """Returns JSON; like transformers, writes the type of values it cannot hold."""
     return json.dumps(value, default=lambda odd: f"<{type(odd).__name__}>")
 
 
@@ -212,7 +212,7 @@ def _rendered(result: Mapping[str, Any], unread: str) -> Rendered:
 
 
 def _unread(chat: Mapping[str, Any], source: str) -> str:
-    """Returns what a conversation has and its template never asks for."""
+    """Returns the part of a conversation that its template ignores, as a problem."""
     if chat["variables"].get("tools") and "tools" not in source:
         return "it does not write tools"
     for message in chat["messages"]:

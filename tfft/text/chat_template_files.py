@@ -1,4 +1,4 @@
-"""Finding the chat templates of a model folder."""
+"""Finds the chat templates of a model folder."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tfft.text.chat_template import ChatTemplate
 def read_chat_template(
     folder: Path, roles: Mapping[str, str] | None = None
 ) -> ChatTemplate | None:
-    """Returns the chat template of a Hugging Face folder; None when it has none.
+    """Returns the chat template of a Hugging Face folder, or None if it has none.
 
-    `chat_template.jinja` and the files of `additional_chat_templates` count before
-    what `tokenizer_config.json` says, as in transformers.
+    As in transformers, `chat_template.jinja` and the files in
+    `additional_chat_templates` take precedence over `tokenizer_config.json`.
 
     Args:
         folder: The folder.
@@ -25,7 +25,7 @@ def read_chat_template(
             template sees them as `bos_token`, `eos_token`. Defaults to none.
 
     Raises:
-        DataError: When it cannot be read.
+        DataError: When a template cannot be read.
     """
     config = {}
     if (folder / "tokenizer_config.json").is_file():
@@ -43,14 +43,16 @@ def read_chat_template(
         found = {"default": found}
     if not isinstance(found, dict) or not all(map(_is_text, found.items())):
         raise DataError(
-            "chat template is not text", where=str(path), fix="download it again"
+            "the chat template is not text",
+            where=str(path),
+            fix="download it again",
         )
     if "default" not in found:
         raise DataError(
             f"chat templates {', '.join(found)}",
             where=str(path),
             expected="one of them named default",
-            fix="name it so",
+            fix="rename the main one to default",
         )
     default = found.pop("default")
     named = tuple(sorted(found.items()))
@@ -59,7 +61,7 @@ def read_chat_template(
 
 
 def _template_files(folder: Path) -> dict[str, Path]:
-    """Returns the templates in files of their own, by name."""
+    """Returns the templates stored in separate files, by name."""
     files = {}
     if (folder / "chat_template.jinja").is_file():
         files["default"] = folder / "chat_template.jinja"
@@ -73,7 +75,9 @@ def _text(path: Path) -> str:
         return path.read_text("utf-8")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"byte {error.start} is not UTF-8", where=str(path), fix="download it again"
+            f"byte {error.start} is not UTF-8",
+            where=str(path),
+            fix="download it again",
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""How transformers' tokenizer of a model cuts and pads texts."""
+"""How a model's tokenizer in transformers truncates and pads texts."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Any, Literal, NamedTuple
 
 
 class Conventions(NamedTuple):
-    """How transformers' tokenizer of the model makes batches.
+    """How a model's tokenizer in transformers makes batches.
 
     Attributes:
-        truncation_side: Where a text that is too long loses tokens.
-        padding_side: Where short texts are padded. tfft pads on the right, whose
-            mask gives the same numbers; this is kept for what is exported.
+        truncation_side: The side on which a text that is too long loses tokens.
+        padding_side: The side on which short texts are padded. tfft always pads on the
+            right, which the mask makes equivalent; exports keep this value.
         max_length: `model_max_length`, the most tokens of a text; None for no limit.
-        input_names: What the model is given, by transformers' names; empty where
-            the folder does not say.
+        input_names: The model's inputs by transformers' names; empty if the folder
+            does not list them.
     """
 
     truncation_side: Literal["left", "right"] = "right"
@@ -23,7 +23,7 @@ class Conventions(NamedTuple):
     input_names: tuple[str, ...] = ()
 
     def options(self) -> dict[str, Any]:
-        """Returns them as entries of a `tokenizer_config.json`."""
+        """Returns the entries for a `tokenizer_config.json`."""
         found: dict[str, Any] = {
             "truncation_side": self.truncation_side,
             "padding_side": self.padding_side,

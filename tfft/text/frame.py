@@ -1,4 +1,4 @@
-"""What stands around the texts of a row, asked of the tokenizer itself."""
+"""Finds the special tokens around the texts of a row by asking the tokenizer."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from tfft.text.tokenizer import Tokenizer
 
 
 class Part(NamedTuple):
-    """A special token, or the place of a text.
+    """A special token, or the position of a text.
 
     Attributes:
         text: 0 for the first text, 1 for the second, None for a special token.
-        token_id: The special token; -1 for a text.
-        segment_id: The segment of its tokens.
+        token_id: The special token's id; -1 for a text.
+        segment_id: The segment id of its tokens.
     """
 
     text: int | None
@@ -23,14 +23,14 @@ class Part(NamedTuple):
 
 
 def frame(tokenizer: Tokenizer, texts: int) -> list[Part]:
-    """Asks a tokenizer what it puts before, between and after texts.
+    """Returns the tokens that a tokenizer puts before, between and after texts.
 
     Args:
         tokenizer: The tokenizer.
         texts: 1 for single texts, 2 for pairs.
 
     Raises:
-        DataError: When it does not keep the texts in order.
+        DataError: When the tokenizer changes the order of the texts.
 
     >>> from tfft.models.tokenizer_files import word_piece
     >>> words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a"]
@@ -49,21 +49,21 @@ def frame(tokenizer: Tokenizer, texts: int) -> list[Part]:
     order = [part.text for part in parts if part.text is not None]
     if order != list(range(texts)):
         raise DataError(
-            f"tokenizer that puts {texts} texts in the order {order}",
+            f"the tokenizer puts {texts} texts in the order {order}",
             expected="each text once, the first before the second",
-            fix="use a tokenizer that does",
+            fix="use a tokenizer that keeps this order",
         )
     return parts
 
 
 def _some_text(tokenizer: Tokenizer) -> str:
-    """Returns a text that has a token at least.
+    """Returns a text with at least one token.
 
     Raises:
-        DataError: When no text has.
+        DataError: When every text tried has no tokens.
     """
     library = tokenizer.library
     for text in ("a", *(library.decode([i]) for i in library.get_vocab().values())):
         if library.encode(text, add_special_tokens=False).ids:
             return text
-    raise DataError("no text has a token", fix="check the tokenizer files")
+    raise DataError("no text gets any token", fix="check the tokenizer files")

@@ -1,4 +1,4 @@
-"""Ids of what a language model reads, with and without special tokens."""
+"""Token ids for language models, with and without special tokens."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tfft.text.tokenizer import Tokenizer
 
 
 class TextIds(NamedTuple):
-    """A text as ids, with nothing put around it.
+    """A text as ids, without special tokens around it.
 
     Attributes:
         token_ids: The ids.
-        offsets: First character and the one after the last of each token.
+        offsets: Start and end character of each token.
     """
 
     token_ids: list[int]
@@ -30,8 +30,8 @@ def text_ids(
     Args:
         tokenizer: The tokenizer.
         texts: The texts.
-        split_special_tokens: Whether a text that spells a special token is split
-            into the tokens of its letters, rather than becoming that token.
+        split_special_tokens: Whether text that spells a special token is tokenized as
+            ordinary text instead of becoming that token.
     """
     library = tokenizer.library
     library.encode_special_tokens = split_special_tokens
@@ -45,13 +45,13 @@ def text_ids(
 
 
 def start_ids(tokenizer: Tokenizer) -> list[int]:
-    """Returns what the tokenizer puts before every text."""
+    """Returns the ids that the tokenizer puts before every text."""
     before, _ = _around(tokenizer)
     return before
 
 
 def end_ids(tokenizer: Tokenizer) -> list[int]:
-    """Returns what ends a text: the model's end, else what the tokenizer puts there."""
+    """Returns the ids that end a text: the model's end token, else the tokenizer's."""
     if tokenizer.eos_id is not None:
         return [tokenizer.eos_id]
     _, after = _around(tokenizer)
@@ -66,23 +66,23 @@ def _around(tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
 
 
 def special_tokens(tokenizer: Tokenizer) -> dict[str, int]:
-    """Returns the ids of the tokens that stand for no text."""
+    """Returns the ids of all special tokens."""
     added = tokenizer.library.get_added_tokens_decoder()
     return {token.content: index for index, token in added.items() if token.special}
 
 
 def spelled_special_tokens(tokenizer: Tokenizer) -> re.Pattern[str]:
-    """Returns what finds special tokens in texts; it finds nothing without any."""
-    # The longer first, as the tokenizer prefers them.
+    """Returns a pattern that finds special tokens in texts; never matches if none."""
+    # Longer ones first, as in the tokenizer.
     names = sorted(special_tokens(tokenizer), key=len, reverse=True)
     return re.compile("|".join(map(re.escape, names)) or r"(?!)")
 
 
 def decode(tokenizer: Tokenizer, token_ids: Sequence[int]) -> str:
-    """Returns the text of ids, special tokens spelled out."""
+    """Returns the text of ids, with special tokens spelled out."""
     return tokenizer.library.decode(list(token_ids), skip_special_tokens=False)
 
 
 def _encodable(text: str) -> str:
-    """Replaces halves of characters, which no UTF-8 text can hold."""
+    """Replaces lone surrogates, which UTF-8 cannot encode."""
     return text.encode("utf-8", "replace").decode("utf-8")

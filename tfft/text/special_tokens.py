@@ -1,4 +1,4 @@
-"""Which tokens of a vocabulary play which part, such as the end of a text."""
+"""Finds which token of a vocabulary has which role, such as the end of a text."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     import tokenizers
 
 ROLES = ("bos", "eos", "pad", "cls", "sep", "mask", "unk")
-# The entry of a `tokenizer_config.json` for tokens of roles that no file named. tfft
-# always writes it, so it also tells that the folder is tfft's.
+# The entry of a `tokenizer_config.json` for tokens whose roles no file named. tfft
+# always writes it, so it also shows that tfft wrote the folder.
 ASSUMED = "assumed_tokens"
-# How well-known families spell them, for folders that do not say.
+# The spellings of well-known families, for folders that name no roles.
 _SPELLINGS = {
     "bos": ("<s>", "<|begin_of_text|>", "<|endoftext|>"),
     "eos": ("</s>", "<|end_of_text|>", "<|endoftext|>"),
@@ -30,15 +30,15 @@ _SPELLINGS = {
 def assumed_roles(
     folder: Path, library: tokenizers.Tokenizer, options: Mapping[str, Any]
 ) -> dict[str, str]:
-    """Returns the token of each role as far as `config.json` or habit tells it.
+    """Returns the token of each role, from `config.json` or from common spellings.
 
-    The ids in `config.json` count first, then the spellings of well-known families.
+    The ids in `config.json` take precedence over the spellings of well-known families.
 
     Args:
         folder: A model folder.
         library: Its tokenizer.
-        options: The content of its `tokenizer_config.json`; a run's says what was
-            assumed when it was trained.
+        options: The content of its `tokenizer_config.json`. In a run it records what
+            was assumed when the run was trained.
     """
     roles = usual_roles(library)
     config = read_config(folder) if (folder / "config.json").is_file() else {}
@@ -56,7 +56,7 @@ def assumed_roles(
 
 
 def usual_roles(library: tokenizers.Tokenizer) -> dict[str, str]:
-    """Returns the roles by the spellings of well-known families."""
+    """Returns the roles by the spellings that well-known families use."""
     found = {}
     for role, spellings in _SPELLINGS.items():
         known = [one for one in spellings if library.token_to_id(one) is not None]
@@ -66,7 +66,7 @@ def usual_roles(library: tokenizers.Tokenizer) -> dict[str, str]:
 
 
 def _token_of(library: tokenizers.Tokenizer, index: Any) -> str | None:
-    """Returns the token of an id, or of the first of several."""
+    """Returns the token of an id, or of the first id of a list."""
     if isinstance(index, list) and index:
         index = index[0]
     if isinstance(index, bool) or not isinstance(index, int) or index < 0:

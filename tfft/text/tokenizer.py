@@ -1,4 +1,4 @@
-"""The model's own tokenizer, through the `tokenizers` library."""
+"""A model's own tokenizer, built on the `tokenizers` library."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class Encoding(NamedTuple):
-    """The ids of one text or pair, special tokens included.
+    """The ids of one text or pair, including special tokens.
 
     Attributes:
         token_ids: The ids.
@@ -34,15 +34,15 @@ class Encoding(NamedTuple):
 
 
 class Window(NamedTuple):
-    """A part of a text as long as a model takes, special tokens included.
+    """A part of a text that fits the model, including special tokens.
 
     Attributes:
         token_ids: The ids.
         segment_ids: 0 for the first text, 1 for the second.
-        offsets: First character and the one after the last of each token in its own
-            text; (0, 0) for special tokens.
-        text_ids: 0 for tokens of the first text, 1 for the second's, None for special
-            tokens.
+        offsets: Start and end character of each token in its own text; (0, 0) for
+            special tokens.
+        text_ids: 0 for tokens of the first text, 1 for those of the second, None for
+            special tokens.
     """
 
     token_ids: list[int]
@@ -54,19 +54,20 @@ class Window(NamedTuple):
 class Tokenizer:
     """A `tokenizers.Tokenizer` that never pads and never obeys the text.
 
-    A text that spells `[SEP]` is text: it becomes the tokens of its letters, not
-    the separator, so that no mail can end the sentence it stands in.
+    A text that spells `[SEP]` is ordinary text: it is tokenized as such and does not
+    become the separator, so no email can end the sentence that contains it.
 
     Args:
         tokenizer: The tokenizer as Hugging Face configures it.
         roles: The tokens that begin (`bos`) and end (`eos`) a text, pad it (`pad`)
-            and so on, as far as the model has them. Defaults to the spellings of
-            well-known families.
-        chat_template: How the model writes conversations, if it was taught any.
-        conventions: How its makers cut and pad. Defaults to the right of both.
+            and so on, if the model has them. Defaults to the spellings of well-known
+            families.
+        chat_template: How to write conversations, if the model was trained on any.
+        conventions: The sides on which its makers truncate and pad. Defaults to the
+            right for both.
         assumed: The roles that no file of the tokenizer names. Chat templates do not
             see their tokens.
-        notes: What was read otherwise than one of its files says, a sentence each.
+        notes: One sentence for each setting that is read differently from a file.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class Tokenizer:
 
     @property
     def vocabulary_size(self) -> int:
-        """The number of ids, added tokens included."""
+        """The number of ids, including added tokens."""
         return self.library.get_vocab_size()
 
     @property
@@ -107,22 +108,22 @@ class Tokenizer:
     def pad_id(self) -> int:
         """The id at padded positions, which the mask hides.
 
-        That of the model's padding token, else of the end of a text, else 0.
+        The model's padding token, else its end token, else 0.
         """
         found = (self._id_of_role(role) for role in ("pad", "eos"))
         return next((index for index in found if index is not None), 0)
 
     def tokens_from(self, index: int) -> set[str]:
-        """Returns the tokens whose id is that or a larger one."""
+        """Returns the tokens with this id or a larger one."""
         return {
             token for token, one in self.library.get_vocab().items() if one >= index
         }
 
     def without_roles(self, tokens: Collection[str]) -> bool:
-        """Takes their roles from tokens that no text has.
+        """Removes the roles of tokens that no text contains.
 
         Returns:
-            Whether that is so: all are special, and none stands around a text.
+            Whether it did: all are special, and none is placed around texts.
         """
         added = self.library.get_added_tokens_decoder().values()
         special = {token.content for token in added if token.special}
@@ -146,14 +147,15 @@ class Tokenizer:
         max_length: int,
         tail_tokens: int = 0,
     ) -> list[Encoding]:
-        """Returns the ids of texts, or of pairs of texts.
+        """Returns the ids of texts or of pairs of texts.
 
         Args:
             texts: The first texts.
-            pairs: The second texts, as many, or None.
-            max_length: The most tokens of an encoding; the longer text of a pair
-                is cut first, on the side of the model's conventions.
-            tail_tokens: How many a text that is cut keeps of its end. Defaults to 0.
+            pairs: The second texts, one for each first text, or None.
+            max_length: The most tokens of an encoding. The longer text of a pair is
+                truncated first, on the side that the model's conventions name.
+            tail_tokens: Number of tokens to keep from the end of a truncated text.
+                Defaults to 0.
 
         Returns:
             One encoding for each text.
@@ -208,14 +210,14 @@ class Tokenizer:
         max_length: int,
         stride: int,
     ) -> list[list[Window]]:
-        """Returns texts as windows that together hold every token.
+        """Splits texts into windows that together contain every token.
 
         Args:
             texts: The texts.
-            pairs: Second texts, as many, or None. They alone are cut then, and each
-                window begins with the whole first text.
+            pairs: The second texts, one for each first text, or None. Only they are
+                split, and each window begins with the whole first text.
             max_length: The most tokens of a window.
-            stride: How many tokens a window has in common with the one before.
+            stride: Number of tokens that a window shares with the one before.
 
         Returns:
             The windows of each text, in order.
@@ -258,8 +260,8 @@ class Tokenizer:
 
         Args:
             folder: The folder.
-            options: Further entries of `tokenizer_config.json`, which replace those of
-                the same name. Defaults to none.
+            options: Further entries for `tokenizer_config.json`, which replace those
+                of the same name. Defaults to none.
         """
         write_text(folder / "tokenizer.json", self.to_json())
         config: dict[str, Any] = {
@@ -276,5 +278,5 @@ class Tokenizer:
 
 
 def _without_surrogates(text: str) -> str:
-    """Replaces halves of characters, which no UTF-8 text can hold."""
+    """Replaces lone surrogates, which UTF-8 cannot encode."""
     return _SURROGATES.sub("\ufffd", text)

@@ -1,7 +1,7 @@
-"""The tokenizer classes of transformers, as they build a tokenizer of a vocabulary.
+"""The tokenizer classes of transformers and how each builds a tokenizer.
 
-Version 5 takes the vocabulary alone from the files. How text is split is the class's
-rule with the options of `tokenizer_config.json`, whatever `tokenizer.json` says.
+Version 5 takes only the vocabulary from the files. How text is split is the rule of the
+class with the options of `tokenizer_config.json`, whatever `tokenizer.json` says.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _FRAME = ("cls", "sep")
 
 
 class Kind(abc.ABC):
-    """One class of transformers.
+    """One tokenizer class of transformers.
 
     Attributes:
         model: The kind of vocabulary that it reads.
-        files: The files of the vocabulary, where there is no `tokenizer.json`.
-        tokens: The special tokens of folders that do not say theirs.
-        segments: Whether it tells the two texts of a pair apart.
-        padding_side: Where it pads, unless the folder says.
+        files: The vocabulary files, for a folder without `tokenizer.json`.
+        tokens: The special tokens for folders that name none.
+        segments: Whether it marks the two texts of a pair with segment ids.
+        padding_side: The side on which it pads, unless the folder names one.
     """
 
     model: ClassVar[str] = "BPE"
@@ -48,19 +48,19 @@ class Kind(abc.ABC):
         options: Mapping[str, Any],
         unknown: str,
     ) -> tokenizers.Tokenizer:
-        """Returns a tokenizer without added tokens and without anything around texts.
+        """Returns a tokenizer without added tokens and with nothing around texts.
 
         Args:
             ids: The vocabulary.
             merges: The pairs to join, for byte pair encoding.
             options: The content of `tokenizer_config.json`.
-            unknown: The token of a word that has no other.
+            unknown: The token for a word that has no other.
         """
 
     def frame(
         self, library: tokenizers.Tokenizer, roles: Mapping[str, str], options: Mapping
     ) -> Any:
-        """Returns the post-processor that the class always sets; None if none."""
+        """Returns the post-processor that the class always sets, or None."""
         return None
 
 
@@ -83,11 +83,11 @@ class Bert(Kind):
         import tokenizers
         from tokenizers import decoders, models, normalizers, pre_tokenizers
 
-        if unknown not in ids:  # the library fails at the first odd word
+        if unknown not in ids:  # the library would fail at the first unknown word
             raise _lacking(unknown)
         library = tokenizers.Tokenizer(models.WordPiece(dict(ids), unk_token=unknown))
         lowercase = flag(options, "do_lower_case", True)
-        # Left out, accents go when text is lowercased.
+        # If the option is missing, accents are removed when text is lowercased.
         accents = None
         if options.get("strip_accents") is not None:
             accents = flag(options, "strip_accents", False)
@@ -115,7 +115,7 @@ class Bert(Kind):
 
 
 class DistilBert(Bert):
-    """DistilBertTokenizer, which tells no texts apart."""
+    """DistilBertTokenizer, which has no segment ids."""
 
     segments = False
 
@@ -128,7 +128,7 @@ class GPT2(Kind):
     )
 
     def build(self, ids, merges, options, unknown):
-        """Returns a byte-level tokenizer that splits as GPT-2 does."""
+        """Returns a byte-level tokenizer that splits like GPT-2."""
         from tokenizers import decoders, pre_tokenizers
 
         library = byte_pairs(ids, merges)
@@ -175,7 +175,7 @@ class Qwen2(Kind):
     )
 
     def build(self, ids, merges, options, unknown):
-        """Returns a byte-level tokenizer that splits as Qwen2 does."""
+        """Returns a byte-level tokenizer that splits like Qwen2."""
         import tokenizers
         from tokenizers import decoders, normalizers, pre_tokenizers
 
@@ -195,7 +195,7 @@ class Qwen2(Kind):
 
 
 class Llama(Kind):
-    """LlamaTokenizer, SentencePiece-like."""
+    """LlamaTokenizer, which works like SentencePiece."""
 
     files = ()
     tokens: ClassVar[Mapping[str, str]] = {"unk": "<unk>", "bos": "<s>", "eos": "</s>"}
@@ -226,15 +226,15 @@ _KINDS: dict[str, type[Kind]] = {
     "Qwen2Tokenizer": Qwen2,
     "LlamaTokenizer": Llama,
 }
-# Classes that stand for whatever `tokenizer.json` holds.
+# Classes that stand for any content of `tokenizer.json`.
 _WHOLE = ("PreTrainedTokenizer", "TokenizersBackend")
 
 
 def kind_named(name: str | None) -> Kind | None:
-    """Returns the class of that name; None for one that reads `tokenizer.json` whole.
+    """Returns the class of that name, or None if it reads all of `tokenizer.json`.
 
     Raises:
-        KeyError: For a name that is none of these.
+        KeyError: For an unknown name.
     """
     name = (name or _WHOLE[0]).removesuffix("Fast")
     return None if name in _WHOLE else _KINDS[name]()
@@ -243,7 +243,7 @@ def kind_named(name: str | None) -> Kind | None:
 def byte_pairs(
     ids: Mapping[str, int], merges: Sequence[tuple[str, str]], **options: Any
 ) -> tokenizers.Tokenizer:
-    """Returns a byte pair encoding without rules of splitting.
+    """Returns a byte pair encoding without splitting rules.
 
     Raises:
         DataError: When a merge joins tokens that the vocabulary lacks.
@@ -253,7 +253,7 @@ def byte_pairs(
 
     try:
         model = models.BPE(dict(ids), list(merges), **options)
-    except Exception as error:  # the library raises nothing narrower
+    except Exception as error:  # the library raises no narrower type
         raise DataError(
             f"vocabulary and merges do not fit: {error}",
             fix="download both files again",
@@ -264,7 +264,7 @@ def byte_pairs(
 def _framing(
     library: tokenizers.Tokenizer, roles: Mapping[str, str], role: str
 ) -> tuple[str, int]:
-    """Returns a token that stands around texts, with its id."""
+    """Returns a token that is placed around texts, with its id."""
     index = library.token_to_id(roles[role])
     if index is None:
         raise _lacking(roles[role])

@@ -1,4 +1,4 @@
-"""Where `tokenizer.json` and `tokenizer_config.json` disagree, in words."""
+"""Describes where `tokenizer.json` and `tokenizer_config.json` disagree."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tfft.core.errors import shorten
 if TYPE_CHECKING:
     import tokenizers
 
-# Beside these, the model of a tokenizer is its vocabulary.
+# Apart from these, the model of a tokenizer is its vocabulary.
 _VOCABULARY = ("vocab", "merges")
-# Decides nothing about ids.
+# Has no influence on ids.
 _OFFSETS = "trim_offsets"
 _FEW, _WIDTH = 3, 60
 
@@ -25,7 +25,7 @@ def differences(
 
     Args:
         rules: The content of `tokenizer.json`.
-        library: What the class made of the vocabulary.
+        library: The tokenizer that the class built from the vocabulary.
         name: The class.
     """
     ours = json.loads(library.to_str())
@@ -55,7 +55,7 @@ def _differences(part: str, theirs: Any, used: Any) -> list[str]:
 
 
 def _plain(part: Any) -> Any:
-    """Returns a part of the rules without what decides nothing."""
+    """Returns a part of the rules without the entries that have no effect."""
     if isinstance(part, list):
         return [_plain(one) for one in part]
     if not isinstance(part, dict):
@@ -83,8 +83,8 @@ def lost_tokens(rules: Mapping[str, Any], library: tokenizers.Tokenizer) -> list
         return []
     names = ", ".join(map(shorten, lost[:_FEW])) + ", …" * (len(lost) > _FEW)
     return [
-        f"{len(lost)} added tokens of tokenizer.json are not among the "
-        f"added_tokens_decoder of tokenizer_config.json and do not count, as in "
+        f"{len(lost)} added tokens of tokenizer.json are missing from "
+        f"added_tokens_decoder in tokenizer_config.json and are ignored, as in "
         f"transformers: {names}"
     ]
 
@@ -92,7 +92,7 @@ def lost_tokens(rules: Mapping[str, Any], library: tokenizers.Tokenizer) -> list
 def unheard(
     library: tokenizers.Tokenizer, roles: Mapping[str, str], options: Mapping[str, Any]
 ) -> list[str]:
-    """Returns notes on options that change nothing beside a `tokenizer.json`."""
+    """Returns notes on options that have no effect next to a `tokenizer.json`."""
     around = library.encode("").tokens
     rules = json.loads(library.to_str())
     lowercases = _values(rules["normalizer"], "lowercase") or [
@@ -109,7 +109,7 @@ def unheard(
         "add_prefix_space": any(spaces) or _mentions(rules["normalizer"], "Prepend"),
     }
     return [
-        f"{key}={json.dumps(options[key])} in tokenizer_config.json changes nothing: "
+        f"{key}={json.dumps(options[key])} in tokenizer_config.json has no effect: "
         "tokenizer.json decides, as in transformers"
         for key, fact in facts.items()
         if isinstance(options.get(key), bool) and options[key] != fact
@@ -117,7 +117,7 @@ def unheard(
 
 
 def _values(part: Any, key: str) -> list[Any]:
-    """Returns the values of a key anywhere in a part of the rules."""
+    """Returns all values of a key in a part of the rules."""
     if isinstance(part, list):
         return [value for one in part for value in _values(one, key)]
     if not isinstance(part, dict):

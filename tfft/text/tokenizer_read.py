@@ -1,4 +1,4 @@
-"""A tokenizer by the class that transformers takes: its vocabulary and its rules."""
+"""Reads a tokenizer's vocabulary and applies the rules of its transformers class."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _CONVERT = "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
 
 
 class Read(NamedTuple):
-    """A tokenizer without the tokens that stand beside its vocabulary.
+    """A tokenizer without its added tokens.
 
     Attributes:
         library: The tokenizer.
-        kind: The class whose rules it follows; None for those of `tokenizer.json`.
+        kind: The class whose rules it follows, or None for those of `tokenizer.json`.
         rules: The content of `tokenizer.json`, if there is one.
-        notes: How it was read.
+        notes: Sentences on how it was read.
     """
 
     library: tokenizers.Tokenizer
@@ -42,15 +42,15 @@ def from_json(
     settings: Settings,
     name: str,
 ) -> Read:
-    """Returns the tokenizer of `tokenizer.json`, by the rules of a class.
+    """Returns the tokenizer of `tokenizer.json` with the rules of a class.
 
     Args:
-        library: The tokenizer as the file has it.
+        library: The tokenizer as stored in the file.
         rules: The content of the file.
-        settings: What the other files say.
+        settings: The settings in the other files.
         name: The class.
     """
-    model, note = rules["model"], "tokenizer.json is read as it stands; "
+    model, note = rules["model"], "tokenizer.json is read as written; "
     try:
         kind = kind_named(name)
     except KeyError:
@@ -71,17 +71,17 @@ def from_vocabulary(folder: Path, settings: Settings, name: str) -> Read:
     """Returns the tokenizer of `vocab.txt`, or of `vocab.json` and `merges.txt`.
 
     Raises:
-        MissingInputError: When the folder holds neither.
-        DataError: When they cannot be used, or the class reads other files.
+        MissingInputError: When the folder has neither.
+        DataError: When the files are unusable, or the class reads other files.
     """
     try:
         kind = kind_named(name)
     except KeyError as error:
         raise DataError(
-            f"{name} reads files that tfft does not",
+            f"{name} reads files that tfft cannot read",
             where=str(folder),
             expected="tokenizer.json",
-            fix=f"write it with transformers: {_CONVERT}",
+            fix=f"convert it with transformers: {_CONVERT}",
         ) from error
     there = {
         name: path
@@ -92,7 +92,7 @@ def from_vocabulary(folder: Path, settings: Settings, name: str) -> Read:
     if kind is None or not set(kind.files) <= set(there):
         kind = _kind_of(folder, there)
         notes = (
-            f"no file says which class reads {kind.files[0]}; it is read as a "
+            f"no file names the class that reads {kind.files[0]}; it is read as a "
             f"{type(kind).__name__} tokenizer",
         )
     if "vocab.txt" in kind.files:
@@ -118,7 +118,7 @@ def _kind_of(folder: Path, there: Mapping[str, Path]) -> Kind:
 def _missing(folder: Path) -> MissingInputError:
     pieces = file_in(folder, "tokenizer.model") is not None
     return MissingInputError(
-        "model folder without a tokenizer",
+        "the model folder has no tokenizer",
         where=str(folder),
         expected="tokenizer.json, vocab.txt, or vocab.json and merges.txt",
         fix=f"convert tokenizer.model with transformers: {_CONVERT}"
@@ -139,7 +139,7 @@ def _built(
 
 
 def named_tokens(kind: Kind | None, settings: Settings) -> dict[str, AddedToken | None]:
-    """Returns the tokens of roles; the class has some for those no file names."""
+    """Returns the tokens by role; the class supplies those that no file names."""
     from tokenizers import AddedToken
 
     own = {} if kind is None else kind.tokens

@@ -1,7 +1,7 @@
-"""What a model folder says about its tokenizer beside the vocabulary.
+"""The tokenizer settings of a model folder, apart from the vocabulary.
 
-The files are merged as transformers merges them: `tokenizer_config.json`, and for
-folders from before version 4.34 `special_tokens_map.json` and `added_tokens.json`.
+The files are merged as in transformers: `tokenizer_config.json`, and for folders from
+before version 4.34 also `special_tokens_map.json` and `added_tokens.json`.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _FLAGS = ("lstrip", "rstrip", "normalized", "single_word", "special")
 
 
 class Settings(NamedTuple):
-    """What the files beside the vocabulary say.
+    """The settings in a folder's tokenizer files.
 
     Attributes:
         options: The content of `tokenizer_config.json`.
-        named: The tokens of roles such as `bos`; None where a file says null.
+        named: The tokens by role, such as `bos`; None where a file says null.
         extra: Further special tokens.
-        added: Tokens beside the vocabulary, in the order of their ids.
+        added: Tokens added to the vocabulary, in the order of their ids.
     """
 
     options: Mapping[str, Any]
@@ -40,14 +40,14 @@ class Settings(NamedTuple):
 
 
 def read_settings(folder: Path, in_file: Sequence[Mapping[str, Any]] = ()) -> Settings:
-    """Returns the settings of a model folder; empty ones when it has no such file.
+    """Returns the settings of a model folder, empty if it has no such file.
 
     Args:
         folder: The model folder.
         in_file: The added tokens of its `tokenizer.json`.
 
     Raises:
-        DataError: When a file or a token in it cannot be used.
+        DataError: When a file or a token in it is unusable.
     """
     options = read_optional(folder, CONFIG)
     listed = "added_tokens_decoder" in options
@@ -60,7 +60,7 @@ def read_settings(folder: Path, in_file: Sequence[Mapping[str, Any]] = ()) -> Se
         values.update(legacy)
         extra = _legacy_extra(extra, legacy)
     named, extra = _named(values), extra or ()
-    if isinstance(extra, Mapping):  # of a model with tokens of its own kinds
+    if isinstance(extra, Mapping):  # a model with its own kinds of tokens
         named |= {
             name.removesuffix("_token"): _token(value) for name, value in extra.items()
         }
@@ -79,16 +79,16 @@ def read_settings(folder: Path, in_file: Sequence[Mapping[str, Any]] = ()) -> Se
 
 
 def read_optional(folder: Path, name: str) -> dict[str, Any]:
-    """Returns the content of a config file, empty when the folder has none.
+    """Returns the content of a config file, empty if the folder has none.
 
     Raises:
-        DataError: When it is no JSON object.
+        DataError: When it is not a JSON object.
     """
     return read_config(folder, name) if file_in(folder, name) is not None else {}
 
 
 def flag(options: Mapping[str, Any], key: str, default: bool) -> bool:
-    """Returns a switch of `tokenizer_config.json`; null means the default.
+    """Returns a switch in `tokenizer_config.json`; null means the default.
 
     Raises:
         DataError: When it is neither true nor false.
@@ -102,10 +102,10 @@ def flag(options: Mapping[str, Any], key: str, default: bool) -> bool:
 
 
 def choice(options: Mapping[str, Any], key: str, default: str) -> str:
-    """Returns a side of `tokenizer_config.json`.
+    """Returns a side (`left` or `right`) named in `tokenizer_config.json`.
 
     Raises:
-        DataError: When it is neither `left` nor `right`.
+        DataError: When it is neither of the two.
     """
     value = options.get(key, default)
     if value not in ("left", "right"):
@@ -114,10 +114,10 @@ def choice(options: Mapping[str, Any], key: str, default: str) -> str:
 
 
 def length(options: Mapping[str, Any]) -> int | None:
-    """Returns `model_max_length`; None when it is no limit, as 1e30 is none.
+    """Returns `model_max_length`, or None if it sets no limit, such as 1e30.
 
     Raises:
-        DataError: When it is no number of 1 or more.
+        DataError: When it is not a number of 1 or more.
     """
     value = options.get("model_max_length", options.get("max_len"))
     if value is None:
@@ -140,7 +140,7 @@ def _named(values: Mapping[str, Any]) -> dict[str, AddedToken | None]:
 
 
 def _legacy_extra(extra: Any, legacy: Mapping[str, Any]) -> Any:
-    """Returns the further special tokens with those of `special_tokens_map.json`."""
+    """Returns the further special tokens, with those of `special_tokens_map.json`."""
     more = legacy.get("extra_special_tokens")
     if isinstance(more, list) and not isinstance(extra, Mapping):
         return [*_items(extra or (), "extra_special_tokens"), *more]
@@ -150,7 +150,7 @@ def _legacy_extra(extra: Any, legacy: Mapping[str, Any]) -> Any:
 def _legacy_added(
     ids: Mapping[str, Any], named: Mapping[str, AddedToken | None], extra: Any
 ) -> dict[int, AddedToken]:
-    """Returns the tokens of `added_tokens.json`, which does not say what they are."""
+    """Returns the tokens of `added_tokens.json`, which gives no details about them."""
     from tokenizers import AddedToken
 
     special = {token.content for token in named.values() if token is not None}
@@ -188,11 +188,11 @@ def _items(values: Any, key: str) -> Iterable[Any]:
 
 
 def _token(value: Any, special: bool = True) -> AddedToken:
-    """Returns a token that a file spells, or describes.
+    """Returns a token from its spelling or its description in a file.
 
     Args:
         value: Text, or an object with `content`.
-        special: Whether it is one that stands for no text, when not said.
+        special: Whether it is a special token, if the file does not say.
     """
     from tokenizers import AddedToken
 

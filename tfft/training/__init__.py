@@ -1,1 +1,1 @@
-"""The train step and what drives it. Knows no models, data, adapters or tasks."""
+"""The train step and its callbacks. This package knows no models, data or tasks."""

@@ -12,7 +12,7 @@ import numpy as np
 
 @contextlib.contextmanager
 def average_in_place(model: Any) -> Iterator[None]:
-    """Puts the average that the optimizer keeps into the model, and takes it out.
+    """Swaps the optimizer's moving average into the model inside a `with` block.
 
     Before the first step there is no average, and the weights stay as they are.
     """
@@ -31,13 +31,13 @@ def average_in_place(model: Any) -> Iterator[None]:
 
 
 class OnAverage(keras.callbacks.Callback):
-    """Ends epochs for other callbacks with the average in the weights' place.
+    """Calls other callbacks at the end of an epoch with the average in the weights.
 
-    At the end of the training Keras puts the average in for good, before
+    At the end of training Keras puts the average into the weights for good, before
     `on_train_end`.
 
     Args:
-        callbacks: Those that evaluate or keep weights, in their order.
+        callbacks: The callbacks that evaluate or keep weights, in order.
     """
 
     def __init__(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
@@ -45,24 +45,24 @@ class OnAverage(keras.callbacks.Callback):
         self._callbacks = list(callbacks)
 
     def set_model(self, model: Any) -> None:
-        """Hands the model on."""
+        """Passes the model on."""
         super().set_model(model)
         for callback in self._callbacks:
             callback.set_model(model)
 
     def set_params(self, params: dict[str, Any]) -> None:
-        """Hands the parameters of `fit` on."""
+        """Passes the parameters of `fit` on."""
         super().set_params(params)
         for callback in self._callbacks:
             callback.set_params(params)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Calls theirs; the weights are back afterwards, whatever happened."""
+        """Calls the callbacks; afterwards the weights are back, even after an error."""
         with average_in_place(self.model):
             for callback in self._callbacks:
                 callback.on_epoch_end(epoch, logs)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Calls theirs."""
+        """Calls the callbacks."""
         for callback in self._callbacks:
             callback.on_train_end(logs)

@@ -22,7 +22,7 @@ class Validate(keras.callbacks.Callback):
     """Adds validation metrics to the logs of an epoch, for the callbacks after it.
 
     Args:
-        evaluate: Returns the metrics of the model as it is.
+        evaluate: Returns the metrics of the current model.
     """
 
     def __init__(self, evaluate: Callable[[], dict[str, float]]) -> None:
@@ -30,25 +30,25 @@ class Validate(keras.callbacks.Callback):
         self._evaluate = evaluate
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Adds each metric as `val_` and its name."""
+        """Adds each metric under its name with the prefix `val_`."""
         if logs is not None:
             logs.update({f"val_{k}": v for k, v in self._evaluate().items()})
 
 
 class KeepBest(keras.callbacks.Callback):
-    """Stops when validation gets no better, and always ends with the best weights.
+    """Stops when validation no longer improves, and always ends with the best weights.
 
-    Of epochs with the same value of the metric, the one with the lowest validation loss
-    is the best, where a loss is reported: on few rows an F1 ties often, while the loss
-    still tells an epoch that is sure from one that has overfitted. A lower loss at the
+    Among epochs with the same value of the metric, the one with the lowest validation
+    loss is the best, if a loss is reported. On few rows an F1 often ties, while the
+    loss still separates a confident epoch from an overfitted one. A lower loss at the
     same value counts as progress for the patience.
 
-    Only the trainable variables are kept, in host memory: Keras' own callback
-    copies the frozen backbone too, and leaves the last weights when no stop came.
+    Only the trainable variables are kept, in host memory. Keras' own callback also
+    copies the frozen backbone, and keeps the last weights if it did not stop.
 
     Args:
         monitor: The metric, such as `val_loss`.
-        higher_is_better: Its direction.
+        higher_is_better: Whether higher values of the metric are better.
         patience: Epochs without improvement before stopping; 0 never stops.
     """
 
@@ -62,8 +62,8 @@ class KeepBest(keras.callbacks.Callback):
         self._weights: list[np.ndarray] = []
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Keeps the weights when the metric is the best so far."""
-        # A training stopped after this sees the end of the epoch once more.
+        """Keeps the weights if the metric is the best so far."""
+        # A training resumed from here sees the end of this epoch again.
         if epoch + 1 > self._seen:
             logs = logs or {}
             loss = float(logs.get(_LOSS, math.inf))
@@ -85,21 +85,21 @@ class KeepBest(keras.callbacks.Callback):
 
     @property
     def has_stopped(self) -> bool:
-        """Whether the epochs without improvement have used up the patience."""
+        """Whether the patience is used up."""
         return bool(self.patience) and self._waited >= self.patience
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Puts the best weights back."""
+        """Restores the best weights."""
         self.restore()
 
     def restore(self) -> None:
-        """Puts the best weights back, if an epoch has ended."""
+        """Restores the best weights, if an epoch has ended."""
         variables = self.model.trainable_variables
         for variable, value in zip(variables, self._weights, strict=False):
             variable.assign(value)
 
     def state(self) -> dict[str, np.ndarray]:
-        """Returns what a resumed training needs to go on deciding alike."""
+        """Returns what a resumed training needs to make the same decisions."""
         numbers = np.array(
             [self.best, self.best_epoch, self._waited, self._seen, self._best_loss],
             "float64",
@@ -108,20 +108,20 @@ class KeepBest(keras.callbacks.Callback):
         return {"best": numbers, **weights}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
-        """Takes what `state` returned."""
+        """Restores the return value of `state`."""
         self.best = float(state["best"][0])
         self.best_epoch, self._waited, self._seen = map(int, state["best"][1:4])
-        losses = state["best"][4:]  # none in checkpoints of earlier versions
+        losses = state["best"][4:]  # empty in checkpoints of earlier versions
         self._best_loss = float(losses[0]) if len(losses) else -math.inf
         self._weights = [state[f"best.{i}"] for i in range(len(state) - 1)]
 
 
 class MetricsFile(keras.callbacks.Callback):
-    """Appends one JSON line an epoch to `metrics.jsonl`.
+    """Appends one JSON line per epoch to `metrics.jsonl`.
 
     Args:
         path: The file.
-        extra: Returns further values for each line.
+        extra: Returns more values for each line.
     """
 
     def __init__(self, path: Path, extra: Callable[[], dict[str, float]]) -> None:
@@ -150,7 +150,7 @@ class AtEpochEnd(keras.callbacks.Callback):
     """Calls a function with the number of epochs that have ended.
 
     Args:
-        act: The function.
+        act: The function to call.
     """
 
     def __init__(self, act: Callable[[int], None]) -> None:
@@ -158,16 +158,16 @@ class AtEpochEnd(keras.callbacks.Callback):
         self._act = act
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Calls it."""
+        """Calls the function."""
         self._act(epoch + 1)
 
 
 class EverySteps(keras.callbacks.Callback):
-    """Calls a function after every so many steps of an epoch.
+    """Calls a function every few steps of an epoch.
 
     Args:
-        steps: How many.
-        act: The function.
+        steps: Number of steps between calls.
+        act: The function to call.
     """
 
     def __init__(self, steps: int, act: Callable[[], None]) -> None:
@@ -177,6 +177,6 @@ class EverySteps(keras.callbacks.Callback):
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        """Calls it, but for steps that were done before a resume."""
+        """Calls the function, except for steps that were done before a resume."""
         if (batch + 1) % self._steps == 0 and not self.model.fast_forwarding:
             self._act()

@@ -1,4 +1,4 @@
-"""The metrics of the epochs as a table."""
+"""The metrics of all epochs as a table."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tfft.core.files import write_text
 
 
 class MetricsTable(keras.callbacks.Callback):
-    """Writes `metrics.csv` from the lines of `metrics.jsonl`, after it.
+    """Writes `metrics.csv` from the lines of `metrics.jsonl`; must come after it.
 
-    The whole table is written each time, so that an epoch that a resumed training
-    does once more is in it once, and a metric that comes later has its column.
+    The whole table is rewritten each time. So an epoch that a resumed training repeats
+    appears once, and a metric that first appears later gets a column.
 
     Args:
-        source: The JSON lines.
+        source: The file of JSON lines.
         path: The table.
     """
 

@@ -1,4 +1,4 @@
-"""Many replicas: choosing a strategy, and what a process does in it."""
+"""Distributed training: choosing a strategy, and each process' part in it."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ NAMES = ("mirrored", "mirrored:N", "multi_worker", "tpu")
 def choose_strategy(strategy: Any) -> Any:
     """Returns a `tf.distribute` strategy.
 
-    Call it before TensorFlow does anything else: it sets up the devices.
+    Call this before anything else in TensorFlow, because it sets up the devices.
 
     Args:
-        strategy: None for one device; "mirrored" for all GPUs of this machine, or
-            all logical CPUs where it has none; "mirrored:N" for the first N GPUs, or
-            for N logical CPUs, which it makes; "multi_worker" for the processes that
-            the environment variable TF_CONFIG names; "tpu" for the TPU that
-            TPU_NAME names; or a strategy object.
+        strategy: None for one device; "mirrored" for all GPUs of this machine, or all
+            logical CPUs if it has none; "mirrored:N" for the first N GPUs, or for N
+            logical CPUs, which are created; "multi_worker" for the processes named in
+            the environment variable TF_CONFIG; "tpu" for the TPU named in TPU_NAME; or
+            a strategy object.
 
     Raises:
-        ConfigError: For another name, devices that are not there, or a multi-worker
-            training without TF_CONFIG.
+        ConfigError: For another name, missing devices, or multi-worker training
+            without TF_CONFIG.
     """
     import tensorflow as tf
 
@@ -79,7 +79,7 @@ def _logical_cpus(count: int | None) -> list[str]:
                 raise ConfigError(
                     f"strategy='mirrored:{count}' after TensorFlow has started",
                     where="FinetuneConfig",
-                    fix="train in a fresh process, or make logical CPUs first",
+                    fix="train in a new process, or create logical CPUs first",
                 ) from error
     found = len(tf.config.list_logical_devices("CPU"))
     return [f"CPU:{index}" for index in range(count or found)]
@@ -107,7 +107,7 @@ def _tpu() -> Any:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
     except ValueError as error:
         raise ConfigError(
-            f"strategy='tpu', and no TPU was found: {error}",
+            f"strategy='tpu', but no TPU was found: {error}",
             where="FinetuneConfig",
             fix="set TPU_NAME, or choose another strategy",
         ) from error
@@ -115,7 +115,7 @@ def _tpu() -> Any:
 
 
 def worker(strategy: Any) -> tuple[int, int]:
-    """Returns the number of this process among those of a strategy, and how many."""
+    """Returns the index of this process in a strategy, and the number of processes."""
     resolver = strategy.cluster_resolver
     if resolver is None or not resolver.cluster_spec().as_dict().get("worker"):
         return 0, 1
@@ -123,17 +123,17 @@ def worker(strategy: Any) -> tuple[int, int]:
 
 
 def replica_range(strategy: Any) -> range:
-    """Returns which of all replicas belong to this process."""
+    """Returns the indices of the replicas that belong to this process."""
     index, count = worker(strategy)
     here = strategy.num_replicas_in_sync // count
     return range(index * here, (index + 1) * here)
 
 
 def distribute(strategy: Any, dataset: Any) -> Any:
-    """Returns a data set of one element per replica as a strategy wants it.
+    """Returns a dataset with one element per replica, in the form a strategy needs.
 
     Args:
-        strategy: Where it goes.
+        strategy: The strategy that will consume it.
         dataset: The parts for this process' replicas, one after another.
     """
     if strategy.num_replicas_in_sync == 1:
@@ -142,7 +142,7 @@ def distribute(strategy: Any, dataset: Any) -> Any:
 
 
 def wait_for_all(strategy: Any) -> None:
-    """Returns when every process of a strategy has come this far."""
+    """Waits until every process of a strategy has called this."""
     import tensorflow as tf
 
     @tf.function

@@ -1,4 +1,4 @@
-"""Precision and compilation by what the machine has."""
+"""Chooses precision and compilation for the machine."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def devices() -> tuple[list[Any], list[Any]]:
 
 
 def choose_precision(precision: Precision) -> str:
-    """Returns the dtype policy to train under.
+    """Returns the dtype policy for training.
 
     Args:
-        precision: "auto" takes bfloat16 where the hardware multiplies it: TPUs,
-            GPUs from compute capability 8.0, CPUs with AMX or AVX512-BF16. On a
-            CPU with AMX a step takes half the time of float32. GPUs from 7.0 get
-            float16, with a loss scale.
+        precision: "auto" chooses bfloat16 on hardware that multiplies it: TPUs, GPUs
+            from compute capability 8.0, CPUs with AMX or AVX512-BF16. On a CPU with
+            AMX a step takes half the time of float32. GPUs from 7.0 get float16 with a
+            loss scale.
     """
     if precision != "auto":
         return precision
@@ -51,7 +51,7 @@ def _choose_for_gpus(gpus: list[Any]) -> str:
 
 
 def cpu_flags(path: Path = Path("/proc/cpuinfo")) -> set[str]:
-    """Returns the feature flags of the first CPU; none where there is no such file."""
+    """Returns the feature flags of the first CPU; empty if the file does not exist."""
     if not path.is_file():
         return set()
     for line in path.read_text().splitlines():
@@ -61,11 +61,11 @@ def cpu_flags(path: Path = Path("/proc/cpuinfo")) -> set[str]:
 
 
 def choose_compilation(compile_step: bool | None) -> bool:
-    """Returns whether XLA compiles the train step.
+    """Tells whether XLA compiles the train step.
 
     Args:
-        compile_step: None compiles on GPUs and TPUs. On CPUs XLA's step takes
-            1.35 (float32) to 1.8 (bfloat16) times as long.
+        compile_step: None compiles on GPUs and TPUs only. On CPUs a step compiled by
+            XLA takes 1.35 (float32) to 1.8 (bfloat16) times as long.
     """
     if compile_step is not None:
         return compile_step
@@ -74,7 +74,7 @@ def choose_compilation(compile_step: bool | None) -> bool:
 
 
 def describe() -> str:
-    """Returns the devices in words."""
+    """Returns a description of the devices."""
     gpus, tpus = devices()
     if tpus:
         return f"{len(tpus)} TPU cores"

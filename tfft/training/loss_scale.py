@@ -1,4 +1,4 @@
-"""The loss scale of float16, whose small gradients would round to zero."""
+"""The loss scale for float16, where small gradients would round to zero."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from tfft.training.position import Position
 
 @dataclass(frozen=True)
 class LossScale:
-    """Doubles the scale after a row of good steps, halves it after a bad one.
+    """Doubles the scale after a series of good steps, halves it after a bad one.
 
-    Dynamic loss scaling (Micikevicius et al., 2017, arXiv:1710.03740, section 3.2).
-    The scale itself stands in the `Position`, so that a resume has it.
+    Dynamic loss scaling (Micikevicius et al., 2017, arXiv:1710.03740, section 3.2). The
+    scale itself is stored in the `Position`, so that a resumed training has it.
 
     Attributes:
         first: The scale at the start.
-        interval: Good steps after which it doubles.
-        least: Below it the gradient itself is broken, not its scale.
+        interval: Number of good steps after which it doubles.
+        least: Smallest scale: below it, the gradient itself is the problem.
     """
 
     first: float = 2.0**15

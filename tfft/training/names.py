@@ -1,4 +1,4 @@
-"""Names of options, apart from TensorFlow so that a parser can list them."""
+"""Names of options, without TensorFlow so that a parser can list them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding what made a step infinite or not a number."""
+"""Finds what made a step infinite or not a number."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ def nonfinite(
     parts: Sequence[Any],
     describe: Callable[[list[int]], str] | None,
 ) -> DivergedError:
-    """Returns the error of a step that is not finite, with its rows and its cause.
+    """Returns the error for a step that is not finite, with its rows and its cause.
 
-    Each row is computed once more by itself, which only a step that fails pays for.
+    Each row is computed again on its own, which costs time only if a step fails.
 
     Args:
-        model: The `TrainingModel`, as it was before the step.
+        model: The `TrainingModel` in its state before the step.
         parts: The batch dicts of this process' replicas.
-        describe: Returns what users know rows by; their numbers without it.
+        describe: Returns the names by which users know rows. Defaults to their
+            numbers.
     """
     position = model.position
     broken = [v.path for v in model.weights if not np.isfinite(np.array(v)).all()]
@@ -48,13 +49,13 @@ def nonfinite(
         where=f"epoch {position.epoch + 1}, step {position.step + 1}"
         + (f", rows {names}{more}" if rows else ", no single row")
         + found,
-        fix="lower learning_rate, look at these rows, or say on_nan=skip; "
+        fix="lower learning_rate, look at these rows, or set on_nan=skip; "
         "the weights before that step are in the run folder",
     )
 
 
 def _culprit(model: Any, row: Any) -> str | None:
-    """Returns where a row alone is not finite: the loss, or a variable's gradient."""
+    """Returns where a single row is not finite: the loss, or a variable's gradient."""
     former, model.accumulation = model.accumulation, 1
     try:
         loss, _, gradients = model.sums(row)

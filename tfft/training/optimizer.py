@@ -1,4 +1,4 @@
-"""Keras' optimizers by name, with rates and weight decay for each variable."""
+"""Keras' optimizers by name, with a learning rate and weight decay per variable."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from keras import ops
 from tfft.core.errors import ConfigError, nearest, one_of, shorten
 from tfft.core.patterns import select
 
-# Biases and norms set scales of their own; pulling them to zero harms. Muon would mix
-# the heads of an attention bias, which KerasHub keeps in two dimensions.
+# Biases and norms set scales of their own, so pulling them to zero harms. Muon would
+# mix the heads of an attention bias, which KerasHub stores as a matrix.
 _NOT_MATRICES = ("bias", "gamma", "beta", "scale")
 
-# AdamW is Adam with the decay that every optimizer gets here.
+# AdamW is Adam plus the weight decay that every optimizer gets here.
 _TABLE: dict[str, tuple[type, dict[str, Any]]] = {
     "adamw": (keras.optimizers.Adam, {}),
     "adam": (keras.optimizers.Adam, {}),
@@ -31,7 +31,7 @@ _TABLE: dict[str, tuple[type, dict[str, Any]]] = {
 
 _BY_ELEMENT = (keras.optimizers.Adam, keras.optimizers.SGD, keras.optimizers.Lion)
 
-# What other options of a training say, or what the train step does itself.
+# Options that are set elsewhere in a training, or done by the train step itself.
 _NOT_ITS_OWN = (
     "learning_rate",
     "weight_decay",
@@ -47,20 +47,21 @@ _REFUSED = ("use_ema", "loss_scale_factor", "gradient_accumulation_steps")
 
 
 class ByVariable:
-    """Mixed into a Keras optimizer: each variable has a rate and a decay of its own.
+    """A mixin for Keras optimizers that gives each variable its own rate and decay.
 
-    The learning rate is scaled and not the gradient, to which Adam is blind.
+    It scales the learning rate and not the gradient, because Adam ignores the scale of
+    the gradient.
 
     Attributes:
-        factors: What the learning rate is multiplied by, for each variable.
-        decays: The share of a weight that a step at rate 1 takes away.
+        factors: The learning rate multiplier of each variable.
+        decays: The fraction of each weight that a step at learning rate 1 removes.
     """
 
     factors: Sequence[float]
     decays: Sequence[float]
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Decays a variable, then updates it as its optimizer does."""
+        """Decays a variable, then updates it like the optimizer it is mixed into."""
         index = self._get_variable_index(variable)
         rate = learning_rate * self.factors[index]
         if self.decays[index]:
@@ -70,11 +71,11 @@ class ByVariable:
 
 
 class OnePass:
-    """Mixed into Keras' Adam: reads and writes each weight once in a step.
+    """A mixin for Keras' Adam that reads and writes each weight once per step.
 
-    Keras' formula as one operation of TensorFlow. Written out it goes a dozen times
-    over the weights and their moments, which for small batches takes longer than the
-    gradient.
+    It computes Keras' formula in a single TensorFlow operation. As separate operations
+    it takes a dozen passes over the weights and their moments, which for small batches
+    takes longer than the gradient.
     """
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
@@ -100,7 +101,7 @@ class OnePass:
 
 
 def _handle(variable: Any) -> Any:
-    """Returns what operations know a Keras or TensorFlow variable by."""
+    """Returns the resource handle of a Keras or TensorFlow variable."""
     return (variable.value if isinstance(variable, keras.Variable) else variable).handle
 
 
@@ -119,21 +120,21 @@ def make_optimizer(
 
     Args:
         kind: A name, a dict of `name` and options of the Keras class, or a Keras
-            optimizer, of which a new one is made: it gives its own weight decay.
-        variables: What it will train.
+            optimizer. An optimizer is copied and keeps its own weight decay.
+        variables: The variables to train.
         learning_rate: A number or a Keras schedule.
-        weight_decay: Decay per step, times the learning rate, apart from the
-            gradient (Loshchilov & Hutter, 2017, arXiv:1711.05101). None for biases,
-            norms and other vectors, and with "adam".
-        no_decay: Patterns of the paths of further variables without decay.
-        ema: Momentum of the moving average of the variables, 0 for none.
-        multipliers: Factors of the learning rate by variable path; 1 for others.
-        outputs: Paths of variables that Muon leaves to Adam, as it does biases and
+        weight_decay: Decay per step, times the learning rate and separate from the
+            gradient (Loshchilov & Hutter, 2017, arXiv:1711.05101). Not applied to
+            biases, norms and other vectors, nor with "adam".
+        no_decay: Patterns of the paths of more variables without decay.
+        ema: Momentum of the moving average of the variables, 0 for no average.
+        multipliers: Learning rate factors by variable path; 1 for other variables.
+        outputs: Paths of variables that Muon leaves to Adam, like biases and
             embeddings: those of output layers, and learned inputs.
 
     Raises:
-        ConfigError: For an unknown optimizer or option, a pattern or a path that
-            means no variable.
+        ConfigError: For an unknown optimizer or option, or a pattern or path that
+            matches no variable.
     """
     base, config, own_decay = _resolve(kind, weight_decay)
     if base is keras.optimizers.Muon:
@@ -148,7 +149,7 @@ def make_optimizer(
     optimizer = _make(type(base.__name__, bases, {}), config)
     for name in ("weight_decay", "adam_weight_decay"):
         if hasattr(optimizer, name):
-            setattr(optimizer, name, None)  # ByVariable's, not Keras'
+            setattr(optimizer, name, None)  # ByVariable applies it, not Keras
     optimizer.factors = _factors(variables, multipliers or {})
     optimizer.decays = _decays(variables, own_decay, no_decay)
     # Inside the conditional of the train step it could not create its variables.
@@ -162,10 +163,10 @@ def check_optimizer(
     no_decay: Sequence[str] = (),
     multipliers: Mapping[str, float] | None = None,
 ) -> None:
-    """Raises what `make_optimizer` would, and makes nothing that takes memory.
+    """Raises the errors of `make_optimizer` without allocating memory.
 
     Raises:
-        ConfigError: As there.
+        ConfigError: As in `make_optimizer`.
     """
     base, config, decay = _resolve(kind, 0.0)
     _make(base, {"learning_rate": 1.0, **config})
@@ -178,7 +179,7 @@ def _make(cls: type, config: dict[str, Any]) -> keras.optimizers.Optimizer:
         return cls.from_config(config)
     except (TypeError, ValueError) as error:
         raise ConfigError(
-            f"{cls.__name__} refuses its options: {error}",
+            f"{cls.__name__} rejects its options: {error}",
             where="optimizer",
             fix="see the class in Keras' documentation",
         ) from error
@@ -187,11 +188,11 @@ def _make(cls: type, config: dict[str, Any]) -> keras.optimizers.Optimizer:
 def keeps_zeros(kind: Any) -> bool:
     """Tells whether an optimizer never moves a weight whose gradient is always 0.
 
-    It then trains a corner of an array as it would train that corner alone. Others,
-    such as Muon and Adafactor, take an array as a whole.
+    Such an optimizer trains a corner of an array exactly as it would train that corner
+    alone. Others, such as Muon and Adafactor, depend on the whole array.
 
     Args:
-        kind: As `make_optimizer` takes it.
+        kind: An optimizer as accepted by `make_optimizer`.
 
     >>> keeps_zeros("adamw"), keeps_zeros("muon")
     (True, False)
@@ -200,7 +201,7 @@ def keeps_zeros(kind: Any) -> bool:
 
 
 def own_rate(kind: Any) -> Any:
-    """Returns the learning rate or the schedule of a Keras optimizer, else None."""
+    """Returns a Keras optimizer's learning rate or schedule, or None for a name."""
     if not isinstance(kind, keras.optimizers.Optimizer):
         return None
     rate = kind.get_config()["learning_rate"]
@@ -252,7 +253,7 @@ def _resolve_object(kind: Any) -> tuple[type, dict[str, Any], float]:
             f"weight_decay={decay} and "
             f"adam_weight_decay={config['adam_weight_decay']} differ",
             where=type(kind).__name__,
-            fix="give both the same value, and no_decay for what shall not decay",
+            fix="give both the same value, and use no_decay to exclude variables",
         )
     return type(kind), config, decay or 0.0
 

@@ -1,4 +1,4 @@
-"""Where a training stands, in numbers."""
+"""How far a training has come, in numbers."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 
 @dataclass
 class Position:
-    """The counters of a training; with the variables, all that a resume needs.
+    """The counters of a training; together with the variables, all a resume needs.
 
     Attributes:
-        epoch: The epoch that is under way, counted from 0.
-        step: Steps of that epoch that are done.
-        loss_sum: Sum of its losses.
+        epoch: The current epoch, counted from 0.
+        step: Number of finished steps in that epoch.
+        loss_sum: Sum of the losses of that epoch.
         weight_sum: Sum of their weights.
-        gradient_norm: Of the last step, unclipped.
-        skipped: Steps left out because a value was not finite.
-        loss_scale: Factor of the loss in float16; 1 elsewhere.
+        gradient_norm: Norm of the last gradient, before clipping.
+        skipped: Number of steps skipped because a value was not finite.
+        loss_scale: Factor of the loss in float16; 1 in other precisions.
         good_steps: Steps since the factor changed.
     """
 
@@ -32,25 +32,25 @@ class Position:
     good_steps: int = 0
 
     def begin(self, epoch: int) -> None:
-        """Starts an epoch's sums, unless the epoch is under way already."""
+        """Starts an epoch's sums, unless the epoch has already begun."""
         if epoch != self.epoch:
             self.epoch, self.step = epoch, 0
             self.loss_sum = self.weight_sum = 0.0
 
     def add(self, loss_sum: float, weight_sum: float, gradient_norm: float) -> None:
-        """Counts a step that was taken."""
+        """Counts a step that was applied."""
         self.step += 1
         self.loss_sum += loss_sum
         self.weight_sum += weight_sum
         self.gradient_norm = gradient_norm
 
     def skip(self) -> None:
-        """Counts a step that was left out."""
+        """Counts a step that was skipped."""
         self.step += 1
         self.skipped += 1
 
     def logs(self) -> dict[str, float]:
-        """Returns what callbacks see after a step."""
+        """Returns the values that callbacks see after a step."""
         mean = self.loss_sum / self.weight_sum if self.weight_sum else 0.0
         logs = {"loss": mean, "gradient_norm": self.gradient_norm}
         return {**logs, "skipped": self.skipped} if self.skipped else logs

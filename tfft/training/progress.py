@@ -90,7 +90,7 @@ class ShowProgress(keras.callbacks.Callback):
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        """Moves the bar, or prints a line when the last one is long ago."""
+        """Moves the bar, or prints a line if the last one is long ago."""
         if getattr(self.model, "fast_forwarding", False):
             self._skip(batch + 1)
         elif self._progress is not None:
@@ -119,7 +119,7 @@ class ShowProgress(keras.callbacks.Callback):
             self._print(self._unshown)
 
     def close(self) -> None:
-        """Ends the bar, also when training was cut short."""
+        """Ends the bar, even if training was interrupted."""
         if self._progress is not None:
             self._progress.stop()
             self._progress = None

@@ -15,12 +15,12 @@ _FOLDER = "projector"
 
 
 class Projector(keras.callbacks.Callback):
-    """Writes the vectors of examples after each epoch, one cloud of points each.
+    """Writes the vectors of examples after each epoch, as one set of points per epoch.
 
     Args:
         folder: The folder of the event files.
         vectors: Returns one vector for each example, shape (examples, hidden).
-        columns: What is known of the examples by name, such as `label`.
+        columns: Properties of the examples by name, such as `label`.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Projector(keras.callbacks.Callback):
         self._folder, self._vectors, self._columns = folder, vectors, columns
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Writes the vectors and lists all that there are."""
+        """Writes the vectors and updates the list of all sets."""
         from tensorboard.plugins import projector
 
         place = self._folder / _FOLDER
@@ -52,9 +52,9 @@ class Projector(keras.callbacks.Callback):
 
 
 def _lines(columns: dict[str, Sequence[Any]]) -> str:
-    """Returns the table that the projector reads: a tab between, a line each."""
+    """Returns the table for the projector: one line per example, split by tabs."""
     rows = [list(columns), *zip(*columns.values(), strict=True)]
     cells = ([" ".join(str(cell).split()) for cell in row] for row in rows)
-    # A table of one column has no head for the projector.
+    # The projector expects no header in a table with one column.
     wanted = cells if len(columns) > 1 else list(cells)[1:]
     return "".join("\t".join(row) + "\n" for row in wanted)

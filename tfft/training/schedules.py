@@ -1,4 +1,4 @@
-"""Names of schedules and optimizers, apart from TensorFlow: a parser lists them."""
+"""Names of schedules and optimizers, without TensorFlow: a parser lists them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The train step: losses, weights and gradients are summed, and divided once."""
+"""The train step: sums losses, weights and gradients, and divides once."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from tfft.training.sums import (
 
 
 class TrainingModel(DistributedModel):
-    """Trains a network under `fit` on batch dicts.
+    """Trains a network on batch dicts with `fit`.
 
-    A step has two halves. The first computes the gradient, changing nothing but
-    random states; the second applies it. Between them the host looks: a gradient
-    that is not finite is never applied, and a step that did not fit into memory is
-    computed again in smaller pieces.
+    A step has two halves. The first computes the gradient and changes nothing but
+    random states; the second applies it. In between the host checks the result: a
+    gradient that is not finite is never applied, and a step that did not fit into
+    memory is computed again in smaller pieces.
 
     Args:
         network: Maps the inputs of a batch dict to outputs.
@@ -40,13 +40,13 @@ class TrainingModel(DistributedModel):
             weights.
         clip_norm: Largest global norm of the gradient; 0 for no limit.
             Defaults to 1.
-        accumulation: Pieces in which a replica's rows are computed one after
-            another; their number is a multiple of it. Defaults to 1.
-        adapt: Whether a step that does not fit into memory is computed anew in more
-            pieces. Defaults to False.
-        on_nan: "stop" raises at a step that is not finite, "skip" counts it.
+        accumulation: Number of pieces in which a replica's rows are computed one after
+            another; the number of rows is a multiple of it. Defaults to 1.
+        adapt: Whether to compute a step again in more pieces if it does not fit into
+            memory. Defaults to False.
+        on_nan: "stop" raises an error at a step that is not finite, "skip" counts it.
             Defaults to "stop".
-        describe: Returns what users know rows by, from their `row_ids`.
+        describe: Maps `row_ids` to the names by which users know the rows.
         loss_scale: The rules of the loss scale, for float16.
         **options: Those of every Keras model.
     """
@@ -85,11 +85,11 @@ class TrainingModel(DistributedModel):
 
     @property
     def metrics(self) -> list[keras.Metric]:
-        """None of Keras': the position holds the loss, so that it can resume."""
+        """Empty: the position holds the loss, so that training can resume."""
         return []
 
     def sums(self, batch: Batch, scale: Any = 1.0) -> tuple[Any, Any, list[Any]]:
-        """Returns sum of losses, sum of weights, and the gradient of the first."""
+        """Returns sum of losses, sum of weights, and the gradient of the losses."""
         variables = [variable.value for variable in self.trainable_variables]
 
         def part(rows: Batch) -> tuple[Any, Any, list[Any]]:
@@ -105,12 +105,12 @@ class TrainingModel(DistributedModel):
         """Returns what a replica computes in a step.
 
         Returns:
-            The sums of losses and weights of all replicas, the global norm of their
-            gradient, and the gradient itself, clipped.
+            The sums of losses and weights over all replicas, the global norm of their
+            gradient, and the clipped gradient.
         """
         loss, weight, gradients = self.sums(batch, scale)
         loss, weight, *gradients = sum_over_replicas([loss, weight, *gradients])
-        # One factor divides and clips: each pass over all gradients takes its time.
+        # One factor both divides and clips, because each pass over gradients costs.
         factor = tf.math.divide_no_nan(1.0, tf.cast(weight, "float32") * scale)
         norm = tf.linalg.global_norm(gradients) * factor
         if self.clip_norm:
@@ -122,11 +122,11 @@ class TrainingModel(DistributedModel):
         """Updates the trainable variables from one batch.
 
         Args:
-            batch: The network's inputs, and what the objective reads.
+            batch: The inputs of the network and of the objective.
 
         Returns:
-            The mean of the loss since the epoch began, and this step's gradient
-            norm, unclipped.
+            The mean loss since the epoch began, and this step's gradient norm before
+            clipping.
 
         Raises:
             DivergedError: When loss or gradient is not finite; nothing has changed.
@@ -174,8 +174,8 @@ class TrainingModel(DistributedModel):
 
     def _first_half(self, batch: Batch, scale: float) -> Any:
         if self._spec is not None and not self._traced:
-            # Left to the batches it would be traced twice, for the lengths of the
-            # first and then for any, which takes as long as dozens of steps.
+            # With a signature from the batches it would be traced twice: for the first
+            # lengths, then for any. A trace takes as long as dozens of steps.
             self._compute.get_concrete_function(self._spec, tf.TensorSpec(()))
             self._traced = True
         return self._compute(batch, tf.constant(scale))
@@ -185,7 +185,7 @@ class TrainingModel(DistributedModel):
         return self.distribute_strategy.experimental_local_results(value)
 
     def make_train_function(self, force: bool = False) -> None:
-        """Traces both halves of the step; `fit` calls it."""
+        """Traces both halves of the step; called by `fit`."""
         if self._compute is not None and not force:
             return
         strategy, compiled = self.distribute_strategy, bool(self.jit_compile)
@@ -199,7 +199,7 @@ class TrainingModel(DistributedModel):
         if self.run_eagerly:
             self._compute, self._apply = compute, apply
         else:
-            # XLA needs every shape; elsewhere one trace for all lengths is enough.
+            # XLA needs every shape; without it one trace serves all lengths.
             trace = {"jit_compile": compiled, "reduce_retracing": not compiled}
             self._compute = tf.function(compute, autograph=False, **trace)
             self._apply = tf.function(apply, autograph=False, **trace)
@@ -221,17 +221,17 @@ class TrainingModel(DistributedModel):
         return self.train_step(next(iterator))
 
     def fit(self, *args: Any, callbacks: Any = None, **options: Any) -> Any:
-        """Trains as every Keras model does, from the position on.
+        """Trains like every Keras model, starting from the position.
 
-        The data begin at the position; `fit` still counts the steps of its epoch
-        that were done before, and `fast_forwarding` is true while it does.
+        The data start at the position. `fit` still counts the steps of the epoch that
+        were done before; `fast_forwarding` is true while it does.
         """
         self._resume_step = self.position.step
         return super().fit(*args, callbacks=[_Epochs(), *(callbacks or [])], **options)
 
 
 class _Epochs(keras.callbacks.Callback):
-    """Tells the position that an epoch begins."""
+    """Tells the position when an epoch begins."""
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.model.position.begin(epoch)

@@ -1,7 +1,7 @@
-"""Sums of losses, weights and gradients: what adds up over pieces and replicas.
+"""Sums of losses, weights and gradients over pieces and replicas.
 
-A mean of means is no mean: pieces and replicas hold different numbers of tokens, so
-only sums are added, and divided once at the end.
+The mean of means would be wrong, because pieces and replicas hold different numbers of
+tokens. So only sums are added, and divided once at the end.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ def gradient_sums(
     batch: Batch,
     scale: Any = 1.0,
 ) -> tuple[Any, Any, list[Any]]:
-    """Returns the sum of losses, the sum of weights and the gradient of the first.
+    """Returns the sum of losses, the sum of weights and the gradient of the losses.
 
-    The gradient is taken with respect to the given variables alone, so none of a
-    frozen kernel is ever formed.
+    Differentiates only with respect to the given variables, so no gradient of a frozen
+    kernel is ever computed.
 
     Args:
         call: Maps a batch dict to the outputs of the network.
         objective: Maps outputs and batch dict to both sums.
         variables: TensorFlow variables.
         batch: The rows.
-        scale: Factor of the loss before differentiation, which gradients carry.
+        scale: Factor of the loss before differentiation; gradients include it.
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(variables)
         loss_sum, weight_sum = objective(call(batch), batch)
         scaled = loss_sum * tf.cast(scale, loss_sum.dtype)
-    # An embedding's gradient comes as one row a token. The norm of those rows is
-    # not the norm of their sums, which repeated tokens need.
+    # An embedding's gradient has one row per token. The norm needs the sums of the rows
+    # of repeated tokens, not the single rows.
     gradients = [
         tf.convert_to_tensor(gradient)
         for gradient in tape.gradient(
@@ -52,15 +52,15 @@ def gradient_sums(
 def in_pieces(
     sums: Callable[[Batch], tuple[Any, Any, list[Any]]], batch: Batch, pieces: int
 ) -> tuple[Any, Any, list[Any]]:
-    """Returns the sums of a batch, computed for one piece of its rows after another.
+    """Returns the sums of a batch, computed in pieces of its rows one after another.
 
     Only one piece's activations are in memory at a time.
 
     Args:
         sums: Returns the sums of a batch dict.
-        batch: Tensors whose first axis is the rows; their number is a multiple of
+        batch: Tensors with rows as the first axis; the number of rows is a multiple of
             `pieces`.
-        pieces: How many.
+        pieces: Number of pieces.
     """
     stacked = {name: _stacked(value, pieces) for name, value in batch.items()}
 
@@ -89,7 +89,7 @@ def _stacked(value: Any, pieces: int) -> Any:
 
 
 def sum_over_replicas(values: Sequence[Any]) -> list[Any]:
-    """Returns each value added up over the replicas; call it on every replica."""
+    """Returns each value summed over the replicas; call it on every replica."""
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync == 1:
         return list(values)
@@ -99,8 +99,8 @@ def sum_over_replicas(values: Sequence[Any]) -> list[Any]:
 def only_on_first_replica(values: Sequence[Any]) -> list[Any]:
     """Returns the values on the first replica and zeros on the others.
 
-    Keras' optimizers add gradients up over the replicas; for gradients that are
-    summed already, this makes that sum exact.
+    Keras' optimizers sum gradients over the replicas. For gradients that are already
+    summed, this makes that sum correct.
     """
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync == 1:

@@ -1,4 +1,4 @@
-"""TensorBoard scalars by step; those by epoch are Keras' own callback's."""
+"""TensorBoard scalars for each step; Keras' own callback writes those of epochs."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ _MEBIBYTE = 2**20
 
 
 def memory_in_use() -> float:
-    """Returns MiB in use: of the first GPU, else the most this process ever had."""
+    """Returns MiB in use on the first GPU, or else this process' peak memory."""
     if tf.config.list_physical_devices("GPU"):
         return tf.config.experimental.get_memory_info("GPU:0")["current"] / _MEBIBYTE
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 class StepScalars(keras.callbacks.Callback):
-    """Writes what a step says, every so many steps.
+    """Writes the scalars of a step every few steps.
 
     The scalars are `step/loss` (the mean since the epoch began),
     `step/learning_rate`, `step/gradient_norm`, `step/tokens_per_second` and
     `step/memory_mib`.
 
     Args:
-        folder: Where event files go.
-        every: Steps from one point to the next. The last step of an epoch has one
-            in any case.
-        tokens: Real tokens of a step, on average.
-        clock: Seconds that only grow.
+        folder: The folder for event files.
+        every: Number of steps between points. The last step of an epoch always gets
+            one.
+        tokens: Average number of real tokens in a step.
+        clock: Returns seconds that never decrease.
     """
 
     def __init__(
@@ -53,20 +53,20 @@ class StepScalars(keras.callbacks.Callback):
         self._writer = tf.summary.create_file_writer(str(self._folder))
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Starts the clock: validation before it is no training."""
+        """Starts the clock here, because validation before it is not training."""
         self._since, self._started = 0, self._clock()
 
     def on_train_batch_begin(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        """Reads the learning rate that the step will have."""
+        """Reads the learning rate of the coming step."""
         if self._is_due(batch):
             self._rate = float(self.model.optimizer.learning_rate)
 
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        """Writes the step's scalars when it is time."""
+        """Writes the step's scalars if they are due."""
         if getattr(self.model, "fast_forwarding", False):
             self._started = self._clock()
             return
@@ -88,7 +88,7 @@ class StepScalars(keras.callbacks.Callback):
         self._since, self._started = 0, now
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Makes the epoch's points readable at once."""
+        """Flushes the epoch's points to the file."""
         self._writer.flush()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:

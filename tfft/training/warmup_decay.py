@@ -1,4 +1,4 @@
-"""The learning rate over the steps: a rise, then a fall."""
+"""The learning rate schedule: a rise, then a fall."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("tfft")
 class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """A rise from 0 over the first steps, then a fall to 0 at the last.
+    """A rise from 0 over the first steps, then a fall to 0 at the last step.
 
     Args:
         peak: The highest learning rate.
-        steps: Steps of the whole training.
-        warmup_steps: Steps of the rise.
+        steps: Number of steps in the whole training.
+        warmup_steps: Number of steps in the rise.
         kind: Form of the fall: "cosine", "linear", "polynomial" for
-            (1 - progress) ** power, or "constant" for none.
-        power: That of the polynomial. Defaults to 2.
+            (1 - progress) ** power, or "constant" for no fall.
+        power: The polynomial's exponent. Defaults to 2.
 
     >>> schedule = WarmupDecay(1.0, steps=10, warmup_steps=2, kind="linear")
     >>> [round(float(schedule(step)), 3) for step in (0, 1, 2, 6, 10)]
@@ -33,7 +33,7 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
         self.warmup_steps, self.kind, self.power = warmup_steps, kind, power
 
     def __call__(self, step: Any) -> Any:
-        """Returns the learning rate of a step, counted from 0."""
+        """Returns the learning rate of a step; steps are counted from 0."""
         return self._rate(step, *self._lengths())
 
     def _lengths(self) -> tuple[float, ...]:
@@ -67,9 +67,9 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
 
 
 class MovableWarmupDecay(WarmupDecay):
-    """The same, for one training after another in a step that is traced once.
+    """A schedule for several trainings, one after another, in a step traced once.
 
-    Peak and lengths are variables of the traced step; form and power stay.
+    Peak and lengths are variables of the traced step; form and power are fixed.
 
     Args:
         first: The schedule of the first training.
@@ -81,12 +81,12 @@ class MovableWarmupDecay(WarmupDecay):
         self.become(first)
 
     def become(self, schedule: WarmupDecay) -> None:
-        """Takes peak and lengths of another schedule of the same form."""
+        """Copies peak and lengths from another schedule of the same form."""
         self.peak, self.steps = schedule.peak, schedule.steps
         self.warmup_steps = schedule.warmup_steps
         for variable, value in zip(self._numbers, self._lengths(), strict=True):
             variable.assign(value)
 
     def __call__(self, step: Any) -> Any:
-        """Returns the learning rate of a step, counted from 0."""
+        """Returns the learning rate of a step; steps are counted from 0."""
         return self._rate(step, *self._numbers)

@@ -255,7 +255,7 @@ def test_bytes_without_a_token_are_dropped_alike():
     graph = graph_tokenizer(tokenizer, 64)
     texts = ["ab", "acb", "a cb é", "", "c", "ccc a\n\nccb", "éa中b", "c" * 50 + "ab"]
     assert_same_ids(tokenizer, graph, texts)
-    with pytest.raises(DataError, match="bytes that no token spells"):
+    with pytest.raises(DataError, match="bytes without a token"):
         graph.pieces(tf.constant(texts))
 
 
@@ -297,7 +297,7 @@ REFUSED = {
     ),
     "added word": (
         lambda library: library.add_tokens([AddedToken("added", special=False)]),
-        "added tokens that are words, as 'added'",
+        "added tokens that are words, such as 'added'",
     ),
     "bytes": (
         lambda library: setattr(library.model, "byte_fallback", True),

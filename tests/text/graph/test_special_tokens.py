@@ -97,5 +97,5 @@ def test_a_token_between_words_alone_has_no_form_in_a_graph():
     tokenizer = read_tokenizer(ROOT / "gpt2-tokenizer")
     tokenizer.library.add_special_tokens([AddedToken("<w>", single_word=True)])
     graph = TextToIds(tokenizer, max_length=64)
-    with pytest.raises(DataError, match="'<w>', which counts between words alone"):
+    with pytest.raises(DataError, match="'<w>'"):
         graph.ids(tf.constant(["a"]), split_special_tokens=False)

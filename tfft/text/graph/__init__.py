@@ -1,1 +1,1 @@
-"""Tokenizers inside a TensorFlow graph, equal to the `tokenizers` library's."""
+"""Tokenizers inside a TensorFlow graph, equal to those of the `tokenizers` library."""

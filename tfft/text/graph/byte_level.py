@@ -1,7 +1,7 @@
-"""Byte-level byte pair encoding inside a TensorFlow graph, equal to `tokenizers`'.
+"""Byte-level byte pair encoding in a TensorFlow graph, equal to `tokenizers`.
 
-Core operations and constants alone: no table that must be filled, no operation of
-another library.
+Uses only core operations and constants: no table to fill and no operation of another
+library.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _PLAIN_MODEL = {
 
 
 def byte_of_letters() -> dict[str, int]:
-    """Returns the byte that each letter of a byte-level vocabulary stands for.
+    """Returns the byte that each letter of a byte-level vocabulary represents.
 
-    Printable ASCII and Latin-1 stand for themselves, the others follow from U+0100.
+    Printable ASCII and Latin-1 represent themselves, the others follow from U+0100.
 
     >>> letters = byte_of_letters()
     >>> letters["A"], letters["Ġ"], len(letters)
@@ -50,10 +50,9 @@ def byte_of_letters() -> dict[str, int]:
 
 
 def bytes_of(token: str) -> bytes:
-    """Returns what a token of a byte-level vocabulary spells.
+    """Returns the bytes that a token of a byte-level vocabulary spells.
 
-    One with letters that stand for no byte, as an added token may have, spells
-    itself.
+    A token with letters that represent no byte, such as an added token, spells itself.
 
     >>> bytes_of("Ġnew"), bytes_of("two words")
     (b' new', b'two words')
@@ -71,8 +70,8 @@ class ByteLevelTokenizer(GraphTokenizer):
     """A byte-level tokenizer inside a graph.
 
     Args:
-        tokenizer: A tokenizer as GPT-2, RoBERTa, SmolLM2, Llama 3 or Qwen 2 has it.
-        max_length: The most tokens of a row, special tokens included.
+        tokenizer: A tokenizer like that of GPT-2, RoBERTa, SmolLM2, Llama 3 or Qwen 2.
+        max_length: The most tokens of a row, including special tokens.
 
     Raises:
         DataError: When the tokenizer has no exact form inside a graph.
@@ -101,14 +100,14 @@ class ByteLevelTokenizer(GraphTokenizer):
         return self._ids(self._split(texts).words)
 
     def pieces(self, texts: tf.Tensor) -> Pieces:
-        """Returns the tokens of a column of texts with their places in the texts.
+        """Returns the tokens of a column of texts with their positions in the texts.
 
         Raises:
-            DataError: When bytes have no token: where `tokenizers` sees what follows
-                one that it dropped is not where it stands.
+            DataError: When a byte has no token: `tokenizers` drops such a byte and then
+                reports shifted positions for what follows.
         """
         if self._lacks_bytes:
-            _refuse("bytes that no token spells", "one for each, to tell places")
+            _refuse("bytes without a token", "a token for each byte, to find positions")
         split = self._split(texts)
         ids = self._ids(split.words)
         sizes = tf.gather(self._sizes, ids.flat_values)
@@ -124,7 +123,7 @@ class ByteLevelTokenizer(GraphTokenizer):
         return words.with_flat_values(pieces).merge_dims(1, 2)
 
     def _pieces(self, words: tf.Tensor) -> tf.RaggedTensor:
-        """Returns the ids of words: looked up, or else merged from their bytes."""
+        """Returns the ids of words: looked up, or merged from their bytes."""
         places = tf.searchsorted(self._hashes, _hashed(words))
         places = tf.minimum(places, tf.size(self._hashes) - 1)
         is_whole = tf.gather(self._words, places) == words
@@ -137,7 +136,7 @@ class ByteLevelTokenizer(GraphTokenizer):
         return tf.gather(pieces, place)
 
     def _bytes(self, words: tf.Tensor) -> tf.RaggedTensor:
-        """Returns the ids of the bytes of words, without bytes that have none."""
+        """Returns the ids of the bytes of words, without bytes that have no token."""
         single = tf.strings.bytes_split(words)
         codes = tf.reshape(tf.io.decode_raw(single.flat_values, tf.uint8), [-1])
         ids = single.with_flat_values(
@@ -148,14 +147,14 @@ class ByteLevelTokenizer(GraphTokenizer):
     def _trimmed(
         self, ids: tf.RaggedTensor, first: tf.Tensor, last: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Takes blanks out of where tokens stand, if the tokenizer does so."""
+        """Removes blanks from token positions, if the tokenizer does so."""
         if self._trims is None:
             return first, last
         leading, trailing = (
             tf.cast(tf.gather(trim, ids.flat_values), first.dtype)
             for trim in self._trims
         )
-        if self._split.prefix_space:  # one that `tokenizers` takes for its own
+        if self._split.prefix_space:  # `tokenizers` counts it as its own
             leading -= tf.cast((first == 0) & (leading == 1), first.dtype)
         first = tf.minimum(first + leading, last)
         return first, tf.maximum(last - trailing, first)
@@ -166,13 +165,13 @@ def _hashed(words: tf.Tensor) -> tf.Tensor:
 
 
 def _check(rules: Mapping[str, Any]) -> None:
-    """Raises for what this module does not do as `tokenizers` does.
+    """Raises an error for settings that this module does not support.
 
     Args:
         rules: The content of a `tokenizer.json`.
 
     Raises:
-        DataError: With the setting.
+        DataError: Names the setting.
     """
     refuse_words_beside_the_vocabulary(rules)
     model = rules["model"]
@@ -191,7 +190,7 @@ def _refuse(what: str, expected: str) -> None:
 
 
 def _by_id(ids: Mapping[str, int], number: Callable[[str], int]) -> np.ndarray:
-    """Returns a number for each id; 0 for those without a token."""
+    """Returns a number for each id; 0 for ids without a token."""
     numbers = np.zeros(max(ids.values()) + 1, "int32")
     for token, index in ids.items():
         numbers[index] = number(token)
@@ -201,7 +200,7 @@ def _by_id(ids: Mapping[str, int], number: Callable[[str], int]) -> np.ndarray:
 def _trims(
     rules: Mapping[str, Any], ids: Mapping[str, int]
 ) -> tuple[tf.Tensor, tf.Tensor] | None:
-    """Returns the blanks before and after each token, if offsets are without them."""
+    """Returns the blanks before and after each token, if offsets leave them out."""
     whole = rules["post_processor"] or {}
     steps = whole.get("processors", [whole])
     if not any(step.get("trim_offsets") for step in steps):
@@ -213,7 +212,7 @@ def _trims(
 
 
 def _whole_words(tokenizer: Tokenizer, ids: Mapping[str, int]) -> dict[bytes, int]:
-    """Asks which words are one token, by what they spell."""
+    """Returns the words that are a single token, by their bytes."""
     model = tokenizer.library.model
     return {
         bytes_of(token): index

@@ -1,4 +1,4 @@
-"""The merges of byte pair encoding inside a graph, all words of a batch at once."""
+"""Byte pair merges inside a graph, for all words of a batch at once."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ _NEVER = np.iinfo("int32").max
 
 
 class BytePairs:
-    """Ids of words, from those of their bytes.
+    """Turns the ids of a word's bytes into the ids of its tokens.
 
-    In each turn the pair of neighbours that comes first among the merges is joined,
-    in every word at once and at all its places in the word. Where a later merge may
-    come before an earlier one, as in no vocabulary that was trained, one place at a
-    time is joined, from the left.
+    Each step joins the pair of neighbours that comes first among the merges, in every
+    word at once and everywhere in the word. If a later merge may come before an earlier
+    one, which no trained vocabulary has, each step joins only one pair, from the left.
 
     Args:
         ids: The ids of the tokens.
-        merges: The pairs to join, the first before all others.
+        merges: The pairs to join, in order of priority.
     """
 
     def __init__(
@@ -33,7 +32,7 @@ class BytePairs:
             for rank, (left, right) in enumerate(merges)
         }
         self.one_place = not _in_order(ranks)
-        # One that no pair has, so that the tables are never empty.
+        # A pair that never occurs, so that the tables are never empty.
         pairs = [(key, *ranks[key]) for key in sorted(ranks)]
         table = [(left * self._factor + right, *to) for (left, right), *to in pairs]
         table.append((self._factor**2, _NEVER, 0))
@@ -67,7 +66,7 @@ class BytePairs:
         return found < tf.size(self._keys) - 1
 
     def _look_up(self, ids: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        """Returns the place in the table of each pair of neighbours."""
+        """Returns the index in the table for each pair of neighbours."""
         wide = tf.cast(ids, tf.int64)
         pairs = wide[:-1] * self._factor + wide[1:]
         last = tf.size(self._keys) - 1
@@ -87,14 +86,14 @@ class BytePairs:
         return ids, rows, self._look_up(ids, rows)
 
     def _taken(self, ranks: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        """Returns which pairs to join: no two that have a token in common."""
+        """Returns which pairs to join; no two of them share a token."""
         first = tf.gather(tf.math.segment_min(ranks, rows), rows)
         least = (ranks == first) & (ranks < _NEVER)
         places = tf.range(tf.size(ranks))
         if self.one_place:
             marked = tf.where(least, places, _NEVER)
             return places == tf.gather(tf.math.segment_min(marked, rows), rows)
-        # Of a a a a the pairs 0 and 2: those at an even distance from the run's start.
+        # In a a a a, pairs 0 and 2: those at an even distance from the run's start.
         starts = least & ~tf.concat([[False], least[:-1]], 0)
         runs = tf.cumsum(tf.cast(starts, tf.int32))
         begin = tf.concat([[0], tf.boolean_mask(places, starts)], 0)
@@ -102,7 +101,7 @@ class BytePairs:
 
 
 def _in_order(ranks: Mapping[tuple[int, int], tuple[int, int]]) -> bool:
-    """Returns whether each token is made before a merge that needs it."""
+    """Tells whether each token is made before the first merge that needs it."""
     made: dict[int, int] = collections.defaultdict(lambda: -1)
     for rank, joined in ranks.values():
         made[joined] = max(made[joined], rank)

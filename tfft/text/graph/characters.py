@@ -1,7 +1,7 @@
 """The characters of a batch of texts, as one row of code points with breaks.
 
-Regular expressions that split text look at most three characters ahead and at whole
-runs of one kind. Both are shifts and sums over the row, so a whole batch is split at
+The regular expressions that split text look at most three characters ahead and at whole
+runs of one kind. Both become shifts and sums over the row, so a whole batch is split at
 once, however long its texts are.
 """
 
@@ -12,19 +12,19 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-# What the expressions of byte-level tokenizers tell apart: \\p{L}, \\p{N}, \\s.
+# The classes that the expressions of byte-level tokenizers use: \\p{L}, \\p{N}, \\s.
 OTHER, LETTER, NUMBER, SPACE = 0, 1, 2, 3
 _ALL_CODES = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 _CHUNK = 4096
 
 
 class Characters:
-    """Code points of many texts, and where a text or a part of one begins.
+    """The code points of many texts, and where each text or part of a text begins.
 
-    Args:
+    Attributes:
         codes: Code points, int32 of shape (n,).
-        kinds: `OTHER`, `LETTER`, `NUMBER` or `SPACE` for each.
-        first: True where nothing of the same part stands before.
+        kinds: `OTHER`, `LETTER`, `NUMBER` or `SPACE` for each code point.
+        first: True at the first character of each part.
     """
 
     def __init__(self, codes: tf.Tensor, kinds: tf.Tensor, first: tf.Tensor) -> None:
@@ -32,28 +32,28 @@ class Characters:
         self.positions = tf.range(tf.size(codes))
 
     def is_kind(self, kind: int) -> tf.Tensor:
-        """Returns where characters of a kind are."""
+        """Returns where characters of that kind are."""
         return self.kinds == kind
 
     def is_any(self, characters: str) -> tf.Tensor:
-        """Returns where one of some characters is."""
+        """Returns where any of the given characters is."""
         found = [self.codes == ord(character) for character in characters]
         return functools.reduce(tf.logical_or, found)
 
     def before(self, flags: tf.Tensor) -> tf.Tensor:
-        """Returns whether a flag is set one character before, in the same part."""
+        """Returns whether a flag is set one character earlier in the same part."""
         return tf.concat([[False], flags[:-1]], 0)[: tf.size(flags)] & ~self.first
 
     def after(self, flags: tf.Tensor) -> tf.Tensor:
-        """Returns whether a flag is set one character later, in the same part."""
+        """Returns whether a flag is set one character later in the same part."""
         return tf.concat([(flags & ~self.first)[1:], [False]], 0)[: tf.size(flags)]
 
     def run_starts(self, flags: tf.Tensor) -> tf.Tensor:
-        """Returns where a run of set flags starts."""
+        """Returns where runs of set flags start."""
         return flags & ~self.before(flags)
 
     def from_run_start(self, starts: tf.Tensor) -> tf.Tensor:
-        """Returns how far each character is from the last start at or before it."""
+        """Returns each character's distance from the last start at or before it."""
         places = tf.concat([[0], tf.boolean_mask(self.positions, starts)], 0)
         return self.positions - tf.gather(places, _counted(starts))
 
@@ -65,7 +65,7 @@ class Characters:
         return self.positions <= tf.gather(last, runs)
 
     def all_so_far(self, flags: tf.Tensor, starts: tf.Tensor) -> tf.Tensor:
-        """Returns whether a flag is set here and everywhere since the last start."""
+        """Returns whether all flags since the last start are set, this one included."""
         runs = _counted(starts)
         marked = tf.where(flags, tf.size(flags), self.positions)
         end = tf.math.unsorted_segment_min(marked, runs, tf.size(flags) + 1)
@@ -79,15 +79,15 @@ def _counted(flags: tf.Tensor) -> tf.Tensor:
 def contractions(
     characters: Characters, starts: tf.Tensor, *, any_case: bool
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the starts once `'s`, `'t`, `'re`, `'ve`, `'m`, `'ll`, `'d` are words.
+    """Splits `'s`, `'t`, `'re`, `'ve`, `'m`, `'ll` and `'d` off from words.
 
     Args:
         characters: The characters.
         starts: Where words start without contractions.
-        any_case: Whether `'S` is one as well.
+        any_case: Whether capitals such as `'S` count too.
 
     Returns:
-        The starts, and where contractions begin.
+        The starts of words, and where contractions begin.
     """
     letter = {one: characters.is_any(_cases(one, any_case)) for one in "stmdrevl"}
     after = characters.after
@@ -105,7 +105,7 @@ def contractions(
 
 
 def _cases(letter: str, any_case: bool) -> str:
-    """Returns the characters that a letter matches; a long s is an s."""
+    """Returns the characters that a letter matches; a long s counts as an s."""
     if not any_case:
         return letter
     return letter + letter.upper() + ("\u017f" if letter == "s" else "")
@@ -113,10 +113,10 @@ def _cases(letter: str, any_case: bool) -> str:
 
 @functools.cache
 def kinds_of_characters() -> np.ndarray:
-    """Asks `tokenizers` what kind each character of Unicode is.
+    """Finds the kind of every Unicode character by asking `tokenizers`.
 
-    A character that GPT-2's expression leaves together with a letter is one, and so
-    on: many are asked at once, each after one whose kind is known.
+    A character that GPT-2's expression keeps together with a letter is a letter, and so
+    on. Many are asked at once, each after a character of known kind.
 
     Returns:
         The kinds by code point, int32.
@@ -141,7 +141,7 @@ def kinds_of_characters() -> np.ndarray:
 
 @functools.cache
 def digits_among_characters() -> np.ndarray:
-    """Asks `tokenizers` which characters of Unicode it cuts out as digits.
+    """Finds the Unicode characters that `tokenizers` splits off as digits.
 
     Returns:
         True for digits, by code point.

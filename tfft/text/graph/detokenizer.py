@@ -1,4 +1,4 @@
-"""Ids to text inside a TensorFlow graph, equal to `tokenizers`' byte-level decoder."""
+"""Turns ids into text in a TensorFlow graph, like `tokenizers`' byte-level decoder."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tfft.text.tokenizer import Tokenizer
 
 
 class Detokenizer:
-    """Ids to text, as a byte-level tokenizer decodes them.
+    """Turns ids into text as a byte-level tokenizer decodes them.
 
     Args:
         tokenizer: A byte-level tokenizer.
-        skip_special_tokens: Whether special tokens are left out, or spelled.
+        skip_special_tokens: Whether to leave special tokens out or spell them.
 
     Raises:
-        DataError: When its decoder is another.
+        DataError: When the tokenizer has another kind of decoder.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class Detokenizer:
         kind = (rules["decoder"] or {}).get("type")
         if kind != "ByteLevel":
             raise no_graph_form(
-                f"tokenizer with the decoder {kind}",
+                f"the tokenizer has the decoder {kind}",
                 expected="ByteLevel",
             )
         tokens = tokenizer.library.get_vocab(with_added_tokens=True)
@@ -39,24 +39,24 @@ class Detokenizer:
         for token in rules["added_tokens"]:
             if skip_special_tokens and token["special"]:
                 spelled[token["id"]] = b""
-        # The last stands for ids that no token has.
+        # The last entry is for ids without a token.
         self._spelled = tf.constant([*spelled, b""])
 
     def __call__(self, token_ids: tf.RaggedTensor) -> tf.Tensor:
         """Returns the text of each row of ids.
 
         Args:
-            token_ids: int32 of shape (batch, None); ids of no token spell nothing.
+            token_ids: int32 of shape (batch, None); ids without a token give no text.
 
         Returns:
-            Strings of shape (batch,), in UTF-8: bytes that are none become U+FFFD.
+            UTF-8 strings of shape (batch,); invalid bytes become U+FFFD.
         """
         spelled = token_ids.with_flat_values(self.spelled(token_ids.flat_values))
         whole = tf.strings.reduce_join(spelled, axis=-1)
         return tf.strings.unicode_transcode(whole, "UTF-8", "UTF-8", errors="replace")
 
     def spelled(self, token_ids: tf.Tensor) -> tf.Tensor:
-        """Returns the bytes of each token, none of ids that no token has."""
+        """Returns the bytes of each token; empty for ids without a token."""
         none = tf.size(self._spelled) - 1
         known = (token_ids >= 0) & (token_ids < none)
         return tf.gather(self._spelled, tf.where(known, token_ids, none))

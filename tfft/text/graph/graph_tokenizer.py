@@ -1,4 +1,4 @@
-"""Text to ids inside a TensorFlow graph: what all kinds of tokenizers share."""
+"""The base class of tokenizers inside a TensorFlow graph."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tfft.text.tokenizer import Tokenizer
 
 
 class Pieces(NamedTuple):
-    """The tokens of texts, special ones not among them.
+    """The tokens of texts, without special tokens.
 
     Attributes:
         ids: Ragged int32, shape (batch, tokens).
-        starts: The first character of each in its text, alike.
-        ends: The character after its last, alike.
+        starts: The first character of each token in its text; same shape.
+        ends: The character after each token's last one; same shape.
     """
 
     ids: tf.RaggedTensor
@@ -29,14 +29,14 @@ class Pieces(NamedTuple):
 
 
 class GraphTokenizer(abc.ABC):
-    """Text to ids inside a graph, as `Tokenizer.encode` does it outside.
+    """Turns text into ids inside a graph, exactly as `Tokenizer.encode` does outside.
 
-    It holds constants alone, no table and no file, so a function that calls it can
-    be saved without tracking it.
+    It holds only constants, no table and no file, so a function that calls it can be
+    saved without tracking it.
 
     Args:
-        tokenizer: The tokenizer whose ids to give.
-        max_length: The most tokens of a row, special tokens included.
+        tokenizer: The tokenizer to reproduce.
+        max_length: The most tokens of a row, including special tokens.
 
     Raises:
         DataError: When the tokenizer has no exact form inside a graph.
@@ -53,39 +53,39 @@ class GraphTokenizer(abc.ABC):
         """Returns the ids of a column of texts, without special tokens.
 
         Args:
-            texts: Strings of shape (batch,); bytes that are no UTF-8 are replaced.
+            texts: Strings of shape (batch,); invalid UTF-8 is replaced.
 
         Returns:
             int32 of shape (batch, None).
         """
 
     def pieces(self, texts: tf.Tensor) -> Pieces:
-        """Returns the tokens of a column of texts with their places in the texts.
+        """Returns the tokens of a column of texts with their positions in the texts.
 
         Args:
             texts: Strings of shape (batch,).
 
         Raises:
-            DataError: For a kind of tokenizer that does not tell places in a graph.
+            DataError: For a kind of tokenizer that has no positions inside a graph.
         """
         raise DataError(
-            f"{type(self).__name__} tells no places of tokens inside a graph",
+            f"{type(self).__name__} gives no token positions inside a graph",
             where="export",
-            expected="a WordPiece tokenizer, for a task whose answers are places",
-            fix="export_huggingface, or fine-tune a model of BERT's kind",
+            expected="a WordPiece tokenizer, for a task whose answers are positions",
+            fix="use export_huggingface, or fine-tune a model like BERT",
         )
 
     def __call__(self, *texts: tf.Tensor, tail_tokens: int = 0) -> dict[str, tf.Tensor]:
-        """Returns the padded batch of one column of texts, or of two.
+        """Returns the padded batch for one or two columns of texts.
 
         Args:
             *texts: One or two string tensors of shape (batch,).
-            tail_tokens: How many a single text that is cut keeps of its end.
+            tail_tokens: Number of tokens to keep from the end of a truncated text.
 
         Returns:
             `token_ids`, `segment_ids` and `padding_mask`, int32 of shape
-            (batch, length) with the longest row's length, 1 at least. A row without
-            any token is the token that pads, and it counts.
+            (batch, length), where length is that of the longest row, at least 1. A row
+            without any token becomes one padding token, which counts as a token.
         """
         room = self.max_length - self.frame_size(len(texts))
         columns = [self.ids(text) for text in texts]
@@ -97,11 +97,11 @@ class GraphTokenizer(abc.ABC):
         return self.framed(columns)
 
     def frame_size(self, texts: int, before: int | None = None) -> int:
-        """Returns how many special tokens stand around texts.
+        """Returns the number of special tokens around texts.
 
         Args:
             texts: 1 for single texts, 2 for pairs.
-            before: Count only those before that text.
+            before: Count only those before this text.
         """
         parts = self._frames[texts]
         if before is not None:
@@ -109,7 +109,7 @@ class GraphTokenizer(abc.ABC):
         return sum(part.text is None for part in parts)
 
     def framed(self, columns: Sequence[tf.RaggedTensor]) -> dict[str, tf.Tensor]:
-        """Returns the padded batch of ids that fit, special tokens around them."""
+        """Returns the padded batch of ids that fit, with special tokens added."""
         parts, rows = self._frames[len(columns)], tf.cast(columns[0].nrows(), tf.int32)
         filled = [_filled(part, columns, rows) for part in parts]
         token_ids = tf.concat([ids for ids, _ in filled], axis=1)
@@ -122,27 +122,27 @@ class GraphTokenizer(abc.ABC):
 
 
 def refuse_words_beside_the_vocabulary(rules: dict) -> None:
-    """Raises for tokens that are looked for in the text before all else.
+    """Raises an error for tokens that are searched in the text before all others.
 
     Args:
         rules: The content of a `tokenizer.json`.
 
     Raises:
-        DataError: When there is an added token that is not special. (Special ones
-            are no words of a text: see `Tokenizer`.)
+        DataError: When an added token is not special. (Special tokens are never words
+            of a text: see `Tokenizer`.)
     """
     words = [one["content"] for one in rules["added_tokens"] if not one["special"]]
     if words:
         raise no_graph_form(
-            f"tokenizer with added tokens that are words, as {words[0]!r}",
-            expected="special tokens alone beside the vocabulary",
+            f"the tokenizer has added tokens that are words, such as {words[0]!r}",
+            expected="only special tokens added to the vocabulary",
         )
 
 
 def _never_empty(
     columns: Sequence[tf.RaggedTensor], pad_id: int
 ) -> list[tf.RaggedTensor]:
-    """Returns columns of texts where rows without any token have one, the padding's."""
+    """Returns columns of texts in which rows without tokens have a padding token."""
     sizes = tf.add_n([column.row_lengths() for column in columns])
     lacking = tf.cast(sizes == 0, sizes.dtype)
     filler = tf.fill([tf.reduce_sum(lacking)], tf.constant(pad_id, columns[0].dtype))
@@ -153,7 +153,7 @@ def _never_empty(
 def _filled(
     part: Part, columns: Sequence[tf.RaggedTensor], rows: tf.Tensor
 ) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-    """Returns the ids and the segments of a part in every row."""
+    """Returns the ids and the segments of a part, repeated for every row."""
     if part.text is None:
         return _column(part.token_id, rows), _column(part.segment_id, rows)
     ids = columns[part.text]
@@ -165,7 +165,7 @@ def _column(value: int, rows: tf.Tensor) -> tf.RaggedTensor:
 
 
 def _dense(ragged: tf.RaggedTensor, padding: int) -> tf.Tensor:
-    """Returns a padded tensor that has a place at least: no network takes none."""
+    """Returns a padded tensor of length 1 or more, because no network takes less."""
     dense = ragged.to_tensor(padding)
     missing = tf.maximum(0, 1 - tf.shape(dense)[1])
     return tf.pad(dense, [[0, 0], [0, missing]], constant_values=padding)
@@ -174,7 +174,7 @@ def _dense(ragged: tf.RaggedTensor, padding: int) -> tf.Tensor:
 def _truncate(
     columns: list[tf.RaggedTensor], room: int, tail_tokens: int, keeps_end: bool
 ) -> list[tf.RaggedTensor]:
-    """Cuts a row to its share, of a pair the longer text first."""
+    """Truncates rows that are too long, of a pair the longer text first."""
     if len(columns) == 1:
         return [_without_middle(columns[0], room, tail_tokens)]
     first, second = (tf.cast(one.row_lengths(), tf.int32) for one in columns)

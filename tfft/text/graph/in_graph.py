@@ -1,4 +1,4 @@
-"""The tokenizer of a model inside a graph, by the tokenizer's kind."""
+"""Returns the graph form of a tokenizer, chosen by the tokenizer's kind."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _KINDS: dict[str, Callable[[Tokenizer, int], GraphTokenizer]] = {
 
 
 def graph_tokenizer(tokenizer: Tokenizer, max_length: int) -> GraphTokenizer:
-    """Returns the form of a tokenizer that can be part of a SavedModel.
+    """Returns a form of a tokenizer that can be part of a SavedModel.
 
     Args:
         tokenizer: A WordPiece or byte-level tokenizer.
-        max_length: The most tokens of a row, special tokens included.
+        max_length: The most tokens of a row, including special tokens.
 
     Raises:
         DataError: When the tokenizer has no exact form inside a graph.
@@ -30,7 +30,7 @@ def graph_tokenizer(tokenizer: Tokenizer, max_length: int) -> GraphTokenizer:
     kind = json.loads(tokenizer.to_json())["model"]["type"]
     if kind not in _KINDS:
         raise no_graph_form(
-            f"tokenizer of the kind {kind}",
+            f"the tokenizer is of kind {kind}",
             expected=" or ".join(_KINDS),
         )
     return _KINDS[kind](tokenizer, max_length)

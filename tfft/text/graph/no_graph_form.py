@@ -6,7 +6,7 @@ from tfft.core.errors import DataError
 
 
 def no_graph_form(what: str, expected: str) -> DataError:
-    """Returns the error, with the exports that need no tokenizer in the graph."""
+    """Returns the error; its fix names exports without a tokenizer in the graph."""
     return DataError(
         what,
         expected=expected,

@@ -1,4 +1,4 @@
-"""Texts that spell special tokens, as ids inside a TensorFlow graph."""
+"""Finds special tokens that texts spell, inside a TensorFlow graph."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import tensorflow as tf
 from tfft.core.errors import DataError
 from tfft.text.tokenizer import Tokenizer
 
-# No byte of UTF-8: around each special token, and before it.
+# Bytes that UTF-8 never uses: one around each special token, one before it.
 _BORDER, _MARK = b"\xff", b"\xfe"
-# What `tokenizers` takes for white space; RE2's \s is that of ASCII alone.
+# The white space of `tokenizers`; RE2's \s covers only ASCII.
 _BLANK = (
     r"[\t-\r \x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}"
     r"\x{3000}]*"
@@ -28,7 +28,7 @@ class SpecialTokens:
         tokenizer: The tokenizer.
 
     Raises:
-        DataError: For a special token that is one between words alone.
+        DataError: For a special token that counts only as a whole word.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -38,7 +38,7 @@ class SpecialTokens:
             for index, token in added.items()
             if token.special
         }
-        # RE2 takes the first that fits, `tokenizers` the longest.
+        # RE2 takes the first alternative that fits, `tokenizers` the longest.
         names = sorted(special, key=len, reverse=True)
         self._pattern = "|".join(_expression(special[name][1]) for name in names)
         trims = any(token.lstrip or token.rstrip for _, token in special.values())
@@ -56,8 +56,8 @@ class SpecialTokens:
 
         Args:
             texts: Strings of shape (batch,).
-            plain: Returns the ids of texts without special tokens. The texts
-                between two of them are texts of their own to it.
+            plain: Returns the ids of texts without special tokens. It receives the
+                text between two special tokens as a separate text.
         """
         if not self._pattern:
             return plain(texts)
@@ -72,12 +72,12 @@ class SpecialTokens:
             self._known(tf.boolean_mask(flat, is_special)),
             tf.cast(is_special, tf.int64),
         )
-        # One of the two is empty in each part.
+        # In each part, one of the two is empty.
         ids = tf.concat([between, found], axis=1)
         return parts.with_values(ids).merge_dims(1, 2)
 
     def _known(self, parts: tf.Tensor) -> tf.Tensor:
-        """Returns the ids of parts that are special tokens."""
+        """Returns the ids of the parts that are special tokens."""
         sizes = tf.strings.length(parts)
         names = tf.strings.substr(parts, tf.ones_like(sizes), sizes - 1)
         if self._trim is not None:
@@ -87,15 +87,15 @@ class SpecialTokens:
 
 
 def _expression(token: object) -> str:
-    """Returns the expression that finds a special token.
+    """Returns the regular expression that finds a special token.
 
     Raises:
-        DataError: For one that is found between words alone.
+        DataError: For a token that counts only as a whole word.
     """
     if token.single_word:
         raise DataError(
-            f"special token {token.content!r}, which counts between words alone",
-            expected="special tokens that count wherever they stand",
+            f"special token {token.content!r}, which counts only as a whole word",
+            expected="special tokens that count anywhere in a text",
             fix="train with task.split_special_tokens=True",
         )
     before, after = _BLANK * token.lstrip, _BLANK * token.rstrip

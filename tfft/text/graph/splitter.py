@@ -32,12 +32,12 @@ _EXPRESSIONS: dict[str, Starts] = {
 
 @dataclass(frozen=True)
 class _Rules:
-    """A pre-tokenizer of a known form.
+    """A known kind of pre-tokenizer.
 
     Attributes:
         starts: Returns where words start.
-        prefix_space: Whether a text begins with a blank if it has none.
-        digits: Whether `each` digit, or a run of them (`runs`), is cut out first.
+        prefix_space: Whether to start a text with a space if it has none.
+        digits: Whether `each` digit, or a run of them (`runs`), is split off first.
     """
 
     starts: Starts
@@ -46,12 +46,12 @@ class _Rules:
 
 
 class Words(NamedTuple):
-    """Texts as words.
+    """Texts split into words.
 
     Attributes:
-        words: The words, which make up the text again; shape (batch, None).
-        character_of_byte: The character of its own text that each byte of all words
-            is of, int64.
+        words: The words, which together make up the text; shape (batch, None).
+        character_of_byte: For each byte of all words, the index of its character in
+            its own text, int64.
     """
 
     words: tf.RaggedTensor
@@ -59,13 +59,13 @@ class Words(NamedTuple):
 
 
 class Splitter:
-    """Texts to the words whose bytes are merged.
+    """Splits texts into the words whose bytes are merged.
 
     Args:
         rules: The content of a `tokenizer.json`.
 
     Raises:
-        DataError: When its pre-tokenizer has no known form.
+        DataError: When the pre-tokenizer is of an unknown kind.
     """
 
     def __init__(self, rules: Mapping[str, Any]) -> None:
@@ -95,13 +95,13 @@ class Splitter:
             tf.boolean_mask(rows, starts),
             nrows=codes.nrows(),
         )
-        # A blank put before a text stands where its first character does.
+        # A space added before a text has the position of its first character.
         place = tf.ragged.range(codes.row_lengths()).flat_values
         place = tf.maximum(place - tf.gather(tf.cast(bare, tf.int64), rows), 0)
         return Words(words, tf.repeat(place, _sizes(flat)))
 
     def _breaks(self, codes: tf.Tensor) -> tf.Tensor:
-        """Returns where a part begins that is split without regard to others."""
+        """Returns where parts begin that are split independently."""
         if self._rules.digits is None:
             return tf.zeros_like(codes, bool)
         digit = tf.gather(self._digits, codes)
@@ -110,23 +110,23 @@ class Splitter:
 
 
 def _sizes(codes: tf.Tensor) -> tf.Tensor:
-    """Returns the number of bytes of code points in UTF-8."""
+    """Returns the number of UTF-8 bytes of each code point."""
     limits = tf.constant([0, 0x80, 0x800, 0x10000])
     return tf.searchsorted(limits, codes, side="right")
 
 
 def _row_starts(codes: tf.RaggedTensor) -> tf.Tensor:
-    """Returns where the first character of a text is."""
+    """Returns where the first character of each text is."""
     rows = codes.value_rowids()
     changed = rows[1:] != rows[:-1]
     return tf.concat([[True], changed], 0)[: tf.size(rows)]
 
 
 def _read(rules: Mapping[str, Any]) -> _Rules:
-    """Returns what the pre-tokenizer in a `tokenizer.json` does.
+    """Returns the rules of the pre-tokenizer in a `tokenizer.json`.
 
     Raises:
-        DataError: When it has no known form.
+        DataError: When it is of an unknown kind.
     """
     steps = _steps(rules)
     types = [step.get("type") for step in steps]

@@ -1,6 +1,6 @@
-"""How byte-level tokenizers split a text into words, as shifts over characters.
+"""Splits text into words as byte-level tokenizers do, by shifts over characters.
 
-Each function returns where words start under one regular expression of a family of
+Each function returns where words start under the regular expression of one family of
 models. TensorFlow's own regular expressions lack the look-ahead that these need.
 """
 
@@ -21,11 +21,11 @@ from tfft.text.graph.characters import (
 
 
 def gpt2_starts(characters: Characters) -> tf.Tensor:
-    r"""Returns where words start as in GPT-2.
+    r"""Returns where words start in GPT-2.
 
     Its expression is `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+`
-    `|\s+(?!\S)|\s+`: a word takes one blank before it along, and of more white space
-    the last is on its own.
+    `|\s+(?!\S)|\s+`: a word includes one space before it; of longer white space, the
+    last character stands alone.
     """
     before, is_space = characters.before, characters.is_kind(SPACE)
     same = functools.reduce(
@@ -41,15 +41,15 @@ def gpt2_starts(characters: Characters) -> tf.Tensor:
 
 
 def later_starts(characters: Characters, digits: int) -> tf.Tensor:
-    r"""Returns where words start as in Llama 3 and Qwen 2.
+    r"""Returns where words start in Llama 3 and Qwen 2.
 
     Their expression is `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+`
-    `|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`: letters take any
-    one character before them along, signs the ends of lines after them.
+    `|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`: letters include
+    any one character before them, punctuation the line ends after it.
 
     Args:
         characters: The characters.
-        digits: The most numbers in a word.
+        digits: The most digits in a word.
     """
     before, is_kind = characters.before, characters.is_kind
     is_space, is_line_end = is_kind(SPACE), characters.is_any("\r\n")
@@ -70,6 +70,6 @@ def later_starts(characters: Characters, digits: int) -> tf.Tensor:
 
 
 def _since(characters: Characters, flags: tf.Tensor, starts: tf.Tensor) -> tf.Tensor:
-    """Returns whether the last start at or before each character was flagged."""
+    """Returns whether the last start at or before each character has its flag set."""
     places = characters.positions - characters.from_run_start(starts)
     return tf.gather(flags, places)

@@ -1,9 +1,9 @@
-"""A WordPiece tokenizer inside a TensorFlow graph, equal to `tokenizers`'.
+"""A WordPiece tokenizer inside a TensorFlow graph, equal to that of `tokenizers`.
 
-What the tokenizer does to each character (lowercase it, take its accent off, drop
-it, set it apart as punctuation) is not written again here: it is asked of the
-tokenizer itself, once for every character of Unicode, and kept as a table. So the
-graph agrees with it whatever Unicode version either was built with.
+The module does not repeat the rules for single characters (lowercase, remove the
+accent, drop, separate as punctuation). It asks the tokenizer once for every Unicode
+character and keeps the answers as a table. So the graph agrees with the tokenizer,
+whatever Unicode version either was built with.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from tfft.text.tokenizer import Tokenizer
 
 _CHARACTERS = 0x110000
 _SURROGATES = range(0xD800, 0xE000)
-# Rows of the table of replacements that most changed characters share.
+# Rows of the table of replacements that many characters share.
 _SAME, _DROPPED, _SPACE, _APART = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
 class CharacterTable:
-    """What becomes of each character.
+    """The replacement of each character.
 
     Attributes:
-        kind: Row of `replacements` for each code point; 0 leaves it as it is and 3
-            only sets it apart.
-        replacements: Text in UTF-8, a space on each side of what is a word of its
-            own.
+        kind: Row of `replacements` for each code point; 0 keeps the character, 3 only
+            separates it.
+        replacements: UTF-8 texts, with a space on each side of a character that is a
+            separate word.
     """
 
     kind: np.ndarray
@@ -46,19 +46,19 @@ class CharacterTable:
 
 
 def character_table(tokenizer: Tokenizer) -> CharacterTable:
-    """Asks a tokenizer what it does to every character.
+    """Finds what a tokenizer does to every character by asking it.
 
     Raises:
-        DataError: When it is no WordPiece tokenizer with BERT's rules, whose effect
-            on a character does not depend on its neighbours.
+        DataError: When it is not a WordPiece tokenizer with BERT's rules, which treat
+            each character independently of its neighbours.
     """
     rules = json.loads(tokenizer.to_json())
     kinds = {part: (rules[part] or {}).get("type") for part in _NEEDED}
     if kinds != _NEEDED:
         raise DataError(
-            f"tokenizer of {kinds}",
+            f"the tokenizer is built of {kinds}",
             expected="BERT's normalizer and pre-tokenizer with WordPiece",
-            fix="export is possible for BERT-style tokenizers alone",
+            fix="export only works for BERT-style tokenizers",
         )
     refuse_words_beside_the_vocabulary(rules)
     normalizer = tokenizer.library.normalizer
@@ -76,7 +76,7 @@ def character_table(tokenizer: Tokenizer) -> CharacterTable:
                 apart[part] = len(splitter.pre_tokenize_str(f"a{part}a")) > 1
         text = "".join(_set_apart(part) if apart[part] else part for part in text)
         if text == f" {character} ":
-            # 90,000 Chinese characters need no row of their own.
+            # The 90,000 Chinese characters share one row.
             kind[code] = _APART
         elif text != character:
             kind[code] = rows.setdefault(text, len(rows) + 1)
@@ -112,7 +112,7 @@ class WordPieceTokenizer(GraphTokenizer):
             vocab=_pieces_by_id(rules["vocab"]),
             suffix_indicator=rules["continuing_subword_prefix"],
             unknown_token=self._unknown,
-            # In bytes here, in characters there: the limit is applied before.
+            # The operation counts bytes, not characters: the limit is applied earlier.
             max_bytes_per_word=4 * self._longest_word,
             no_pretokenization=True,
             token_out_type=tf.int32,
@@ -123,7 +123,7 @@ class WordPieceTokenizer(GraphTokenizer):
         return self.pieces(texts).ids
 
     def pieces(self, texts: tf.Tensor) -> Pieces:
-        """Returns the tokens of a column of texts with their places."""
+        """Returns the tokens of a column of texts with their positions."""
         characters = tf.strings.unicode_split(texts, "UTF-8", errors="replace")
         codes = tf.strings.unicode_decode(texts, "UTF-8", errors="replace").flat_values
         kind, same = tf.gather(self._kind, codes), characters.flat_values
@@ -151,11 +151,11 @@ class WordPieceTokenizer(GraphTokenizer):
     def _bytes(
         self, ids: Any, starts: Any, ends: Any, words: tf.Tensor, is_long: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns first byte and end of each piece, all words counted on."""
+        """Returns the first byte and the end of each piece, counted over all words."""
         sizes = tf.strings.length(words)
         before = tf.cumsum(sizes, exclusive=True)
         word = ids.values.value_rowids()
-        # The stand-in for a word too long has another size than the word.
+        # The token for words that are too long does not have the word's size.
         whole = tf.gather(is_long, word)
         first = tf.where(whole, 0, tf.cast(starts.flat_values, tf.int32))
         last = tf.cast(ends.flat_values, tf.int32)
@@ -165,14 +165,14 @@ class WordPieceTokenizer(GraphTokenizer):
     def _bytes_of(
         self, codes: tf.Tensor, kind: tf.Tensor, same: tf.Tensor
     ) -> tf.Tensor:
-        """Returns how many bytes of words each character becomes."""
+        """Returns the number of bytes in words that each character becomes."""
         kept = (kind == _SAME) | (kind == _APART)
         sizes = tf.where(kept, tf.strings.length(same), tf.gather(self._sizes, kind))
         return tf.where(codes == ord(" "), 0, sizes)
 
 
 def _pieces_by_id(ids: dict[str, int]) -> list[str]:
-    """Returns the piece of each id, and no word for an id that none has."""
+    """Returns the piece of each id, or a text that no word has if it has none."""
     pieces = [f"\n{index}" for index in range(max(ids.values()) + 1)]
     for piece, index in ids.items():
         pieces[index] = piece
