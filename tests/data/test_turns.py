@@ -64,9 +64,7 @@ def test_a_system_column_comes_first():
     ]:
         assert parse({**row, "system": "s"}, form).turns == turns
     found = parse({"conversations": whole, "system": "t"}, "sharegpt")
-    assert found == Problem(
-        "system", "differs from the first message of conversations"
-    )
+    assert found == Problem("system", "differs from the first message of conversations")
 
 
 def test_a_history_of_alpaca_is_said_before():
@@ -178,9 +176,7 @@ def test_a_row_whose_answers_all_have_weight_0_teaches_nothing():
 @pytest.mark.parametrize("value", ["f(1)", '{"name": "f"}', "[]", None])
 def test_a_function_call_is_json_with_a_name_and_arguments(value):
     said = [{"from": "human", "value": "a"}, {"from": "function_call", "value": value}]
-    assert (
-        "JSON object with name" in parse({"conversations": said}, "sharegpt").reason
-    )
+    assert "JSON object with name" in parse({"conversations": said}, "sharegpt").reason
 
 
 def test_a_tool_may_return_nothing():

@@ -157,9 +157,13 @@ def test_columns_and_arrays_are_lists(make_run):
     ("inputs", "kind", "said"),
     [
         ("good", DataError, "inputs are a single text: 'good'"),
-        (b"good", DataError, "inputs are a single text"),
-        ("See version 1.2", DataError, "inputs are a single text"),
-        ({"text": "good"}, DataError, r"inputs are a single row: .*fix: put it into a list"),
+        (b"good", DataError, "inputs are a single"),
+        ("See version 1.2", DataError, "inputs are a single"),
+        (
+            {"text": "good"},
+            DataError,
+            r"inputs are a single row: .*fix: put it into a list",
+        ),
         ({"good", "bad"}, ConfigError, "is of type set"),
         (3, ConfigError, "3 is of type int"),
         (None, ConfigError, "None is of type NoneType"),
