@@ -105,7 +105,7 @@ def test_two_ways_are_compared_on_the_same_folds(found, bert_folder, rows, capsy
     assert test.difference == pytest.approx(means[1] - means[0])
     assert 0 <= test.p_value <= 1
     assert other.tests(read_result(found.folder)) == other.tests(found)
-    with pytest.raises(ConfigError, match=r"folds are others: folds.*differ"):
+    with pytest.raises(ConfigError, match=r"folds are not the same: folds.*differ"):
         tfft.cross_validate(
             **{**given, "folds": 2},
             output_dir=found.folder.parent / "two",

@@ -1,1 +1,1 @@
-"""Outputs of a model into numbers, tables and pictures."""
+"""Scores, tables and pictures from the outputs of a model."""

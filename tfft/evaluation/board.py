@@ -1,4 +1,4 @@
-"""Reports in TensorBoard."""
+"""Writes reports for TensorBoard."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def write_to_board(
     drawn: Mapping[str, Mapping[str, bytes]],
     step: int,
 ) -> None:
-    """Writes tables as text and pictures as images.
+    """Writes the tables of reports as text, and their pictures as images.
 
     Args:
         folder: The log folder.
-        reports: By split.
-        drawn: Their pictures.
-        step: The epoch they belong to.
+        reports: The report of each split.
+        drawn: The pictures of each split.
+        step: The epoch of the reports.
     """
     import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Whether answers of which a model is 80 % sure are right in 80 of 100 cases."""
+"""Calibration: whether answers with 80 % confidence are right 80 times in 100."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _BINS = 10
 
 @dataclass(frozen=True)
 class Calibration:
-    """Confidence beside accuracy, in ten parts of equal width.
+    """Confidence and accuracy in ten bins of equal width; empty bins are left out.
 
     Attributes:
         error: The expected calibration error (Guo et al., 2017, arXiv:1706.04599):
-            the mean distance of the two, weighted by answers.
-        confidence: Mean confidence of the answers in each part that has any.
-        accuracy: Share of them that is right.
-        answers: Their number.
+            the mean distance between the two, weighted by the answers of each bin.
+        confidence: Mean confidence of the answers in each bin.
+        accuracy: Share of right answers in each bin.
+        answers: Number of answers in each bin.
     """
 
     error: float
@@ -28,11 +28,11 @@ class Calibration:
 
 
 def calibrate(confidences: np.ndarray, hits: np.ndarray) -> Calibration:
-    """Returns how well confidence foretells accuracy.
+    """Returns how well confidence predicts accuracy.
 
     Args:
         confidences: From 0 to 1, shape (answers,).
-        hits: Whether the answer was right, alike.
+        hits: Whether each answer is right, shape (answers,).
 
     >>> calibrate(np.array([0.75, 0.75, 0.25]), np.array([1, 0, 0])).error
     0.25

@@ -1,4 +1,4 @@
-"""The report of a classifier: scores by class, and who is taken for whom."""
+"""The report of a classifier: scores by class, and the confusion matrix."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ _LARGEST_MATRIX = 20
 @REPORTS.register("classification")
 @dataclass(frozen=True)
 class ClassificationReport(Report):
-    """Scores by scikit-learn.
+    """Scores of a classifier, by scikit-learn.
 
     Attributes:
         labels: The class names in the order of their ids.
         summary: Accuracy, macro F1, weighted F1, mean loss, number of rows.
-        classes: Precision, recall, F1 and rows of each class.
-        confusion: Rows of class i that were taken for class j.
-        notes: What was left out, a sentence each.
-        details: What stands behind the scores.
+        classes: Precision, recall, F1 and number of rows of each class.
+        confusion: How many rows of class i are classified as class j.
+        notes: One sentence for each thing that the scores hide.
+        details: Intervals, slices, calibration, curves and errors.
     """
 
     described = (
         rising(
             "accuracy",
-            "share of rows whose likeliest class is right",
+            "share of rows whose most probable class is right",
             "scikit-learn: accuracy_score",
         ),
         rising(
@@ -64,11 +64,11 @@ class ClassificationReport(Report):
     def make(
         cls, probabilities: np.ndarray, gold: np.ndarray, labels: Sequence[Any]
     ) -> ClassificationReport:
-        """Returns the report of probabilities, shape (rows, classes).
+        """Returns the report.
 
         Args:
-            probabilities: Each row sums to 1.
-            gold: The right ids, shape (rows,).
+            probabilities: Shape (rows, classes); each row sums to 1.
+            gold: The right class ids, shape (rows,).
             labels: The class names.
 
         >>> report = ClassificationReport.make(
@@ -109,7 +109,7 @@ class ClassificationReport(Report):
     def evidence(
         cls, predictions: np.ndarray, gold: np.ndarray, labels: Sequence[Any]
     ) -> Evidence:
-        """Returns what is known of each row, from what `make` takes."""
+        """Returns the statistics of each row. The arguments are those of `make`."""
         names, count = [str(label) for label in labels], len(labels)
         said = predictions.argmax(axis=-1)
         right = predictions[np.arange(len(gold)), gold].astype("float64")
@@ -191,7 +191,7 @@ class ClassificationReport(Report):
 def _notes(
     predicted: np.ndarray, gold: np.ndarray, names: Sequence[str]
 ) -> tuple[str, ...]:
-    """Says what an accuracy alone hides: too few rows, or one answer for all."""
+    """Returns what an accuracy alone hides: too few rows, or one answer for all."""
     few = few_rows_note(len(gold))
     given = set(predicted.tolist())
     if len(given) != 1 or len(set(gold.tolist())) == 1:
@@ -199,12 +199,12 @@ def _notes(
     return (
         *few,
         f"all {len(gold):,} rows are given {shorten(names[given.pop()])}: the model "
-        "tells no class from another",
+        "does not tell the classes apart",
     )
 
 
 def _scores_of(sums: np.ndarray, classes: int) -> dict[str, np.ndarray]:
-    """Returns the metrics from counts by class, right answers, losses and rows."""
+    """Returns the metrics from sums: counts by class, right answers, losses, rows."""
     found, said, right = np.split(sums[..., : 3 * classes], 3, axis=-1)
     hits, losses, rows = np.moveaxis(sums[..., 3 * classes :], -1, 0)
     by_class = f1(found, said, right)

@@ -1,4 +1,4 @@
-"""What a cross-validation found, and how it differs from another."""
+"""The result of a cross-validation, and its comparison with another."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class CrossValidation:
     """The scores of the folds.
 
     Attributes:
-        folder: Where the runs of the folds and the out-of-fold predictions are.
+        folder: The folder with the runs and the out-of-fold predictions.
         result: The content of `cross_validation.json`.
     """
 
@@ -29,21 +29,21 @@ class CrossValidation:
 
     @property
     def folds(self) -> list[dict[str, float]]:
-        """The metrics of each fold, on its own rows."""
+        """The metrics of each fold on its test rows."""
         return self.result["metrics"]
 
     @property
     def pooled(self) -> dict[str, float]:
-        """The metrics of all out-of-fold predictions at once."""
+        """The metrics of all out-of-fold predictions together."""
         return self.result["pooled"]
 
     @property
     def spread(self) -> dict[str, Spread]:
-        """Mean, standard deviation and range over the folds of each metric."""
+        """Mean, standard deviation and range of each metric over the folds."""
         return spread_of(self.folds)
 
     def table(self) -> ReportTable:
-        """Returns the scores of each fold, and of all."""
+        """Returns the table of scores: each fold, their mean, and all rows together."""
         names = tuple(self.spread)
         rows = [
             (f"fold {index + 1}", *(f"{one[name]:.4f}" for name in names), f"{count:,}")
@@ -56,18 +56,18 @@ class CrossValidation:
         rows.append(("mean ± std", *(str(spread[name]) for name in names), total))
         pooled = [self.pooled.get(name) for name in names]
         shown = ("" if value is None else f"{value:.4f}" for value in pooled)
-        rows.append(("all rows at once", *shown, total))
+        rows.append(("all rows together", *shown, total))
         title = f"Cross-validation of {len(self.folds)} folds"
         return ReportTable(title, ("", *names, "rows"), tuple(rows))
 
     def tests(self, other: CrossValidation) -> dict[str, PairedTest]:
-        """Returns the paired test of each metric against another cross-validation.
+        """Returns a paired test of each metric against another cross-validation.
 
         Args:
-            other: Of other options over the same folds.
+            other: A cross-validation with other options over the same folds.
 
         Raises:
-            ConfigError: When its folds are others.
+            ConfigError: When the folds are not the same.
         """
         other.check_same_folds(self.result["data"])
         share = 1 / (len(self.folds) - 1)
@@ -82,13 +82,13 @@ class CrossValidation:
         }
 
     def compare(self, other: CrossValidation) -> ReportTable:
-        """Returns the table of `tests`: both means, the difference, and its p-value.
+        """Returns the table of `tests`: both means, the difference and its p-value.
 
         Args:
-            other: Of other options over the same folds.
+            other: A cross-validation with other options over the same folds.
 
         Raises:
-            ConfigError: When its folds are others.
+            ConfigError: When the folds are not the same.
         """
         mine, theirs = self.spread, other.spread
         rows = tuple(
@@ -106,19 +106,19 @@ class CrossValidation:
         return ReportTable(title, header, rows)
 
     def check_same_folds(self, data: Mapping[str, Any]) -> None:
-        """Raises unless the rows were folded in the same way.
+        """Raises unless another cross-validation has the same folds.
 
         Args:
-            data: What another says of its folds.
+            data: The entry `data` in the result of the other.
 
         Raises:
-            ConfigError: Naming what differs.
+            ConfigError: With the settings that differ.
         """
         mine = self.result["data"]
         differing = [name for name in mine if mine[name] != data.get(name)]
         if differing:
             raise ConfigError(
-                f"these folds are others: {', '.join(differing)} differ",
+                f"the folds are not the same: {', '.join(differing)} differ",
                 where=str(self.folder / RESULT),
                 expected="the same rows, folds, group and seed",
                 fix="cross-validate both on the same folds",
@@ -126,14 +126,15 @@ class CrossValidation:
 
 
 def read_result(folder: Any) -> CrossValidation:
-    """Returns a cross-validation from its folder.
+    """Reads a cross-validation from its folder.
 
     Args:
-        folder: The `output_dir` of one; or one already read.
+        folder: The `output_dir` of a cross-validation, or a `CrossValidation`, which
+            is returned as it is.
 
     Raises:
-        MissingInputError: When there is none.
-        DataError: When it cannot be read.
+        MissingInputError: When the folder has no result.
+        DataError: When the result cannot be read.
     """
     if isinstance(folder, CrossValidation):
         return folder
@@ -142,7 +143,7 @@ def read_result(folder: Any) -> CrossValidation:
         raise MissingInputError(
             "no cross-validation in this folder",
             where=str(path),
-            fix="give the output_dir of one that has finished",
+            fix="give the output_dir of a finished cross-validation",
         )
     try:
         result = json.loads(path.read_text(encoding="utf-8"))

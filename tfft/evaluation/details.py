@@ -1,4 +1,4 @@
-"""What stands behind the scores: intervals, slices, calibration, curves, errors."""
+"""The details of a report: intervals, slices, calibration, curves, worst errors."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _CURVE_POINTS = 200
 
 @dataclass(frozen=True)
 class Curve:
-    """How a label is told from the others, at every threshold.
+    """ROC and precision-recall curves of one label against the others.
 
     Attributes:
-        auc: Area under the curve of true against false positives.
+        auc: Area under the ROC curve.
         average_precision: Mean precision over the recall.
-        roc: Shares of false and of true positives, two lists.
-        precision_recall: Recall and precision, two lists.
+        roc: False positive rates, and true positive rates.
+        precision_recall: Recalls, and precisions.
     """
 
     auc: float
@@ -38,14 +38,14 @@ class Curve:
 
 @dataclass(frozen=True)
 class WrongAnswer:
-    """A row that the model got wrong.
+    """A row with a wrong answer.
 
     Attributes:
-        where: Its place in the data.
+        where: The place of the row in the data.
         text: The beginning of its text.
         right: The right answer.
-        answer: The model's.
-        badness: How wrong it is.
+        answer: The model's answer.
+        badness: How wrong the answer is; higher is worse.
     """
 
     where: str
@@ -57,13 +57,13 @@ class WrongAnswer:
 
 @dataclass(frozen=True)
 class Details:
-    """What stands behind the scores of a report.
+    """The details behind the scores of a report.
 
     Attributes:
-        intervals: Lower and upper edge of the 95 % interval of each score.
-        slices: Scores by column and value, with `rows`.
-        calibration: Confidence beside accuracy; None when answers have none.
-        curves: By label.
+        intervals: Lower and upper end of the 95 % interval of each score.
+        slices: Scores by column and value, and their number of `rows`.
+        calibration: Confidence and accuracy; None for answers without confidence.
+        curves: The curves of each label.
         worst: The worst errors, worst first.
     """
 
@@ -82,13 +82,13 @@ class Details:
         columns: Mapping[str, Sequence[Any]],
         seed: int = 0,
     ) -> Details:
-        """Returns the details of some rows.
+        """Computes the details of some rows.
 
         Args:
-            evidence: What is known of each row.
-            texts: Their texts.
-            places: Where each stands in the data.
-            columns: Values to slice by, by column name.
+            evidence: The statistics of each row.
+            texts: The texts of each row.
+            places: The place of each row in the data.
+            columns: The values to slice by, for each column.
             seed: For the bootstrap.
         """
         sure = len(evidence.confidences) > 0
@@ -101,11 +101,11 @@ class Details:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns everything as plain values."""
+        """Returns all details as plain values for JSON."""
         return asdict(self)
 
     def tables(self) -> list[ReportTable]:
-        """Returns the tables people look at."""
+        """Returns the tables of the details."""
         tables = [_interval_table(self.intervals)]
         tables += [_slice_table(name, one) for name, one in self.slices.items()]
         if self.calibration:
@@ -129,7 +129,7 @@ def _slices(evidence: Evidence, values: Sequence[Any]) -> dict[str, dict[str, fl
 
 
 def _curves(evidence: Evidence) -> dict[str, Curve]:
-    """Returns the curves of labels that some rows have and others have not."""
+    """Returns the curves of labels that some rows have and others do not."""
     from sklearn import metrics
 
     found = {}
@@ -147,7 +147,7 @@ def _curves(evidence: Evidence) -> dict[str, Curve]:
 
 
 def _thinned(values: np.ndarray) -> tuple[float, ...]:
-    """Returns at most some hundred points of a curve, ends included."""
+    """Returns at most 200 points of a curve, both ends included."""
     count = min(len(values), _CURVE_POINTS)
     at = np.linspace(0, len(values) - 1, count).round().astype("int64")
     return tuple(float(value) for value in values[at])

@@ -1,4 +1,4 @@
-"""What a report knows of each row; slices, intervals and curves come from it."""
+"""Statistics of single rows, from which slices, intervals and curves are computed."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ def _none() -> np.ndarray:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Figures by row, whose sums give the scores of any set of rows.
+    """Statistics by row; their sums give the scores of any set of rows.
 
     Attributes:
-        statistics: What adds up, such as counts of right answers, shape (rows, k).
+        statistics: Values that can be summed, such as counts of right answers, shape
+            (rows, k).
         score: Maps sums of statistics, shape (..., k), to scores by name, each of
             shape (...).
-        badness: How wrong each row is, 0 for right ones, shape (rows,).
-        right: The right answer of each row in words.
-        answers: The model's.
-        confidences: How sure each answer was, shape (answers,).
-        hits: Whether it was right, alike.
-        curves: By label, a score and whether it is right, for each row.
+        badness: How wrong each answer is, 0 for right ones, shape (rows,).
+        right: The right answer of each row, in words.
+        answers: The model's answer to each row, in words.
+        confidences: The confidence of each answer, shape (answers,).
+        hits: Whether each answer is right, shape (answers,).
+        curves: For each label, the score of each row and whether the row has the
+            label, both of shape (rows,).
     """
 
     statistics: np.ndarray
@@ -39,7 +41,7 @@ class Evidence:
 
 
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Returns a quotient, 0 where it has none.
+    """Returns above / below, and 0 where below is 0.
 
     >>> ratio(np.array([1.0, 1.0]), np.array([2.0, 0.0]))
     array([0.5, 0. ])
@@ -57,13 +59,13 @@ def f1(found: np.ndarray, said: np.ndarray, right: np.ndarray) -> np.ndarray:
 def intervals(
     evidence: Evidence, seed: int = 0, samples: int = 1000, level: float = 0.95
 ) -> dict[str, tuple[float, float]]:
-    """Returns bootstrap intervals of the scores (Efron, 1979), by percentiles.
+    """Returns percentile bootstrap intervals of the scores (Efron, 1979).
 
     Args:
-        evidence: Of all rows, which are drawn with replacement.
+        evidence: The statistics of all rows, which are drawn with replacement.
         seed: For the draws.
-        samples: How many.
-        level: How often the interval should hold the score.
+        samples: Number of draws.
+        level: Share of the draws that the interval contains.
     """
     rows = len(evidence.statistics)
     random = np.random.default_rng(seed)

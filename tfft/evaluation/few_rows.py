@@ -1,20 +1,20 @@
-"""What the scores of few rows cannot tell."""
+"""A note for reports of few rows, whose scores say little."""
 
 from __future__ import annotations
 
-FEW = 20  # rows below which a score moves by five points with each
+FEW = 20  # with fewer rows, one row changes a score by more than five points
 _CHANCE = 0.05
 
 
 def few_rows_note(rows: int) -> tuple[str, ...]:
-    """Returns a sentence when rows are too few for their scores to tell much.
+    """Returns a note when there are too few rows for reliable scores.
 
     When all of n rows are right, the share of wrong ones among all rows is below
     1 - 0.05^(1/n) with a confidence of 95 % (the exact form of the rule of three;
     Hanley and Lippman-Hand, 1983).
 
     Args:
-        rows: How many were scored.
+        rows: Number of rows that were scored.
 
     >>> few_rows_note(6)[0]
     '6 rows tell little: if all are right, up to 39 % of new rows may still be wrong'

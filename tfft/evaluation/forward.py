@@ -1,4 +1,4 @@
-"""Running a network over batches, without training it."""
+"""Runs a network over batches, without training it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ class Forward:
     """The forward pass of a network, traced once.
 
     Args:
-        network: A Keras model that takes batch dicts. Change its weights as you
-            like; after a change of its layers or its precision make a new one.
-        forms: The shape and the type of its inputs that are no ids, by name.
-        per_token: Whether it answers for each token, not for each example.
+        network: A Keras model that takes batch dicts. Its weights may change; after a
+            change of its layers or its precision make a new object.
+        forms: Shape and dtype of the inputs that are not token ids, by name.
+        per_token: Whether the network has an output for each token, instead of one
+            for each example.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Forward:
         self._names, self._per_token = names, per_token
 
     def over(self, network: Any, forms: Mapping[str, tuple[Any, Any]]) -> Forward:
-        """Returns the same for another network of the same outputs."""
+        """Returns the same for another network with outputs of the same kind."""
         return Forward(network, forms, self._per_token)
 
     def __call__(
@@ -57,11 +58,11 @@ class Forward:
 
         Args:
             batches: The examples in batches without a seed.
-            advance: Called with the rows done after each batch.
+            advance: Called after each batch with its number of rows.
 
         Returns:
-            An array of shape (examples, ...); for a network that answers for each
-            token a list of arrays of shape (tokens, ...), without padding.
+            An array of shape (examples, ...). With an output for each token, a list
+            of arrays of shape (tokens, ...), without padding.
         """
         outputs: list[np.ndarray] = [np.empty(0)] * len(batches.examples)
         lengths = batches.examples.lengths

@@ -1,4 +1,4 @@
-"""Running the frozen part of a network over rows, to keep its states."""
+"""Runs the frozen layers of a network over rows, to store their states."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FrozenLayers:
     """The frozen layers of a network, as a function of rows.
 
     Args:
-        split: The cut. Its layers must keep their precision from now on.
+        split: The cut. From now on its layers must keep their precision.
     """
 
     def __init__(self, split: Split) -> None:
@@ -54,14 +54,14 @@ class FrozenLayers:
         ]
 
     def size(self, examples: Examples) -> int:
-        """Returns the bytes of the states of some rows."""
+        """Returns the size in bytes of the states of some rows."""
         return sum(
             int(np.prod(shape)) * np.dtype(kind).itemsize
             for shape, kind in zip(self._shapes(examples), self._types, strict=True)
         )
 
     def states(self, examples: Examples, folder: Path | None) -> StateExamples:
-        """Returns the rows with their states at the cut, kept in a folder if given."""
+        """Returns rows with their states at the cut, stored in a folder if given."""
         arrays = [
             new_array(shape, kind, folder and folder / f"{index}.bin")
             for index, (shape, kind) in enumerate(
@@ -92,7 +92,7 @@ class FrozenLayers:
         sequences: dict[str, Any] = {
             name: values
             for name, values in examples.sequences.items()
-            if name not in below  # labels of tokens stay
+            if name not in below  # token labels stay
         }
         values = dict(examples.values)
         padding = dict(examples.padding)
@@ -111,7 +111,7 @@ class FrozenLayers:
 def _put(
     array: np.ndarray, values: np.ndarray, rows: np.ndarray, starts: np.ndarray | None
 ) -> None:
-    """Writes the states of some rows, without padding, where they belong."""
+    """Writes the states of some rows to their places, without padding."""
     if starts is None:
         array[rows] = values[: len(rows)]
         return

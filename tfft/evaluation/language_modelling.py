@@ -1,4 +1,4 @@
-"""The report of a language model: how likely the right tokens were to it."""
+"""The report of a language model: the probability of the right tokens."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from tfft.evaluation.metrics import falling, rising
 from tfft.evaluation.report import REPORTS, Report
 from tfft.evaluation.tables import ReportTable
 
-_LARGEST_LOSS = 700.0  # beyond it a float has no exponential
+_LARGEST_LOSS = 700.0  # the exponential of a larger one overflows
 
 
 @REPORTS.register("language_modelling")
 @dataclass(frozen=True)
 class LanguageModellingReport(Report):
-    """Scores over all tokens that were to be predicted, each counted once.
+    """Scores over all tokens that count for the loss, each counted once.
 
     Attributes:
-        summary: Mean loss in nats, its exponential, the share of tokens that were
-            the likeliest, and their number.
-        notes: What was left out, a sentence each.
-        details: What stands behind the scores.
+        summary: Mean loss in nats, perplexity, the share of tokens that are the most
+            probable, and the number of tokens.
+        notes: One sentence for each thing that the scores hide.
+        details: Intervals, slices and worst rows.
     """
 
     described = (
         falling("loss", "mean of −log p of the right token"),
         falling("perplexity", "exp(loss)"),
-        rising("token_accuracy", "share of tokens that were the likeliest"),
+        rising("token_accuracy", "share of tokens that are the most probable"),
     )
     monitor = described[0].monitor
 
@@ -44,13 +44,13 @@ class LanguageModellingReport(Report):
     def make(
         cls, predictions: np.ndarray, gold: Any, labels: Sequence[Any]
     ) -> LanguageModellingReport:
-        """Returns the report of rows.
+        """Returns the report.
 
         Args:
-            predictions: Of each row the sum of -log p, how many tokens were the
-                likeliest, and how many there were; shape (rows, 3).
-            gold: Nothing: what was right is in them.
-            labels: None.
+            predictions: For each row the sum of -log p, the number of tokens that
+                are the most probable, and the number of tokens; shape (rows, 3).
+            gold: Not used: the predictions already compare with the right tokens.
+            labels: Not used.
 
         >>> rows = np.array([[0.0, 1.0, 1.0], [np.log(4), 0.0, 1.0]])
         >>> round(LanguageModellingReport.make(rows, None, ()).metrics["perplexity"], 6)
@@ -64,7 +64,7 @@ class LanguageModellingReport(Report):
     def evidence(
         cls, predictions: np.ndarray, gold: Any, labels: Sequence[Any]
     ) -> Evidence:
-        """Returns what is known of each row, from what `make` takes."""
+        """Returns the statistics of each row. The arguments are those of `make`."""
         means = ratio(predictions[:, 0], predictions[:, 2])
         return Evidence(
             predictions,
@@ -84,7 +84,7 @@ class LanguageModellingReport(Report):
         return {"summary": self.summary}
 
     def tables(self) -> list[ReportTable]:
-        """Returns the scores."""
+        """Returns the table of scores."""
         rows = [(name, f"{value:.4f}") for name, value in self.metrics.items()]
         rows.append(("tokens", f"{self.summary['tokens']:,.0f}"))
         return [ReportTable("scores", ("", "value"), tuple(rows))]

@@ -22,15 +22,15 @@ _AVERAGES = ("micro avg", "macro avg", "weighted avg", "samples avg")
 @REPORTS.register("multi_label")
 @dataclass(frozen=True)
 class MultiLabelReport(Report):
-    """Scores of the labels given, and of their order; all by scikit-learn.
+    """Scores of label sets and of the ranking of labels, by scikit-learn.
 
     Attributes:
         summary: Micro, macro and sample F1, share of rows whose labels are all right,
             average precision of the ranking, ranking loss, coverage error (how far
-            down the ranking all right labels are found), mean loss.
+            down the ranking one must go to find all right labels), mean loss.
         labels: Scores of each label and their averages.
-        notes: What was left out, a sentence each.
-        details: What stands behind the scores.
+        notes: One sentence for each thing that the scores hide.
+        details: Intervals, slices, calibration, curves and errors.
     """
 
     described = (
@@ -78,11 +78,11 @@ class MultiLabelReport(Report):
     def make(
         cls, predictions: Any, gold: np.ndarray, labels: Sequence[Any]
     ) -> MultiLabelReport:
-        """Returns the report of label sets.
+        """Returns the report.
 
         Args:
-            predictions: `probabilities` and `chosen`, shape (rows, labels) each.
-            gold: 1 for the right labels, else 0, of that shape.
+            predictions: `probabilities` and `chosen`, each of shape (rows, labels).
+            gold: 1 for the right labels, else 0; shape (rows, labels).
             labels: The label names.
         """
         from sklearn import metrics
@@ -128,7 +128,7 @@ class MultiLabelReport(Report):
     def evidence(
         cls, predictions: Any, gold: np.ndarray, labels: Sequence[Any]
     ) -> Evidence:
-        """Returns what is known of each row, from what `make` takes."""
+        """Returns the statistics of each row. The arguments are those of `make`."""
         names = np.array([str(label) for label in labels])
         truth, chosen = gold > 0, predictions.chosen
         found = truth & chosen
@@ -164,7 +164,7 @@ class MultiLabelReport(Report):
         return {"summary": self.summary, "labels": self.labels}
 
     def tables(self) -> list[ReportTable]:
-        """Returns the scores of each label, and those of the whole."""
+        """Returns the table of the labels and the table of the summary."""
         rows = tuple(
             (
                 name,
@@ -182,7 +182,7 @@ class MultiLabelReport(Report):
 
 
 def _scores_of(sums: np.ndarray, labels: int) -> dict[str, np.ndarray]:
-    """Returns the scores from counts by label, F1 and right rows, and rows."""
+    """Returns the scores from sums: counts by label, F1 of rows, right rows, rows."""
     found, said, right = np.split(sums[..., : 3 * labels], 3, axis=-1)
     sample_f1, all_right, rows = np.moveaxis(sums[..., 3 * labels :], -1, 0)
     totals = found.sum(axis=-1), said.sum(axis=-1), right.sum(axis=-1)

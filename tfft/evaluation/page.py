@@ -1,4 +1,4 @@
-"""A report as one HTML file that needs nothing beside it."""
+"""Reports as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ figure { display: inline-block; margin: .5em; }
 def to_html(
     reports: Mapping[str, Report], title: str, drawn: Mapping[str, Mapping[str, bytes]]
 ) -> str:
-    """Returns reports as a page; whatever labels and texts hold is shown as text.
+    """Returns an HTML page with reports; labels and texts are escaped.
 
     Args:
-        reports: By name, such as the split.
+        reports: The reports by name, such as the split.
         title: The heading.
         drawn: The pictures of each report.
     """
@@ -74,5 +74,5 @@ def to_html(
 
 
 def draw_all(reports: Mapping[str, Report]) -> dict[str, dict[str, bytes]]:
-    """Returns the pictures of reports, by name and title."""
+    """Returns the pictures of each report, by name and title."""
     return {name: pictures(report) for name, report in reports.items()}

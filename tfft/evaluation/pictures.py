@@ -1,8 +1,9 @@
-"""Pictures of a report, as PNG files in memory."""
+"""Pictures of a report or a learning curve, as PNG files in memory."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,16 @@ from tfft.evaluation.details import Curve
 from tfft.evaluation.report import Report
 
 _SIZE = (4.6, 4.0)
-# Room for labels on the left and below; a layout computed would take twice as long.
+# Space for labels on the left and below; computing a layout takes twice as long.
 _FRAME = (0.24, 0.22, 0.72, 0.7)
 _MOST_LABELS = 30
 
 
 def pictures(report: Report) -> dict[str, bytes]:
-    """Returns the pictures that a report has something for, by title.
+    """Returns the pictures of a report by title: those that it has data for.
 
     Args:
-        report: With its details.
+        report: A report with details.
     """
     found: dict[str, bytes] = {}
     matrix = report.matrix()
@@ -39,8 +40,8 @@ def pictures(report: Report) -> dict[str, bytes]:
 
 
 def drawn(draw: Any) -> bytes:
-    """Returns a PNG of what a function draws on the axes it is given."""
-    # Not pyplot: it keeps every figure, and looks for a screen.
+    """Returns a PNG of what a function draws on matplotlib axes."""
+    # pyplot would keep every figure and look for a display.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -53,7 +54,7 @@ def drawn(draw: Any) -> bytes:
 
 
 def _plain(label: str) -> str:
-    """Returns a label that matplotlib takes literally."""
+    """Returns a label without characters that matplotlib interprets."""
     text = "".join(c if c.isprintable() else "\ufffd" for c in label[:24])
     return text.replace("$", r"\$")
 
@@ -95,3 +96,32 @@ def _recall(axes: Any, curves: dict[str, Curve]) -> None:
         axes.plot(*one.precision_recall, label=name)
     axes.set(xlabel="recall", ylabel="precision", ylim=(0, 1.02))
     axes.legend(fontsize=7, title="average precision")
+
+
+def draw_learning_curve(
+    rows: Sequence[int],
+    scores: Sequence[float],
+    intervals: Sequence[tuple[float, float]],
+    metric: str,
+) -> bytes:
+    """Returns a PNG of the score against the number of rows, on a logarithmic axis.
+
+    Args:
+        rows: Number of training rows of each point.
+        scores: The score of each point.
+        intervals: The ends of the 95 % interval of each score.
+        metric: The name of the score.
+    """
+    from matplotlib.ticker import NullFormatter
+
+    def draw(axes: Any) -> None:
+        low, high = np.transpose(intervals)
+        axes.fill_between(rows, low, high, alpha=0.2, label="95 %")
+        axes.plot(rows, scores, "o-", label=metric)
+        axes.set_xscale("log")
+        axes.set_xticks(rows, [f"{count:,}" for count in rows])
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set(xlabel="training rows", ylabel=metric)
+        axes.legend(fontsize=7)
+
+    return drawn(draw)

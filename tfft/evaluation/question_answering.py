@@ -20,13 +20,13 @@ from tfft.tasks.squad_rules import exact, f1
 @REPORTS.register("question_answering")
 @dataclass(frozen=True)
 class QuestionAnsweringReport(Report):
-    """Exact match and F1, of all questions and of those with and without answer.
+    """Exact match and F1 of all questions, and of those with and without an answer.
 
     Attributes:
         groups: Scores of `all`, `answer` and `no answer`: exact match and F1 from 0
-            to 1, the share that was answered, and the number of questions.
-        notes: What was left out or mended, a sentence each.
-        details: What stands behind the scores.
+            to 1, the share of questions that are answered, and their number.
+        notes: One sentence for each thing that the scores hide.
+        details: Intervals, slices, calibration and errors.
     """
 
     described = (
@@ -48,12 +48,12 @@ class QuestionAnsweringReport(Report):
         gold: Sequence[list[str]],
         labels: Sequence[Any],
     ) -> QuestionAnsweringReport:
-        """Returns the report of answers.
+        """Returns the report.
 
         Args:
-            predictions: The `text` of each answer, "" for none.
-            gold: The right answers of each question; none for no answer.
-            labels: None.
+            predictions: Objects with `text`, which is "" for no answer.
+            gold: The right answers of each question; an empty list for no answer.
+            labels: Not used.
         """
         rows = np.array(
             [
@@ -85,7 +85,7 @@ class QuestionAnsweringReport(Report):
         gold: Sequence[list[str]],
         labels: Sequence[Any],
     ) -> Evidence:
-        """Returns what is known of each row, from what `make` takes."""
+        """Returns the statistics of each row. The arguments are those of `make`."""
         pairs = list(zip(predictions, gold, strict=True))
         scores = np.array(
             [(exact(one.text, right), f1(one.text, right), 1.0) for one, right in pairs]
@@ -96,7 +96,7 @@ class QuestionAnsweringReport(Report):
                 "exact_match": ratio(sums[..., 0], sums[..., 2]),
                 "f1": ratio(sums[..., 1], sums[..., 2]),
             },
-            # The surer of a wrong answer, the worse.
+            # A wrong answer with a higher confidence is worse.
             badness=np.array(
                 [
                     (1 - score) * one.confidence
@@ -119,7 +119,7 @@ class QuestionAnsweringReport(Report):
         return {"groups": self.groups}
 
     def tables(self) -> list[ReportTable]:
-        """Returns the scores."""
+        """Returns the table of scores."""
         rows = tuple(
             (
                 name,

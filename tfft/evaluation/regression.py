@@ -14,7 +14,7 @@ from tfft.evaluation.metrics import falling, rising
 from tfft.evaluation.report import REPORTS, Report
 from tfft.evaluation.tables import ReportTable
 
-# Answers this close to each other, by the spread of what is right, are one answer.
+# Answers within this share of the range of the right ones count as one answer.
 _CONSTANT = 1e-4
 
 
@@ -27,8 +27,8 @@ class RegressionReport(Report):
         summary: Mean squared error, its root, mean absolute error, R², Pearson's and
             Spearman's correlation; the correlations are 0 when one side is constant.
         rows: Number of rows.
-        notes: What was left out, a sentence each.
-        details: What stands behind the scores.
+        notes: One sentence for each thing that the scores hide.
+        details: Intervals, slices and errors.
     """
 
     described = (
@@ -50,12 +50,12 @@ class RegressionReport(Report):
     def make(
         cls, predictions: np.ndarray, gold: np.ndarray, labels: Sequence[Any]
     ) -> RegressionReport:
-        """Returns the report of numbers.
+        """Returns the report.
 
         Args:
-            predictions: Shape (rows,).
-            gold: The right ones, shape (rows,).
-            labels: None.
+            predictions: The predicted numbers, shape (rows,).
+            gold: The right numbers, shape (rows,).
+            labels: Not used.
 
         >>> report = RegressionReport.make(np.array([1.0, 3.0]), np.array([1.0, 2.0]), ())
         >>> report.metrics["mse"], report.metrics["mae"]
@@ -85,8 +85,8 @@ class RegressionReport(Report):
     def evidence(
         cls, predictions: np.ndarray, gold: np.ndarray, labels: Sequence[Any]
     ) -> Evidence:
-        """Returns what is known of each row, from what `make` takes."""
-        # Around their means: sums of squares of large numbers lose digits.
+        """Returns the statistics of each row. The arguments are those of `make`."""
+        # Relative to the mean: sums of squares of large numbers lose digits.
         x, y = gold - gold.mean(), predictions - gold.mean()
         apart = np.abs(predictions - gold)
         ones = np.ones(len(gold))
@@ -108,7 +108,7 @@ class RegressionReport(Report):
         return {"summary": self.summary, "rows": self.rows}
 
     def tables(self) -> list[ReportTable]:
-        """Returns the figures."""
+        """Returns the table of scores."""
         rows = tuple((name, f"{value:.4f}") for name, value in self.summary.items())
         return [ReportTable(f"Regression on {self.rows:,} rows", ("", ""), rows)]
 

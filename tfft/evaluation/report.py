@@ -1,4 +1,4 @@
-"""What every report is."""
+"""The base class of reports, and their registry."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ REPORTS = Registry("report", "tfft.evaluation")
 
 
 class Report(abc.ABC):
-    """The scores of some rows; subclasses register under the name tasks ask for."""
+    """The scores of some rows; a task names its report by the registered name."""
 
     name: ClassVar[str]
     #: Every metric of `metrics`, in the same order.
     described: ClassVar[tuple[Metric, ...]]
     #: The metric that decides which epoch is best, and whether higher is better.
     monitor: ClassVar[tuple[str, bool]]
-    #: What was left out of the rows and what the scores hide, a sentence each.
+    #: One sentence for each kind of row left out and each thing the scores hide.
     notes: tuple[str, ...]
-    #: What stands behind the scores, where it was asked for.
+    #: Intervals, slices, calibration, curves and errors, when asked for.
     details: Details | None
 
     @classmethod
     @abc.abstractmethod
     def make(cls, predictions: Any, gold: Any, labels: Sequence[Any]) -> Report:
-        """Returns the report of predictions against what is right.
+        """Returns the report that compares predictions with the right answers.
 
         Args:
             predictions: What the task's `decode` returns.
-            gold: What its `gold` returns.
-            labels: The labels by id.
+            gold: What the task's `gold` returns.
+            labels: The labels in the order of their ids.
         """
 
     @classmethod
     @abc.abstractmethod
     def evidence(cls, predictions: Any, gold: Any, labels: Sequence[Any]) -> Evidence:
-        """Returns what is known of each row, from what `make` takes."""
+        """Returns the statistics of each row. The arguments are those of `make`."""
 
     @property
     @abc.abstractmethod
     def metrics(self) -> dict[str, float]:
-        """The figures in one line."""
+        """The metrics by name."""
 
     @abc.abstractmethod
     def scores(self) -> dict[str, Any]:
@@ -61,20 +61,20 @@ class Report(abc.ABC):
         """Returns the tables of the scores."""
 
     def matrix(self) -> tuple[tuple[str, ...], np.ndarray] | None:
-        """Returns labels and counts of who is taken for whom, where that is known."""
+        """Returns the labels and the confusion matrix, or None when there is none."""
         return None
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns everything as plain values for JSON."""
+        """Returns scores, notes and details as plain values for JSON."""
         values = {**self.scores(), "notes": list(self.notes)}
         return {**values, "details": self.details.to_dict()} if self.details else values
 
     def all_tables(self) -> list[ReportTable]:
-        """Returns the tables of the scores and of what stands behind them."""
+        """Returns the tables of the scores and of the details."""
         return self.tables() + (self.details.tables() if self.details else [])
 
     def to_markdown(self) -> str:
-        """Returns all tables as Markdown."""
+        """Returns all tables in Markdown."""
         return "\n\n".join(table.to_markdown() for table in self.all_tables()) + "\n"
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Words as scores of generated texts count them, in any script."""
+"""Splits generated texts into words for scores, in any script."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ _CHINESE = (
     (0xF900, 0xFAFF),
     (0x20000, 0x3134F),
 )
-# Scripts written without spaces between words, of which each character counts.
+# Scripts without spaces between words; each of their characters counts as a word.
 _UNSPACED = (
     (0x0E00, 0x0EFF),  # Thai, Lao
     (0x1000, 0x109F),  # Myanmar
     (0x1780, 0x17FF),  # Khmer
     (0x3040, 0x30FF),  # kana
     (0x31F0, 0x31FF),
-    (0xFF66, 0xFF9F),  # kana of half width
+    (0xFF66, 0xFF9F),  # half-width kana
     *_CHINESE,
 )
 
 
 class ScoreWords:
-    """A tokenizer for rouge-score that knows every script.
+    """A tokenizer for rouge-score that supports every script.
 
-    rouge-score's own takes a to z and 0 to 9 alone for letters. Of texts in those the
-    words are the same here, stems included.
+    The tokenizer of rouge-score only knows a to z and 0 to 9. For texts in those, the
+    words here are the same, stemming included.
 
     >>> ScoreWords().tokenize("Running, in Größe 40: 东京")
     ['run', 'in', 'größe', '40', '东', '京']
@@ -40,7 +40,7 @@ class ScoreWords:
         self._english = DefaultTokenizer(use_stemmer=True)
 
     def tokenize(self, text: str) -> list[str]:
-        """Returns the words of a text in lower case, English endings removed."""
+        """Returns the words of a text in lower case, stemmed as in English."""
         return [self._stem(word) for word in _words(text)]
 
     def _stem(self, word: str) -> str:
@@ -48,7 +48,7 @@ class ScoreWords:
 
 
 def _words(text: str) -> list[str]:
-    """Returns runs of letters and digits; characters of unspaced scripts singly."""
+    """Returns runs of letters and digits, and each character of unspaced scripts."""
     words: list[str] = []
     before = "other"
     for character in unicodedata.normalize("NFC", text.lower()):
@@ -64,7 +64,7 @@ def _words(text: str) -> list[str]:
 
 @lru_cache(maxsize=65536)
 def _kind(character: str) -> str:
-    """Returns "letter", "alone" (a word by itself), "mark" or "other"."""
+    """Returns "letter", "alone" (one character is a word), "mark" or "other"."""
     category = unicodedata.category(character)[0]
     if category == "M":
         return "mark"
@@ -81,7 +81,7 @@ def bleu_tokenizer(references: Sequence[str]) -> str:
     """Returns the name of sacrebleu's tokenizer for the script of most letters.
 
     Args:
-        references: The texts that were wanted.
+        references: The reference texts.
 
     >>> [bleu_tokenizer([text]) for text in ["a 东", "东京很大", "東京はとても大きい"]]
     ['13a', 'zh', 'char']

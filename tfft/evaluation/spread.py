@@ -1,4 +1,4 @@
-"""Scores of several trainings: mean, spread, and a test of a difference."""
+"""Scores of several trainings: mean, spread, and tests of a difference."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tfft.evaluation.report import metric_named
 
 @dataclass(frozen=True)
 class Spread:
-    """What several trainings make of a metric.
+    """The distribution of a metric over several trainings.
 
     Attributes:
-        mean: Of the values.
-        std: Their standard deviation, of the sample (n - 1).
-        low: The lowest.
-        high: The highest.
+        mean: Mean of the values.
+        std: Sample standard deviation (n - 1) of the values.
+        low: Lowest value.
+        high: Highest value.
     """
 
     mean: float
@@ -37,7 +37,7 @@ def spread_of(scores: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
     """Returns the spread of each metric that all trainings have.
 
     Args:
-        scores: The metrics of each training, two of them or more.
+        scores: The metrics of each training; at least two trainings.
 
     >>> str(spread_of([{"f1": 0.5}, {"f1": 0.7}])["f1"])
     '0.6000 ± 0.1414'
@@ -56,7 +56,7 @@ def spread_of(scores: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
 
 
 def gain(name: str, before: Any, after: Any) -> Any:
-    """Returns by how much a metric got better, below zero when it got worse.
+    """Returns by how much a metric improved; negative when it got worse.
 
     >>> gain("loss", 0.5, 0.25), gain("f1", 0.5, 0.25)
     (0.25, -0.25)
@@ -66,12 +66,12 @@ def gain(name: str, before: Any, after: Any) -> Any:
 
 @dataclass(frozen=True)
 class PairedTest:
-    """A paired test of two ways to train on the same folds.
+    """A paired test of two trainings on the same folds.
 
     Attributes:
-        difference: The mean of the second's scores less the first's.
+        difference: Mean score of the second minus mean score of the first.
         statistic: Student's t.
-        p_value: How often chance alone would bring a difference as large, two-sided.
+        p_value: Probability of a difference at least as large by chance, two-sided.
     """
 
     difference: float
@@ -84,14 +84,14 @@ def corrected_t_test(
 ) -> PairedTest:
     """Returns the corrected resampled t-test (Nadeau and Bengio, 2003).
 
-    The plain paired t-test takes folds for independent. Their training rows overlap,
-    so it finds differences where there are none; the correction widens the variance
-    of the mean from 1/k to 1/k + test_share.
+    The plain paired t-test assumes independent folds. But their training rows overlap,
+    so it finds differences that do not exist. The correction raises the variance of
+    the mean from 1/k to 1/k + test_share.
 
     Args:
-        first: A score for each fold.
-        second: The other's, in the same order.
-        test_share: Rows tested on for each row trained on: 1 / (k - 1) for k folds.
+        first: The score of the first training for each fold.
+        second: The score of the second training, in the same order.
+        test_share: Test rows for each training row: 1 / (k - 1) for k folds.
 
     >>> corrected_t_test([0.8, 0.7, 0.9], [0.9, 0.9, 0.9], 0.5).p_value > 0.05
     True
@@ -101,7 +101,7 @@ def corrected_t_test(
     differences = np.subtract(second, first, dtype="float64")
     count, mean = len(differences), float(differences.mean())
     variance = float(differences.var(ddof=1))
-    if not variance:  # all alike: no chance is at work
+    if not variance:  # all differences are equal
         statistic = float(np.sign(mean) * np.inf) if mean else 0.0
     else:
         statistic = mean / float(np.sqrt((1 / count + test_share) * variance))
@@ -113,9 +113,9 @@ class Change:
     """How much better one model is than another on the same rows.
 
     Attributes:
-        gain: By how much the metric got better, below zero when it got worse.
-        low: Where the 95 % interval of the gain begins.
-        high: Where it ends.
+        gain: By how much the metric improved; negative when it got worse.
+        low: Lower end of the 95 % interval of the gain.
+        high: Upper end of the 95 % interval of the gain.
     """
 
     gain: float
@@ -128,15 +128,15 @@ def change_between(
 ) -> Change:
     """Returns the change of a metric with its paired bootstrap interval.
 
-    Both are scored on the same draws of the rows, so what is hard for both does not
-    blur the difference.
+    Both models are scored on the same draws of the rows, so rows that are hard for
+    both do not widen the interval.
 
     Args:
-        before: What is known of each row with one model.
-        after: With the other, the same rows.
-        metric: Which score.
+        before: The statistics of each row with one model.
+        after: The statistics of the same rows with the other model.
+        metric: The name of the score.
         seed: For the draws.
-        samples: How many.
+        samples: Number of draws.
     """
     rows = len(before.statistics)
     random = np.random.default_rng(seed)

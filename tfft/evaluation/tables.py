@@ -1,4 +1,4 @@
-"""Tables of text, in Markdown and on a terminal."""
+"""Tables of text, for Markdown and for the terminal."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class ReportTable:
     """A table of text.
 
     Attributes:
-        title: What it shows.
+        title: The title.
         header: The column names.
-        rows: The cells, the first of each row a name.
+        rows: The cells; the first one of each row is a name.
     """
 
     title: str
@@ -22,7 +22,7 @@ class ReportTable:
     rows: tuple[tuple[str, ...], ...]
 
     def to_markdown(self) -> str:
-        """Returns the table as Markdown, whatever its cells hold."""
+        """Returns the table in Markdown; the text of cells is escaped."""
         lines = [f"**{escaped(self.title)}**", "", _line(self.header)]
         lines.append(
             "|" + "|".join([" --- "] + [" ---: "] * (len(self.header) - 1)) + "|"
@@ -30,7 +30,7 @@ class ReportTable:
         return "\n".join(lines + [_line(row) for row in self.rows])
 
     def to_rich(self) -> Any:
-        """Returns the table for a rich console, cells taken literally."""
+        """Returns the table for a rich console; cells are not read as markup."""
         from rich.console import Group
         from rich.table import Table
         from rich.text import Text
@@ -41,7 +41,7 @@ class ReportTable:
             table.add_column(Text(printable(name)), justify=justify)
         for row in self.rows:
             table.add_row(*(Text(printable(cell)) for cell in row))
-        # A title of the table itself would be broken to the table's width.
+        # rich would wrap a title of the table itself at the width of the table.
         return Group(Text(printable(self.title), style="bold"), table)
 
 
@@ -50,12 +50,12 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def escaped(cell: str) -> str:
-    """Returns text on one line in which Markdown and HTML find nothing to obey."""
+    """Returns the text on one line, with Markdown and HTML syntax escaped."""
     for character in "\\|<>&*_~`[]":
         cell = cell.replace(character, "\\" + character)
     return printable(cell)
 
 
 def printable(text: str) -> str:
-    """Returns text whose control characters cannot reach the terminal."""
+    """Returns the text with control characters escaped."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -1,4 +1,4 @@
-"""Scores of generated texts against the ones that were wanted."""
+"""Scores of generated texts against reference texts."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ def text_scores(
 ) -> dict[str, float]:
     """Returns scores over all texts, each from 0 to 100.
 
-    Warns where a score is 0 because it cannot be measured on these texts.
+    Warns when a score is 0 because it cannot be measured on these texts.
 
     Args:
-        answers: What was generated.
-        references: What was wanted, as many.
-        names: Any of these. `bleu` and `chrf` by sacrebleu; BLEU counts words, or
-            characters of languages without spaces between words. `rouge` by
-            rouge-score, F1 of words, of pairs and of longest common subsequences.
-            `exact_match` ignores white space around a text.
+        answers: The generated texts.
+        references: One reference text for each answer.
+        names: Any of `bleu` and `chrf` (by sacrebleu; BLEU counts words, or characters
+            in languages without spaces between words), `rouge` (by rouge-score: F1 of
+            words, of pairs of words and of longest common subsequences) and
+            `exact_match` (ignores white space around a text).
 
     Raises:
-        ConfigError: For another name.
-        DataError: When there are no texts, or not a reference for each answer.
+        ConfigError: For an unknown name.
+        DataError: Without texts, or without one reference for each answer.
 
     >>> text_scores(["Paris ", "Rome"], ["Paris", "Bonn"], ["exact_match"])
     {'exact_match': 50.0}
@@ -49,7 +49,7 @@ def text_scores(
         raise DataError(
             f"{len(answers):,} answers and {len(references):,} references",
             where="text_scores",
-            expected="a reference for each answer, one at least",
+            expected="at least one answer, and a reference for each",
             fix="score the answers to the rows that have references",
         )
     results: dict[str, float] = {}
@@ -88,7 +88,7 @@ def _rouge(answers: Sequence[str], references: Sequence[str]) -> dict[str, float
     sizes = [len(words.tokenize(reference)) for reference in references]
     for name, least in (("rouge", 1), ("rouge2", 2)):
         few = sum(size < least for size in sizes)
-        # A text without words has no pairs either; that is said once.
+        # A text without words has no pairs either; one warning is enough.
         if few and (least == 1 or min(sizes) > 0):
             _warn(
                 f"{name} is 0 for {few:,} of {len(sizes):,} references: "

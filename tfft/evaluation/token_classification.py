@@ -23,17 +23,16 @@ _SCORES = ("precision", "recall", "f1", "support")
 class TokenClassificationReport(Report):
     """Scores of whole entities by seqeval, and of single words by scikit-learn.
 
-    An entity counts as found only when its type and both its ends are right. The
-    figures of words are higher, because most words are O: the two are not to be
-    compared with each other.
+    An entity counts as found only when its type and both ends are right. Scores of
+    words are higher, because most words are O: do not compare the two.
 
     Attributes:
         summary: Micro precision, recall and F1, macro F1 of entities, accuracy and
             weighted F1 of words, mean loss of words, number of words.
         entities: Scores of the entities of each type, and their averages.
         words: Scores of the words of each tag, O included, and their averages.
-        notes: What was left out, a sentence each.
-        details: What stands behind the scores.
+        notes: One sentence for each thing that the scores hide.
+        details: Intervals, slices, calibration and errors.
     """
 
     described = (
@@ -84,10 +83,10 @@ class TokenClassificationReport(Report):
         gold: Sequence[list[str]],
         labels: Sequence[str],
     ) -> TokenClassificationReport:
-        """Returns the report of tagged rows.
+        """Returns the report.
 
         Args:
-            predictions: `tags` and `probabilities` of each row.
+            predictions: Objects with the `tags` and `probabilities` of a row.
             gold: The right IOB2 tags of each row.
             labels: All tags in the order of their ids.
         """
@@ -121,7 +120,7 @@ class TokenClassificationReport(Report):
         gold: Sequence[list[str]],
         labels: Sequence[str],
     ) -> Evidence:
-        """Returns what is known of each row, from what `make` takes."""
+        """Returns the statistics of each row. The arguments are those of `make`."""
         kinds = sorted({label[2:] for label in labels if label != "O"})
         rows = [
             _compared(one, right, kinds, np.array([label[2:] for label in labels]))
@@ -147,7 +146,7 @@ class TokenClassificationReport(Report):
         return {"summary": self.summary, "entities": self.entities, "words": self.words}
 
     def tables(self) -> list[ReportTable]:
-        """Returns the scores of entities and those of words."""
+        """Returns the table of entities and the table of words."""
         return [
             _table("Entities: type and both ends are right (seqeval)", self.entities),
             _table("Words: each tag by itself, O included", self.words),
@@ -155,7 +154,7 @@ class TokenClassificationReport(Report):
 
 
 def _by_entity(gold: Sequence[Any], found: Sequence[Any]) -> dict[str, Any]:
-    """Returns seqeval's report, with 0 for the mean over no type at all, not NaN."""
+    """Returns seqeval's report; without any entity all scores are 0, not NaN."""
     from seqeval.metrics import classification_report
 
     if any(tag != OUTSIDE for row in (*gold, *found) for tag in row):
@@ -165,13 +164,13 @@ def _by_entity(gold: Sequence[Any], found: Sequence[Any]) -> dict[str, Any]:
 
 
 def _notes(said: Sequence[str], gold: Sequence[list[str]]) -> tuple[str, ...]:
-    """Says when nothing at all was found, which most of the scores of words hide."""
+    """Returns a note when no entity is found; most scores of words hide that."""
     missed = sum(len(spans_of(row)) for row in gold)
     if not missed or any(tag != OUTSIDE for tag in said):
         return ()
     return (
         f"every word is tagged O: none of {missed:,} entities is found; train longer "
-        "or with a higher learning rate, or weigh O less: class_weights",
+        "or with a higher learning rate, or give O a lower weight in class_weights",
     )
 
 
@@ -187,9 +186,9 @@ def _loss(predictions: Sequence[Any], gold: Sequence[list[str]], labels: Any) ->
 
 
 def _plain(scores: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Returns scores by name; what is no table row, such as an accuracy, is left out.
+    """Returns the scores of the rows of a table by name, without single numbers.
 
-    scikit-learn gives an accuracy in place of a micro average when it has all labels.
+    scikit-learn returns an accuracy instead of a micro average when it has all labels.
     """
     return {
         name: {key: float(one[key.replace("f1", "f1-score")]) for key in _SCORES}
@@ -207,7 +206,7 @@ def _table(title: str, scores: dict[str, dict[str, float]]) -> ReportTable:
 
 
 class _Compared(NamedTuple):
-    """The entities of a row beside the right ones."""
+    """The predicted entities of a row, compared with the right ones."""
 
     statistics: np.ndarray
     wrong: int
@@ -245,7 +244,7 @@ def _in_words(spans: Sequence[Any]) -> str:
 
 
 def _scores_of(sums: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns the scores of entities from counts found, said and right by type."""
+    """Returns the scores of entities from counts by type: found, predicted, right."""
     found, said, right = np.split(sums, 3, axis=-1)
     by_type = f1(found, said, right)
     present = (said + right > 0).sum(axis=-1).astype("float64")

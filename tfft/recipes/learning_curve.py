@@ -11,8 +11,8 @@ from tfft.core.config import accepts
 from tfft.core.errors import ConfigError
 from tfft.core.files import write_atomically, write_json, write_text
 from tfft.data.splits import stratified_part
-from tfft.evaluation.curve_picture import draw_learning_curve
 from tfft.evaluation.evidence import intervals
+from tfft.evaluation.pictures import draw_learning_curve
 from tfft.evaluation.spread import Change, change_between
 from tfft.evaluation.tables import ReportTable
 from tfft.fitting.series import Series, check_metric
