@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# dp-accounting 0.6.0: the privacy loss distribution can give a *looser* bound than
-# Rényi accounting.
+# dp-accounting 0.6.0: the privacy loss distribution (PLD) can be a *looser* bound than
+# Rényi accounting (RDP).
 #
-# Expected: PLDAccountant composes numerically and is the tighter of the two. It is, for
-#   the usual few hundred or thousand steps of DP-SGD.
-# Instead: PLDAccountant rounds every privacy loss up to a grid of 1e-4, once for each
-#   step. With a small sampling rate a step costs far less than one grid point, so the
-#   rounding adds up: after a million steps its epsilon is above that of RdpAccountant.
-#   A grid ten times finer puts it below again. Both answers are valid upper bounds.
-# So: compute both and report the lower, or refine `value_discretization_interval` until
-#   epsilon stops moving.
+# Expected: PLDAccountant composes numerically and is the tighter of the two. For the
+#   usual few hundred or thousand steps of DP-SGD, it is.
+# Actual: PLDAccountant rounds every privacy loss up to a grid of 1e-4, once per step.
+#   With a small sampling rate, one step costs much less than one grid point, so the
+#   rounding adds up. After a million steps its epsilon exceeds that of RdpAccountant.
+#   With a grid ten times finer it is lower again. Both are valid upper bounds.
+# Workaround: compute both and report the lower one, or refine
+#   `value_discretization_interval` until epsilon stops changing.
 #
-# Seen, at rate 1e-4, noise 2, delta 1e-5:
+# Output, at rate 1e-4, noise 2, delta 1e-5:
 #       10,000 steps  RDP 0.1038  PLD 0.0176  PLD on 1e-5 0.0136
 #    1,000,000 steps  RDP 0.1925  PLD 0.2226  PLD on 1e-5 0.1723
 set -euo pipefail

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# keras 3.15.1: the default distillation loss is no divergence: it falls below zero while
-# teacher and student still differ.
+# keras 3.15.1: the default distillation loss is not a divergence. It falls below zero
+# while teacher and student still differ.
 #
-# Expected: `LogitsDistillation()` minimises the Kullback-Leibler divergence between the
+# Expected: `LogitsDistillation()` minimizes the Kullback-Leibler divergence between the
 #   softened outputs of teacher and student (Hinton et al., 2015). A divergence is never
-#   negative, and 0 only where both agree.
-# Instead: the logits are divided by the temperature and go to `kl_divergence` without a
-#   softmax. That function clips what it gets to [1e-7, 1], as if these were
-#   probabilities: negative logits become 1e-7, large ones 1. The loss then has no
-#   minimum at the teacher; training drives it below zero.
-# So: pass a loss of your own that applies the softmax to both sides.
+#   negative, and it is 0 only if both agree.
+# Actual: the logits are divided by the temperature and passed to `kl_divergence`
+#   without a softmax. That function clips its inputs to [1e-7, 1] as if they were
+#   probabilities: negative logits become 1e-7, large ones 1. The minimum of the loss is
+#   no longer at the teacher, and training drives it below zero.
+# Workaround: pass your own loss that applies the softmax to both sides.
 #
-# Seen, a student of a classifier with three classes, 60 epochs, temperature 2:
+# Output, for a student of a classifier with three classes, 60 epochs, temperature 2:
 #   Keras' loss               2.826 -> -0.420
 #   the divergence itself     0.0136, with other answers for 6 % of the rows
 set -euo pipefail

@@ -1,17 +1,16 @@
 #!/usr/bin/env bash
-# keras-hub 0.32.0 (keras 3.15.1): the loss that a causal language model reports falls
-# with `sequence_length`, for the same texts and weights.
+# keras-hub 0.32.0 (keras 3.15.1): the reported loss of a causal language model falls
+# when `sequence_length` grows, for the same texts and weights.
 #
-# Expected: padding carries sample weight 0, so it changes neither the loss nor the
-#   update.
-# Instead: the preprocessor returns weight 0 for padded labels, and Keras' default
-#   reduction divides the weighted sum by *all* positions. A preprocessor four times as
-#   long reports a quarter of the loss and makes a quarter of the gradient. Clipping,
-#   SGD and weight decay then act on another scale; Adam hides it.
-# So: compare losses of KerasHub's `fit` and `evaluate` only at one length, or compile
-#   with `reduction="mean_with_sample_weight"`, which divides by the weights.
+# Expected: padding has sample weight 0, so it changes neither the loss nor the update.
+# Actual: the preprocessor returns weight 0 for padded labels, but Keras' default
+#   reduction divides the weighted sum by *all* positions. With four times the length,
+#   the loss and the gradient are a quarter as large. Clipping, SGD and weight decay
+#   then act on another scale; Adam hides it.
+# Workaround: compare losses of KerasHub's `fit` and `evaluate` only at one length, or
+#   compile with `reduction="mean_with_sample_weight"`, which divides by the weights.
 #
-# Seen, three short texts, a random GPT-2, weights equal each time:
+# Output, for three short texts and a random GPT-2, with the same weights each time:
 #   length    8   loss 1.5606   mean_with_sample_weight 3.4049
 #   length   32   loss 0.3901   mean_with_sample_weight 3.4049
 #   length  128   loss 0.0975   mean_with_sample_weight 3.4049

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# keras-hub 0.32.0: a text that is cut to `sequence_length` is still taught to end there.
+# keras-hub 0.32.0: a text truncated at `sequence_length` is still taught to end there.
 #
-# Expected: when a text is longer than `sequence_length`, the preprocessor of a causal
-#   language model learns its first tokens and no end: the text goes on.
-# Instead: the packer cuts one token more and puts the end token in its place, so the
-#   last label of every cut text is "stop here", in the middle of a sentence. A model
-#   tuned on long texts with a short `sequence_length` learns to end at that length.
-# So: split long texts into pieces yourself, with `add_end_token=False` for all but the
-#   last piece.
+# Expected: if a text is longer than `sequence_length`, the preprocessor of a causal
+#   language model learns its first tokens but no end, because the text goes on.
+# Actual: the packer removes one more token and puts the end token in its place. The
+#   last label of every truncated text is therefore "stop here", in the middle of a
+#   sentence. A model trained on long texts with a short `sequence_length` learns to end
+#   at that length.
+# Workaround: split long texts yourself, and pass `add_end_token=False` for all pieces
+#   but the last.
 #
-# Seen, 11 letters at sequence_length 6, labels as tokens:
+# Output, for 11 letters at sequence_length 6, labels as tokens:
 #   ['b', 'c', 'd', 'e', 'f', '<|endoftext|>']
 set -euo pipefail
 

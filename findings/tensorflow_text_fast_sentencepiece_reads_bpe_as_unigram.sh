@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# tensorflow-text 2.21.1: FastSentencepieceTokenizer reads a BPE model as a Unigram one,
-# and has no byte fallback.
+# tensorflow-text 2.21.1: FastSentencepieceTokenizer reads a BPE model as a Unigram
+# model, and has no byte fallback.
 #
-# Expected: it gives the ids of SentencepieceTokenizer, faster, or refuses a model that
-#   it cannot run. Both take the same model bytes.
-# Instead: it takes BPE models (Llama 2, Mistral, Gemma and other decoders) without a
-#   word and segments them by their scores, as a Unigram model: other pieces. Characters
-#   outside the vocabulary become the unknown token, although the model was trained with
-#   byte fallback and has all 256 byte pieces.
-# So: use SentencepieceTokenizer for BPE models in a graph.
+# Expected: it gives the ids of SentencepieceTokenizer, only faster, or refuses models
+#   that it cannot run. Both classes take the same model bytes.
+# Actual: it silently accepts BPE models (Llama 2, Mistral, Gemma and other decoders)
+#   and segments them by their scores, like a Unigram model, into different pieces.
+#   Characters outside the vocabulary become the unknown token, even if the model was
+#   trained with byte fallback and has all 256 byte pieces.
+# Workaround: use SentencepieceTokenizer for BPE models in a graph.
 #
-# Seen, a model trained here on 16 words:
+# Output, for a model trained here on 16 words:
 #   text                  SentencepieceTokenizer      FastSentencepieceTokenizer
 #   newest lowest cats    271 261 285 274 292         263 260 261 265 260 261 274 292
 #   é                     286 198 172                 286 0

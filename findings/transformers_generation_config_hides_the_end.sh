@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
 # transformers 5.24.0 (torch 2.13.0): a generation_config.json without eos_token_id
+# removes the end of texts.
 #
-# The token that ends a text stands in config.json (eos_token_id), and generate() stops
-# at it. A generation_config.json beside it holds defaults of generate().
+# config.json names the token that ends a text (eos_token_id), and generate() stops at
+# it. A generation_config.json next to it holds defaults for generate().
 #
-# One would expect a generation_config.json that sets something else alone, such as
-# {"repetition_penalty": 1.0}, to leave the end of texts where it was.
-# Instead the file as a whole takes the place of what config.json says: generate() has
-# no end any more and runs to max_new_tokens, the end of text in the middle. Neither
-# loading nor generating says a word. An empty file, {}, does the same.
+# Expected: a generation_config.json that only sets something else, such as
+#   {"repetition_penalty": 1.0}, does not change where texts end.
+# Actual: the file replaces everything that config.json says about generation. Without
+#   an eos_token_id in it, generate() runs to max_new_tokens, past the end of the text.
+#   Neither loading nor generating warns. Even an empty file, {}, has this effect.
+# Workaround: if you write a generation_config.json by hand, repeat eos_token_id in it.
+#   If you read a model folder, do not merge the two files.
 #
-# Seen here, for the new tokens of one model (config.json ends texts at 53):
+# Output, the new tokens of one model (config.json ends texts at 53):
 #     no generation_config.json       stops after 5, the last is 53
 #     {}                              12 tokens, 53 among them
 #     {"repetition_penalty": 1.0}     12 tokens, 53 among them
 #     {"eos_token_id": 53}            stops after 5, the last is 53
-#
-# What follows: whoever writes a generation_config.json by hand has to repeat
-# eos_token_id in it, and whoever reads a model folder must not join the two files.
 set -euo pipefail
 
 work=$(mktemp -d)

@@ -1,26 +1,27 @@
 #!/usr/bin/env bash
-# transformers 5.24.0 (jinja2 3.1.6): assistant masks of chat templates with macros
+# transformers 5.24.0 (jinja2 3.1.6): the assistant mask of a chat template is wrong if
+# the template uses macros.
 #
-# A chat template may mark what the assistant says by {% generation %}, so that
-# apply_chat_template(..., return_assistant_tokens_mask=True) tells which tokens to
+# A chat template may mark what the assistant says with {% generation %}.
+# apply_chat_template(..., return_assistant_tokens_mask=True) then tells which tokens to
 # learn; TRL's assistant_only_loss trains on that mask.
 #
-# One would expect the mask to cover the marked text wherever the template writes it.
-# Instead, when the mark stands in a {% macro %}, a {% set %} block or the body of
-# {% for … recursive %}, the mask covers other characters: as many as the answer has,
-# counted from where the macro's text begins. Nothing is said. Jinja hands such text to
-# its caller as a whole, and only then is it written; transformers takes the length of
-# what was written before as the place of the answer.
+# Expected: the mask covers the marked text wherever the template writes it.
+# Actual: if the mark is in a {% macro %}, a {% set %} block or the body of
+#   {% for … recursive %}, the mask silently covers other characters: as many as the
+#   answer has, counted from where the macro's text begins. The reason: Jinja first
+#   returns such text to its caller and writes it later, but transformers takes the
+#   length of the text written so far as the position of the answer.
+# Effect: a model trained with such a template learns the heading of the turn instead
+#   of the answer.
+# Workaround: keep {% generation %} out of macros and set blocks. Before training,
+#   decode the masked tokens of one row.
 #
-# Seen here, for the text "<user>hello</>\n<assistant>yes</>\n" in all four cases:
+# Output, for the text "<user>hello</>\n<assistant>yes</>\n" in all four cases:
 #     plain      yes
 #     macro      <as
 #     set        <as
 #     recursive  <us
-#
-# What follows: a model trained with such a template learns the heading of the turn and
-# not the answer. Keep {% generation %} out of macros and set blocks; before training,
-# decode the tokens of the mask for one row.
 set -euo pipefail
 
 work=$(mktemp -d)

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# transformers 5.24.0: AutoTokenizer reads a model folder that has no vocabulary.
+# transformers 5.24.0: AutoTokenizer loads a model folder that has no vocabulary.
 #
-# Expected: a folder with config.json and tokenizer_config.json alone, as a download that
-#   left out vocab.txt or tokenizer.json leaves it, is an error. It is one in version 4,
-#   and still is for classes that read tokenizer.json whole (PreTrainedTokenizerFast).
-# Instead: the classes that build their own rules (BertTokenizer, RobertaTokenizer,
-#   GPT2Tokenizer, LlamaTokenizer, Qwen2Tokenizer) start from a vocabulary of their special
-#   tokens when no file is found. Loading gives no error and no warning. BERT then
-#   encodes every word as [UNK]; the byte-level ones encode every text as nothing.
-#   A vocabulary under another name has the same effect: vocab.json beside a BERT config.
-# So: check len(tokenizer) against config.vocab_size after loading, before training on
-#   rows of [UNK].
+# Expected: a folder with only config.json and tokenizer_config.json, as left by a
+#   download without vocab.txt or tokenizer.json, is an error. In version 4 it is one.
+#   It still is for classes that read all of tokenizer.json (PreTrainedTokenizerFast).
+# Actual: the classes with rules of their own (BertTokenizer, RobertaTokenizer,
+#   GPT2Tokenizer, LlamaTokenizer, Qwen2Tokenizer) start with a vocabulary of only their
+#   special tokens if they find no file, without an error or a warning. BERT then
+#   encodes every word as [UNK]; the byte-level ones encode every text as nothing. A
+#   vocabulary under another name has the same effect: vocab.json for a BERT config.
+# Workaround: after loading, compare len(tokenizer) with config.vocab_size, before you
+#   train on rows of [UNK].
 #
-# Seen:
+# Output:
 #   bert     BertTokenizer        5 tokens  hello world -> [CLS] [UNK] [UNK] [SEP]
 #   roberta  RobertaTokenizer     5 tokens  hello world -> <s> </s>
 #   gpt2     GPT2Tokenizer        1 tokens  hello world ->
