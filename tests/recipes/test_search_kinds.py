@@ -95,7 +95,7 @@ def test_a_grid_is_whole_and_its_size_is_said(tuned, capsys):
             for rate, scaled in itertools.product((1e-3, 1e-1), (False, True))
         ][:3]
     )
-    assert "note: 3 of 4 combinations, by max_trials" in capsys.readouterr().out
+    assert "note: 3 of 4 combinations, because of max_trials" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -94,7 +94,7 @@ def test_a_grid_ends_early_where_that_is_asked_for_and_says_so(tmp_path):
     expected = list(itertools.product((3, 1, 2, 5, 4), range(1, 6)))[:7]
     assert [tuple(one.values.values()) for one in trials] == expected
     note = length_note(made("grid", SQUARE, max_trials=7))
-    assert note == "note: 7 of 25 combinations, by max_trials"
+    assert note == "note: 7 of 25 combinations, because of max_trials"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tfft.core.files import is_occupied, locked, write_json
 from tfft.fitting.config import FinetuneConfig
 from tfft.runs.folder import LOGS
 from tfft.runs.search_result import BEST, CONFIG, PICTURE, TABLE
-from tfft.tuning.workers import Role, signs_in
+from tfft.tuning.workers import Role, heartbeats_in
 
 RECORD, ORACLE, TRIALS = "search.json", "oracle", "trials"
 # What a search that goes on may say otherwise.
@@ -56,7 +56,7 @@ def _is_taken(folder: Path) -> bool:
     if not is_occupied(folder):
         return False
     signs, found = folder / ORACLE, set(folder.rglob("*"))
-    return not found <= {signs, *signs_in(signs)} or not found
+    return not found <= {signs, *heartbeats_in(signs)} or not found
 
 
 def begin_search(folder: Path, config: FinetuneConfig, asked: dict[str, Any]) -> None:

@@ -1,1 +1,1 @@
-"""Searching for options: spaces, KerasTuner's oracles, pruning, results."""
+"""Searches for options: search spaces, KerasTuner's oracles, pruning, trials."""

@@ -1,4 +1,4 @@
-"""Bayesian optimization that learns from failures and repeats nothing."""
+"""Bayesian optimization that learns from failed trials and repeats no point."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 
 from tfft.core.seeds import derive
-from tfft.tuning.careful import MOST, Careful
+from tfft.tuning.oracle_mixin import MOST_CANDIDATES, OracleMixin
 from tfft.tuning.points import Values, is_active
 
-# On the axis of an option that is not set: nearer to neither end of its range.
+# The coordinate of an option that is not set: in the middle of its range.
 _MIDDLE = 0.5
 
 
-class CarefulBayesian(Careful):
-    """Mixed into KerasTuner's Bayesian optimization.
+class BayesianMixin(OracleMixin):
+    """A mixin for KerasTuner's Bayesian optimization.
 
-    Draws depend on the trial, so that a resumed search makes them too.
+    The random state depends on the trial, so a resumed search draws the same values.
     """
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -30,7 +30,7 @@ class CarefulBayesian(Careful):
 
         self._random_state = np.random.RandomState(derive(self.seed, trial_id))
         with warnings.catch_warnings():
-            # A length scale at its bound is what a few trials look like.
+            # With few trials a length scale at its bound is normal.
             warnings.simplefilter("ignore", ConvergenceWarning)
             found = super().populate_space(trial_id)
         values = found["values"]
@@ -40,14 +40,14 @@ class CarefulBayesian(Careful):
         return {"status": status, "values": values}
 
     def _best_untried(self) -> Values | None:
-        """Returns the point that the acquisition function likes best, among new ones.
+        """Returns the untried point with the lowest acquisition value.
 
-        KerasTuner follows it over a continuous space and rounds: where it is lowest
-        may be a point that was tried.
+        KerasTuner minimizes the acquisition function over a continuous space and
+        rounds, so its minimum can be a point that was tried before.
         """
-        candidates = list(itertools.islice(self._untried(), MOST))
+        candidates = list(itertools.islice(self._untried(), MOST_CANDIDATES))
         if candidates and self.size != len(candidates) + len(self._tried_so_far):
-            candidates = [self._random_values() for _ in range(MOST // 5)]
+            candidates = [self._random_values() for _ in range(MOST_CANDIDATES // 5)]
         if not candidates:
             return None
         vectors = np.array([self._vector(values) for values in candidates])
@@ -55,7 +55,7 @@ class CarefulBayesian(Careful):
         return candidates[int(np.argmin(mean - self.beta * deviation))]
 
     def _vector(self, values: Mapping[str, Any]) -> list[float]:
-        """Returns a point between 0 and 1 on each axis."""
+        """Returns the coordinates of a point, each between 0 and 1."""
         return [
             entry.value_to_prob(values[entry.name])
             if entry.name in values and is_active(entry, values)
@@ -64,10 +64,10 @@ class CarefulBayesian(Careful):
         ]
 
     def _vectorize_trials(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the points tried, and what was found there; less is better.
+        """Returns the points of all trials and their scores; lower is better.
 
-        A trial that diverged counts as the worst one that did not. One that is
-        under way counts as what is expected of it, at the pessimistic end.
+        A trial that diverged gets the worst finite score. A trial that is still
+        running gets its predicted score plus one standard deviation.
         """
         sign = -1.0 if self.objective.direction == "max" else 1.0
         ended = [one for one in self.trials.values() if one.status == "COMPLETED"]

@@ -1,4 +1,4 @@
-"""A search in TensorBoard's HParams page."""
+"""Writes a search for TensorBoard's HParams page."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tfft.tuning.trials import Trial
 
 
 def write_space(folder: Path, space: Space, objective: str) -> None:
-    """Writes what is searched, and by which score.
+    """Writes the search space and the objective.
 
     Args:
         folder: The log folder of the search.
-        space: The options.
-        objective: The name of the score.
+        space: The search space.
+        objective: The name of the objective.
     """
     params = [
         api.HParam(name, _domain(one), display_name=name)
@@ -32,12 +32,12 @@ def write_space(folder: Path, space: Space, objective: str) -> None:
 
 
 def write_trial(folder: Path, trial: Trial, objective: str) -> None:
-    """Writes a trial: its values, its curve, its scores at the best epoch, its end.
+    """Writes a trial: values, learning curve, scores at the best epoch, and status.
 
     Args:
         folder: The log folder of the search.
-        trial: With its results; one that failed has no scores.
-        objective: The name of the score.
+        trial: A trial that has ended; a failed one has no scores.
+        objective: The name of the objective.
     """
     writer = _writer(folder / trial.name)
     with writer.as_default():

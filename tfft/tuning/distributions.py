@@ -1,4 +1,4 @@
-"""What an option of a search may be: distributions, and when they apply."""
+"""Distributions of the values of an option, and the conditions of its search."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tfft.core.errors import ConfigError, nearest, one_of, shorten
 
 @dataclass(frozen=True)
 class Distribution(abc.ABC):
-    """The values that an option of a search may have.
+    """The values that an option may have in a search.
 
     Attributes:
-        conditions: Other options of the search, and the values of theirs with which
-            this one is searched.
+        conditions: Other options of the search, and those of their values with which
+            this option is searched.
     """
 
     conditions: Mapping[str, tuple[Any, ...]] = field(
@@ -29,10 +29,10 @@ class Distribution(abc.ABC):
     )
 
     def when(self, **conditions: Any) -> Distribution:
-        """Returns the same, searched only with certain values of other options.
+        """Returns the distribution, limited to certain values of other options.
 
         Args:
-            **conditions: Names of other options with a value or a list of values.
+            **conditions: Names of other options, each with a value or a list of values.
 
         >>> choice([4, 8]).when(method="lora").conditions
         {'method': ('lora',)}
@@ -52,16 +52,16 @@ class Distribution(abc.ABC):
 
     @abc.abstractmethod
     def _declare(self, space: Any, name: str) -> None:
-        """Adds the option, its conditions aside."""
+        """Adds the option without its conditions."""
 
     def value(self, stored: Any) -> Any:
-        """Returns the value of the option that KerasTuner's value stands for."""
+        """Returns the value of the option for the value that KerasTuner stores."""
         return stored
 
 
 @dataclass(frozen=True)
 class LogUniform(Distribution):
-    """Numbers whose logarithm is uniform between two."""
+    """Numbers between two limits whose logarithm is uniformly distributed."""
 
     low: float
     high: float
@@ -77,7 +77,7 @@ class LogUniform(Distribution):
 
 @dataclass(frozen=True)
 class Uniform(Distribution):
-    """Numbers between two."""
+    """Uniformly distributed numbers between two limits."""
 
     low: float
     high: float
@@ -91,7 +91,7 @@ class Uniform(Distribution):
 
 @dataclass(frozen=True)
 class IntRange(Distribution):
-    """Whole numbers from one to another, both included."""
+    """Whole numbers between two limits, both included."""
 
     low: int
     high: int
@@ -110,7 +110,7 @@ class IntRange(Distribution):
 
 @dataclass(frozen=True)
 class Choice(Distribution):
-    """One of some values."""
+    """One of several values."""
 
     values: tuple[Any, ...]
 
@@ -120,7 +120,7 @@ class Choice(Distribution):
 
     @property
     def plain(self) -> bool:
-        """Whether KerasTuner takes the values as they are."""
+        """Whether KerasTuner can store the values as they are."""
         kinds = {type(value) for value in self.values}
         return len(kinds) == 1 and kinds <= {str, int, float, bool}
 
@@ -130,15 +130,17 @@ class Choice(Distribution):
         space.Choice(name, list(known), ordered=False)
 
     def value(self, stored: Any) -> Any:
-        """Returns a value; of several kinds, KerasTuner knows them by number.
+        """Returns the value that KerasTuner stores; values of mixed types by index.
 
-        It knows True and False as 1 and 0.
+        It stores True and False as 1 and 0.
         """
         return self.values[self.values.index(stored) if self.plain else stored]
 
 
 def log_uniform(low: float, high: float) -> LogUniform:
-    """Returns numbers whose logarithm is uniform, as suits a learning rate.
+    """Returns the distribution of numbers whose logarithm is uniform.
+
+    It suits learning rates.
 
     >>> log_uniform(1e-5, 1e-3).low
     1e-05
@@ -147,7 +149,7 @@ def log_uniform(low: float, high: float) -> LogUniform:
 
 
 def uniform(low: float, high: float) -> Uniform:
-    """Returns numbers between two.
+    """Returns the uniform distribution of numbers between two limits.
 
     >>> uniform(0, 0.3).high
     0.3
@@ -156,7 +158,7 @@ def uniform(low: float, high: float) -> Uniform:
 
 
 def int_range(low: int, high: int, step: int = 1) -> IntRange:
-    """Returns whole numbers from one to another, both included.
+    """Returns the distribution of whole numbers between two limits, both included.
 
     >>> int_range(2, 8, step=2).step
     2
@@ -165,7 +167,7 @@ def int_range(low: int, high: int, step: int = 1) -> IntRange:
 
 
 def choice(values: Sequence[Any]) -> Choice:
-    """Returns one of some values; a plain list in a space means the same.
+    """Returns the choice of one of several values; the same as a list in a space.
 
     >>> choice(["query", "query,value"]).values
     ('query', 'query,value')
@@ -183,13 +185,13 @@ _CALL = re.compile(r"\s*(\w+)\s*\((.*)\)\s*")
 
 
 def read_distribution(given: Any, where: str) -> Distribution:
-    """Returns the distribution that a value of a space stands for.
+    """Returns the distribution for an entry of a search space.
 
     Args:
-        given: A distribution; a list of values; `{log_uniform: [1e-5, 1e-3]}`, with
-            `when` beside it if need be; or text as `log_uniform(1e-5, 1e-3)` or
-            `4, 8, 16`.
-        where: The option, for messages.
+        given: A distribution; a list of values; a mapping such as
+            `{log_uniform: [1e-5, 1e-3]}`, optionally with the key `when`; or text such
+            as `log_uniform(1e-5, 1e-3)` or `4, 8, 16`.
+        where: The option, for errors.
 
     Raises:
         ConfigError: For anything else.
@@ -210,7 +212,7 @@ def read_distribution(given: Any, where: str) -> Distribution:
         kind, rest = called.groups() if called else ("choice", given)
         return _made(kind, yaml.load(f"[{rest}]", where), where)
     raise ConfigError(
-        f"{shorten(given)} is no set of values",
+        f"{shorten(given)} is not a set of values",
         where=where,
         expected="a list, or log_uniform, uniform, int_range or choice",
         fix=f"say [{given}] for one value",
@@ -223,7 +225,7 @@ def _from_mapping(given: Mapping[str, Any], where: str) -> Distribution:
         raise ConfigError(
             f"{shorten(dict(given))} names {len(rest)} distributions",
             where=where,
-            expected=f"one of {', '.join(_KINDS)}, and when if need be",
+            expected=f"one of {', '.join(_KINDS)}, and optionally when",
             fix="write for example {uniform: [0, 0.3], when: {method: lora}}",
         )
     kind, values = next(iter(rest.items()))

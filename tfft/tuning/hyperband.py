@@ -1,4 +1,4 @@
-"""Hyperband whose brackets go on with what they have."""
+"""Hyperband whose brackets continue with fewer trials than planned."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from tfft.tuning.careful import Careful
+from tfft.tuning.oracle_mixin import OracleMixin
 from tfft.tuning.points import Values
 
 _ENDED = ("COMPLETED", "FAILED")
@@ -15,24 +15,24 @@ _EXHAUSTED = "exhausted"
 Bracket = dict[str, Any]
 
 
-class CarefulHyperband(Careful):
-    """Mixed into KerasTuner's Hyperband (Li et al., 2018, algorithm 1).
+class HyperbandMixin(OracleMixin):
+    """A mixin for KerasTuner's Hyperband (Li et al., 2018, algorithm 1).
 
-    KerasTuner ends the search when a first round cannot be filled, and counts trials
-    that failed as places that nobody is promoted to. Here a round that cannot be
-    filled is complete, and the best that have ended well go on, as many as planned
-    or as there are.
+    KerasTuner ends the search when a first round cannot be filled, and a failed trial
+    takes up a place in the next round. Here a round that cannot be filled is complete,
+    and the best successful trials go on to the next round: as many as planned, or
+    fewer.
     """
 
     @property
     def wanted(self) -> int:
-        """How many different points the search would try."""
+        """The number of different points that the search would try."""
         brackets = range(self._get_num_brackets())
         first = sum(self._get_size(number, 0) for number in brackets)
         return first * self.hyperband_iterations
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """Returns the values of a trial, with the epochs that it takes."""
+        """Returns the values of a trial and its number of epochs."""
         while True:
             for bracket in self._brackets:
                 values = self._next_values(bracket, trial_id)
@@ -47,7 +47,7 @@ class CarefulHyperband(Careful):
             self._start_new_bracket()
 
     def _next_values(self, bracket: Bracket, trial_id: str) -> Values | None:
-        """Returns what a bracket wants trained now; None when it has to wait."""
+        """Returns the next values of a bracket; None when it has to wait."""
         rounds = bracket["rounds"]
         for number, members in enumerate(rounds):
             if self._is_full(bracket, number):
@@ -58,15 +58,15 @@ class CarefulHyperband(Careful):
                     bracket[_EXHAUSTED] = True
                     continue
                 members.append({"past_id": None, "id": trial_id})
-                return {**values, **self._told(bracket, 0)}
+                return {**values, **self._bracket_values(bracket, 0)}
             if not self._has_ended(rounds[number - 1]):
                 return None
             best = self._best_of(rounds[number - 1], members)
             if best is not None:
                 members.append({"past_id": best.trial_id, "id": trial_id})
-                told = self._told(bracket, number)
                 values = dict(best.hyperparameters.values)
-                return {**values, "tuner/trial_id": best.trial_id, **told}
+                added = self._bracket_values(bracket, number)
+                return {**values, "tuner/trial_id": best.trial_id, **added}
         return None
 
     def _is_full(self, bracket: Bracket, number: int) -> bool:
@@ -79,9 +79,9 @@ class CarefulHyperband(Careful):
     def _best_of(
         self, members: list[Mapping[str, Any]], promoted: list[Mapping[str, Any]]
     ) -> Any:
-        """Returns the best trial of a round that is not promoted yet, if any is left.
+        """Returns the best trial of a round that is not promoted yet, or None.
 
-        Trials that diverged are never promoted: they would do so again.
+        Trials that diverged are never promoted: they would diverge again.
         """
         gone = {one["past_id"] for one in promoted}
         left = [self.trials[one["id"]] for one in members if one["id"] not in gone]
@@ -93,8 +93,8 @@ class CarefulHyperband(Careful):
         ]
         return min(scored, key=lambda one: sign * one.score, default=None)
 
-    def _told(self, bracket: Bracket, number: int) -> Values:
-        """Returns what a trial is told beside its values."""
+    def _bracket_values(self, bracket: Bracket, number: int) -> Values:
+        """Returns the entries that KerasTuner adds to the values of a trial."""
         which = bracket["bracket_num"]
         return {
             "tuner/epochs": self._get_epochs(which, number),

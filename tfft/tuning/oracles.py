@@ -1,4 +1,4 @@
-"""KerasTuner's oracles by name or object, which repeat nothing and survive crashes."""
+"""Makes the oracle of a search: KerasTuner's, with tfft's mixins."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import keras_tuner
 
 from tfft.core.errors import ConfigError, nearest, one_of, shorten
 from tfft.core.seeds import derive
-from tfft.tuning.bayesian import CarefulBayesian
-from tfft.tuning.careful import SCORE, Careful, CarefulForeign
-from tfft.tuning.grid import CarefulGrid
-from tfft.tuning.hyperband import CarefulHyperband
+from tfft.tuning.bayesian import BayesianMixin
+from tfft.tuning.grid import GridMixin
+from tfft.tuning.hyperband import HyperbandMixin
+from tfft.tuning.oracle_mixin import SCORE, ForeignOracleMixin, OracleMixin
 
 _TABLE = {
     "random": keras_tuner.oracles.RandomSearchOracle,
@@ -27,12 +27,12 @@ _OURS = (
     "max_consecutive_failed_trials",
 )  # fmt: skip
 _MIXED = {
-    "random": Careful,
-    "bayesian": CarefulBayesian,
-    "hyperband": CarefulHyperband,
-    "grid": CarefulGrid,
+    "random": OracleMixin,
+    "bayesian": BayesianMixin,
+    "hyperband": HyperbandMixin,
+    "grid": GridMixin,
 }
-_POINTS = "points"  # the option of a grid that KerasTuner does not have
+_POINTS = "points"  # an option of a grid that KerasTuner does not have
 
 
 def make_oracle(
@@ -51,14 +51,14 @@ def make_oracle(
             options of the KerasTuner class, for a grid also `points`; or an oracle or
             tuner of KerasTuner.
         space: KerasTuner's `HyperParameters`.
-        max_trials: How many trials at most. None means the whole grid, the oracle's
-            own number, or 20.
-        epochs: Of a whole training, for Hyperband.
-        higher_is_better: The direction of the score.
-        seed: For its draws.
+        max_trials: The largest number of trials. None means the whole grid, the
+            oracle's own number, or 20.
+        epochs: Epochs of a full training, for Hyperband.
+        higher_is_better: The direction of the objective.
+        seed: For the random draws of the oracle.
 
     Raises:
-        ConfigError: For another search or option.
+        ConfigError: For an unknown search or option.
     """
     objective = keras_tuner.Objective(SCORE, "max" if higher_is_better else "min")
     if not isinstance(search, str | Mapping):
@@ -79,7 +79,7 @@ def make_oracle(
         oracle = cls(
             objective=objective,
             hyperparameters=space,
-            # KerasTuner takes 0 for no seed at all.
+            # KerasTuner treats 0 as no seed.
             seed=derive(seed, "search") + 1,
             max_retries_per_trial=1,
             max_consecutive_failed_trials=10**6,
@@ -90,7 +90,7 @@ def make_oracle(
         raise ConfigError(
             f"KerasTuner refuses {shorten(options)}: {error}", where=f"search {name}"
         ) from error
-    return _careful(oracle, points)
+    return _with_mixin(oracle, points)
 
 
 def _check_options(cls: type, name: str, options: Mapping[str, Any]) -> None:
@@ -107,8 +107,8 @@ def _check_options(cls: type, name: str, options: Mapping[str, Any]) -> None:
 
 
 def _points(options: dict[str, Any]) -> int:
-    """Takes the option `points` out of a grid's options, and returns it."""
-    points = options.pop(_POINTS, Careful.points)
+    """Removes the option `points` from a grid's options, and returns it."""
+    points = options.pop(_POINTS, OracleMixin.points)
     if type(points) is not int or points < 2:
         raise ConfigError(
             f"{_POINTS}={shorten(points)}",
@@ -122,7 +122,7 @@ def _points(options: dict[str, Any]) -> int:
 def _length(
     name: str, space: Any, max_trials: int | None, epochs: int | None
 ) -> dict[str, int | None]:
-    """Returns what decides how long a search is."""
+    """Returns the options that decide the length of a search."""
     if name == "grid":
         return {"max_trials": max_trials}
     if name != "hyperband":
@@ -135,15 +135,15 @@ def _length(
             raise ConfigError(
                 f"{name} {'without' if wanted else 'with'} {option}",
                 where="tune",
-                expected="epochs, from which it decides the number of trials",
+                expected="epochs, which decide its number of trials",
                 fix=f"{'say' if wanted else 'leave out'} {option}",
             )
     if any(entry.name == "epochs" for entry in space.space):
         raise ConfigError(
             "epochs is in the space of hyperband",
             where="space",
-            expected="epochs beside the space; hyperband gives each trial its share",
-            fix="take it out of the space, or choose another search",
+            expected="epochs outside the space; hyperband divides them up",
+            fix="remove it from the space, or choose another search",
         )
     return {"max_epochs": epochs}
 
@@ -158,36 +158,36 @@ def _given(given: Any, space: Any, objective: Any, max_trials: int | None) -> An
         )
     if max_trials is not None:
         raise ConfigError(
-            f"max_trials={max_trials} beside a search that decides that",
+            f"max_trials={max_trials} with an oracle that decides it",
             fix="leave max_trials out",
         )
     oracle.objective, oracle.max_retries_per_trial = objective, 1
     oracle.max_consecutive_failed_trials = 10**6
     oracle.update_space(space)
-    return _careful(oracle, Careful.points)
+    return _with_mixin(oracle, OracleMixin.points)
 
 
-def _careful(oracle: Any, points: int) -> Any:
+def _with_mixin(oracle: Any, points: int) -> Any:
     cls = type(oracle)
     kinds = (_MIXED[name] for name, kind in _TABLE.items() if issubclass(cls, kind))
-    mixed = next(kinds, CarefulForeign)
+    mixed = next(kinds, ForeignOracleMixin)
     oracle.__class__ = type(cls.__name__, (mixed, cls), {"points": points})
     oracle.verbose = 0
-    if mixed is CarefulGrid and oracle.max_trials is None:
+    if mixed is GridMixin and oracle.max_trials is None:
         oracle.max_trials = oracle.size
     return oracle
 
 
 def length_note(oracle: Any) -> str:
-    """Returns how many trials a search will have, where that is no surprise but news.
+    """Returns a note on the number of trials when it is not `max_trials`.
 
     Args:
-        oracle: From `make_oracle`.
+        oracle: An oracle from `make_oracle`.
     """
     size, wanted = oracle.size, oracle.wanted
-    if isinstance(oracle, CarefulGrid):
+    if isinstance(oracle, GridMixin):
         if wanted < size:
-            return f"note: {wanted:,} of {size:,} combinations, by max_trials"
+            return f"note: {wanted:,} of {size:,} combinations, because of max_trials"
         return f"grid: {size:,} combinations"
     if size is not None and size < wanted:
         return (

@@ -1,4 +1,4 @@
-"""A search as a picture: two options, and the score as the colour."""
+"""Draws a search: two options as axes, the score as colour."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _FIRST = ("learning_rate", METHOD + "rank")
 
 
 def axes_of(space: Space) -> list[str]:
-    """Returns the options to draw: learning rate and rank where they are searched.
+    """Returns the one or two options to draw, among those with numbers as values.
 
-    At most two, of those whose values are numbers.
+    Learning rate and rank come first.
     """
     known = space.numeric
     return [*(n for n in _FIRST if n in known), *(n for n in known if n not in _FIRST)][
@@ -25,12 +25,12 @@ def axes_of(space: Space) -> list[str]:
 
 
 def draw(trials: Sequence[Trial], space: Space, objective: str) -> bytes | None:
-    """Returns the picture as PNG; None when no number was searched.
+    """Returns the picture as PNG; None when no searched option is a number.
 
     Args:
-        trials: Those without a score are left out.
-        space: The options.
-        objective: The name of the score.
+        trials: The trials; those without a score are left out.
+        space: The search space.
+        objective: The name of the objective.
     """
     names = axes_of(space)
     drawn = [
@@ -40,7 +40,7 @@ def draw(trials: Sequence[Trial], space: Space, objective: str) -> bytes | None:
     ]
     if not names or not drawn:
         return None
-    # Not pyplot: it keeps every figure, and looks for a screen.
+    # pyplot would keep every figure and look for a display.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""The points of a search space: in order, counted, and as many as a grid has."""
+"""The points of a search space: listed in order, and counted."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ Values = dict[str, Any]
 
 
 def is_continuous(entry: Any) -> bool:
-    """Whether a KerasTuner entry takes any number of a range."""
+    """Returns whether an entry of KerasTuner's space is a continuous range."""
     return isinstance(entry, Float) and entry.step is None
 
 
 def is_active(entry: Any, values: Mapping[str, Any]) -> bool:
-    """Whether the conditions of an entry hold for the values of the others."""
+    """Returns whether the conditions of an entry hold for the values of others."""
     return all(condition.is_active(values) for condition in entry.conditions)
 
 
 def values_of(entry: Any, points: int) -> list[Any]:
-    """Returns the values of an entry in order, each once.
+    """Returns the values of an entry in order, without duplicates.
 
     Args:
-        entry: Of KerasTuner's `HyperParameters`.
-        points: How many to take of a range of numbers, both ends included. They are
-            evenly spaced, on a logarithmic scale where the range is sampled on one.
+        entry: An entry of KerasTuner's `HyperParameters`.
+        points: How many values to take from a continuous range, both ends included.
+            They are evenly spaced, on a logarithmic scale if the range is sampled on
+            one.
     """
     if is_continuous(entry):
         spaced = np.geomspace if entry.sampling == "log" else np.linspace
         inner = spaced(entry.min_value, entry.max_value, points)[1:-1]
-        # 0.225, not 0.22499999999999998: people read and copy these.
+        # 0.225 instead of 0.22499999999999998: people read and copy these values.
         return [entry.min_value, *(float(f"{x:.12g}") for x in inner), entry.max_value]
     if isinstance(entry, Int) and entry.step is None:
         return list(range(entry.min_value, entry.max_value + 1))
@@ -44,7 +45,7 @@ def combinations(
 ) -> Iterator[Values]:
     """Yields every combination once, the last entry varying fastest.
 
-    An entry whose conditions do not hold has no value in a combination.
+    A combination has no value for an entry whose conditions are not satisfied.
 
     Args:
         space: Entries of KerasTuner's `HyperParameters`, parents first.
@@ -73,7 +74,7 @@ def _from(
 
 
 def count(space: Sequence[Any], choices: Callable[[Any], Sequence[Any]]) -> int:
-    """Returns how many combinations there are, without making them.
+    """Returns the number of combinations without listing them.
 
     Args:
         space: Entries of KerasTuner's `HyperParameters`, parents first.

@@ -1,4 +1,4 @@
-"""Stopping trials that have no hope: the median rule."""
+"""Stops hopeless trials by the median rule."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import keras
 from tfft.core.errors import ConfigError, nearest, one_of
 from tfft.tuning.trials import Trial, best_so_far
 
-# Fewer trials say nothing of the median, and the start of a training says nothing
-# of its end: the learning rate still rises.
+# The median of fewer trials is not reliable, and at the start of a training, while
+# the learning rate rises, the score does not predict the final one.
 FEWEST, EARLIEST = 4, 0.3
 
 
 def is_hopeless(
     history: Sequence[float], epochs: int, others: Sequence[Trial], higher: bool
 ) -> bool:
-    """Tells whether a trial is worse than half of the others were at this point.
+    """Returns whether a trial is worse than half of the others were at this point.
 
-    The rule is that of Google Vizier (Golovin et al., 2017): the best score so far is
-    compared with the median of what the others had reached at the same share of their
-    trainings. Only trials that got as far count; four of them at least.
+    This is the median rule of Google Vizier (Golovin et al., 2017): it compares the
+    best score so far with the median of the best scores that other trials had at the
+    same share of their trainings. It needs at least four trials that got this far.
 
     Args:
-        history: Its scores, an epoch each.
-        epochs: How many there will be.
+        history: The score after each epoch so far.
+        epochs: The number of epochs of the whole training.
         others: Trials that have ended.
-        higher: Whether more is better.
+        higher: Whether a higher score is better.
 
     >>> done = [Trial(str(i), "completed", {}, 2, history=[i, i]) for i in range(5)]
     >>> is_hopeless([1.0], 2, done, higher=True), is_hopeless([3.0], 2, done, True)
@@ -48,18 +48,18 @@ def is_hopeless(
         return False
     mine = best_so_far(history, 1, len(history), higher)
     median = statistics.median(known)
-    if mine is None:  # no score of its own was a finite number
+    if mine is None:  # none of its scores is a finite number
         return True
     return mine < median if higher else mine > median
 
 
 class Watch(keras.callbacks.Callback):
-    """Follows the objective of a trial, and stops it when it has no hope.
+    """Records the objective of a trial after each epoch, and stops hopeless trials.
 
     Args:
-        objective: The metric of the validation rows.
-        higher: Whether more is better.
-        others: Returns the trials that have ended; None never stops one.
+        objective: The name of a metric of the validation rows.
+        higher: Whether higher is better.
+        others: Returns the trials that have ended. With None no trial is stopped.
     """
 
     def __init__(
@@ -72,14 +72,14 @@ class Watch(keras.callbacks.Callback):
 
     @property
     def epochs(self) -> int:
-        """How many the trial was meant to take."""
+        """The planned number of epochs."""
         return self.params["epochs"]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Looks at the score.
+        """Records the score, and stops a hopeless trial.
 
         Raises:
-            ConfigError: When there is no such metric.
+            ConfigError: When the validation has no such metric.
         """
         known = {
             name.removeprefix("val_"): value

@@ -1,4 +1,4 @@
-"""The loop of a search: KerasTuner asks, a function answers with a trial."""
+"""Runs a search: KerasTuner proposes trials, a function trains and scores them."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from keras_tuner.errors import FatalError
 from tfft.core.errors import DivergedError, OutOfMemoryError
 from tfft.training.tensorboard import memory_in_use
 from tfft.tuning import workers
-from tfft.tuning.careful import SCORE
+from tfft.tuning.oracle_mixin import SCORE
 from tfft.tuning.space import Space
 from tfft.tuning.trials import Trial, is_written
 
 ORACLE, TRIALS = "oracle", "trials"
 _PAUSE = 0.5
 
-# Takes values by name, and the number of epochs where the oracle decides it.
+# Takes a trial with its values, and the number of epochs if the oracle decides it.
 Measure = Callable[[Trial, int | None], Trial]
 Note = Callable[[Trial], None]
 
 
 class _Tuner(BaseTuner):
-    """KerasTuner's loop around a function.
+    """KerasTuner's loop, with a function that trains.
 
     Args:
-        oracle: Decides what is tried.
-        space: Tells the values of a trial.
-        measure: Trains, and returns the trial with what it came to.
-        note: Sees each trial that has ended, before it is written.
+        oracle: Proposes the trials.
+        space: The search space.
+        measure: Trains, and returns the trial with its results.
+        note: Called with each trial that has ended, before it is written.
         folder: The folder of the search.
     """
 
@@ -51,16 +51,16 @@ class _Tuner(BaseTuner):
             super().__init__(oracle, directory=str(folder), project_name=ORACLE)
 
     def pre_create_trial(self) -> None:
-        """Waits when the last answer was that there is no trial yet.
+        """Waits half a second when the chief had no trial the last time.
 
-        KerasTuner would ask its chief again at once, thousands of times a second.
+        KerasTuner would ask again at once, thousands of times a second.
         """
         if self._idle:
             time.sleep(_PAUSE)
         self._idle = True
 
     def run_trial(self, trial: Any) -> dict[str, float]:
-        """Returns the score of a trial, once its result is written."""
+        """Trains a trial, writes its result and returns its score."""
         self._idle = False
         stored = trial.hyperparameters.values
         asked = Trial(
@@ -74,20 +74,20 @@ class _Tuner(BaseTuner):
             done = self._measure(asked, stored.get("tuner/epochs"))
         except (DivergedError, OutOfMemoryError) as error:
             done = dataclasses.replace(asked, status="failed", message=str(error))
-        except Exception as error:  # another trial would have it too
+        except Exception as error:  # other trials would fail in the same way
             raise FatalError(str(error)) from error
         done = _finite(done)
         seconds, memory = time.monotonic() - started, memory_now()
         done = dataclasses.replace(done, seconds=round(seconds, 3), memory=memory)
         self._note(done)
         done.save(self._folder / TRIALS)
-        # An error instead would be printed with its traceback, and cost the bracket of
-        # a Hyperband a promotion; not-a-number would be tried once more.
+        # KerasTuner prints an error with its traceback, and Hyperband would promote one
+        # trial less; a trial whose score is not a number would be repeated.
         return {SCORE: self._worst if done.score is None else done.score}
 
 
 def _finite(done: Trial) -> Trial:
-    """Returns a trial, as failed when its score is not a finite number."""
+    """Returns the trial; when its score is not finite, as a failed one."""
     if done.score is None or math.isfinite(done.score):
         return done
     message = done.message or f"its score is {done.score}"
@@ -95,7 +95,7 @@ def _finite(done: Trial) -> Trial:
 
 
 def memory_now() -> float:
-    """Returns MiB in use now; on a CPU the process's."""
+    """Returns the MiB in use now: on the GPU, or else by the process."""
     import psutil
     import tensorflow as tf
 
@@ -112,29 +112,30 @@ def run_search(
     folder: Path,
     worker_timeout: float,
 ) -> None:
-    """Searches until the oracle has enough; goes on where a folder's search stands.
+    """Runs trials until the oracle stops; continues a search that the folder holds.
 
-    As a chief it hands out trials and runs none.
+    A chief hands out trials and runs none.
 
     Args:
-        oracle: Decides what is tried.
-        space: Tells the values of a trial.
-        measure: Trains, and returns the trial with what it came to.
-        note: Sees each trial of this process that has ended, also one that failed.
+        oracle: Proposes the trials.
+        space: The search space.
+        measure: Trains, and returns the trial with its results.
+        note: Called with each trial of this process that has ended or failed.
         folder: The folder of the search.
-        worker_timeout: Seconds without a sign after which a worker counts as gone.
+        worker_timeout: Seconds without a heartbeat after which a worker counts as
+            dead.
 
     Raises:
-        Exception: What stopped `measure`, unless it concerns one trial alone.
+        Exception: An error of `measure` that would occur in other trials too.
     """
     signs = folder / ORACLE
     tuner = _Tuner(oracle, space, measure, note, folder)
     me = workers.role()
     with contextlib.ExitStack() as stack:
         if me == "chief":
-            stack.enter_context(workers.burying(oracle, signs, worker_timeout))
+            stack.enter_context(workers.reclaiming(oracle, signs, worker_timeout))
         if me == "worker":
-            stack.enter_context(workers.alive(signs))
+            stack.enter_context(workers.heartbeat(signs))
         try:
             tuner.search(verbose=0) if me == "chief" else tuner.search()
         except FatalError as error:
@@ -144,9 +145,9 @@ def run_search(
 
 
 def _note_lost(oracle: Any, space: Space, folder: Path) -> None:
-    """Writes a result for each trial that went with its worker."""
+    """Writes a result for each trial that was lost with its worker."""
     for trial in oracle.trials.values():
         if not is_written(folder / TRIALS, trial.trial_id):
             values: Mapping[str, Any] = space.values(trial.hyperparameters.values)
-            message = trial.message or "its worker is gone"
+            message = trial.message or "its worker has died"
             Trial(trial.trial_id, "lost", values, message=message).save(folder / TRIALS)

@@ -1,4 +1,4 @@
-"""A space of options: whose each of them is, and what a point of it says."""
+"""The search space: which config each option belongs to, and how a point is decoded."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tfft.core.errors import ConfigError, nearest, one_of, shorten
+from tfft.core.foreign_names import foreign_name_fix
 from tfft.tuning.distributions import Choice, Distribution, read_distribution
 
 METHOD, TASK = "method.", "task."
@@ -18,8 +19,8 @@ class Space:
     """The options of a search by their full names.
 
     Attributes:
-        entries: Distributions by name: an option of `finetune`, `method.` and one of
-            the method's, or `task.` and one of the task's.
+        entries: Distributions by full name: an option of `finetune`, or `method.` or
+            `task.` and an option of the method or the task.
     """
 
     entries: Mapping[str, Distribution]
@@ -36,7 +37,7 @@ class Space:
         return found
 
     def values(self, stored: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the values of a point, those that apply, by full name."""
+        """Returns the values of a point by full name, only those that apply."""
         plain = {
             name: one.value(stored[name])
             for name, one in self.entries.items()
@@ -54,7 +55,7 @@ class Space:
 
     @property
     def largest(self) -> dict[str, float]:
-        """The largest value of each option of the method that is a number."""
+        """The largest value of each numeric option of the method."""
         return {
             name.removeprefix(METHOD): _largest(self.entries[name])
             for name in self.numeric
@@ -63,7 +64,7 @@ class Space:
 
     @property
     def numeric(self) -> list[str]:
-        """The options whose values are numbers."""
+        """The names of the options whose values are numbers."""
         return [name for name, one in self.entries.items() if _is_numeric(one)]
 
 
@@ -83,20 +84,21 @@ def read_space(
     methods: Mapping[str, Sequence[str]],
     task: Sequence[str],
 ) -> Space:
-    """Returns the space that a mapping means.
+    """Returns the search space for a mapping.
 
-    A name is that of an option of `finetune`, else of a method's; `method.rank` and
-    `task.max_length` say whose it is. An option that only some of the methods have
-    is searched with those.
+    A plain name is an option of `finetune`, or else of the method. `method.rank` and
+    `task.max_length` are explicit. An option that only some methods have is searched
+    with those only.
 
     Args:
-        given: Names with distributions.
-        options: The options of `finetune`.
-        methods: The options of each method that is named outside the space.
-        task: The options of the task.
+        given: Distributions by name.
+        options: The option names of `finetune`.
+        methods: The option names of each method of the search.
+        task: The option names of the task.
 
     Raises:
-        ConfigError: For an empty space, an unknown name, or a condition on nothing.
+        ConfigError: For an empty space, an unknown name, or a condition that can never
+            hold.
     """
     if not isinstance(given, Mapping) or not given:
         raise ConfigError(
@@ -108,7 +110,11 @@ def read_space(
     names = {key: _full_name(key, options, methods, task) for key in read}
     entries = {names[key]: one for key, one in read.items()}
     if len(entries) < len(read):
-        raise ConfigError("an option is in the space twice", where="space")
+        raise ConfigError(
+            "an option is in the space twice",
+            where="space",
+            fix="keep one of its names",
+        )
     entries = {
         name: _conditioned(name, one, names, entries, methods)
         for name, one in entries.items()
@@ -117,7 +123,7 @@ def read_space(
 
 
 def _depth(item: tuple[str, Distribution], entries: Mapping[str, Distribution]) -> int:
-    """KerasTuner wants an option after those that it depends on."""
+    """Returns the sort key: KerasTuner needs an option after those it depends on."""
     return 1 + max(
         (_depth((one, entries[one]), entries) for one in item[1].conditions), default=0
     )
@@ -141,7 +147,9 @@ def _full_name(
         f"unknown option {shorten(key)}",
         where="space",
         expected=f"an option of finetune, of {' or '.join(methods)}, or of the task",
-        fix=nearest(key, known) or f"choose {one_of(of_methods)}",
+        fix=foreign_name_fix(key)
+        or nearest(key, known)
+        or f"choose {one_of(of_methods)}",
     )
 
 
@@ -152,7 +160,7 @@ def _conditioned(
     entries: Mapping[str, Distribution],
     methods: Mapping[str, Sequence[str]],
 ) -> Distribution:
-    """Returns the distribution with full names, and the methods that it applies to."""
+    """Returns the distribution with full names and the methods that have the option."""
     conditions = {}
     for parent, values in one.conditions.items():
         full = names.get(parent, parent)
@@ -161,7 +169,7 @@ def _conditioned(
                 f"{name} depends on {shorten(parent)}, which is not searched",
                 where="space",
                 expected=f"another option of the space ({', '.join(entries)})",
-                fix="put it into the space, or leave the condition out",
+                fix="add it to the space, or leave the condition out",
             )
         _check_condition(name, full, entries[full], values)
         conditions[full] = values
@@ -175,10 +183,10 @@ def _conditioned(
 def _check_condition(
     name: str, parent: str, searched: Distribution, values: Sequence[Any]
 ) -> None:
-    """Refuses a condition that can never hold, or on no fixed set of values."""
+    """Raises for a condition that can never hold, and for one on a range."""
     if not isinstance(searched, Choice) or not searched.plain:
         raise ConfigError(
-            f"{name} depends on {parent}, which is no list of values of one kind",
+            f"{name} depends on {parent}, which is not a list of values of one type",
             where="space",
             expected="conditions on a list of values",
             fix=f"give {parent} as a list",
@@ -196,12 +204,12 @@ def _check_condition(
 def changes(
     values: Mapping[str, Any], method: Mapping[str, Any], task: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Returns the options of `finetune` that a point stands for.
+    """Returns the options of `finetune` at a point of the space.
 
     Args:
-        values: The point.
-        method: Name and options of the method outside the space.
-        task: The same of the task.
+        values: The values of the point by full name.
+        method: Name and options of the method given outside the space.
+        task: Name and options of the task.
 
     >>> changes({"learning_rate": 0.1, "method.rank": 4}, {"name": "lora"}, {})
     {'learning_rate': 0.1, 'method': {'name': 'lora', 'rank': 4}}

@@ -1,4 +1,4 @@
-"""What the trials of a search came to, as files that every worker can read."""
+"""The results of trials, in files that every worker can read."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ class Trial:
     """One training of a search.
 
     Attributes:
-        name: Its number, as KerasTuner counts.
-        status: `completed`, `pruned` when it was stopped as hopeless, `failed` with
-            a message, or `lost` with its worker.
-        values: What was searched, by full name.
-        epochs: Passes over the rows that it was meant to take.
-        score: The objective of the validation rows; None when there is none.
-        best_epoch: The epoch whose weights gave it.
-        metrics: All scores of the validation rows.
+        name: Its number in KerasTuner.
+        status: `completed`, `pruned` (stopped as hopeless), `failed` (with a message)
+            or `lost` (with its worker).
+        values: The values of the searched options, by full name.
+        epochs: The planned number of epochs.
+        score: The objective on the validation rows; None without one.
+        best_epoch: The epoch with this score.
+        metrics: All metrics of the validation rows at that epoch.
         history: The objective at the end of each epoch.
-        seconds: How long it took.
-        memory: MiB that the process had in use at its end.
-        worker: Who did it.
-        message: Why it failed.
+        seconds: Duration.
+        memory: MiB in use by the process at the end.
+        worker: The name of the worker.
+        message: Why the trial failed.
     """
 
     name: str
@@ -52,17 +52,17 @@ class Trial:
     message: str = ""
 
     def save(self, folder: Path) -> None:
-        """Writes it below the folder of all trials."""
+        """Writes the trial into its own folder inside the folder of all trials."""
         write_json(folder / self.name / _FILE, dataclasses.asdict(self))
 
 
 def is_written(folder: Path, name: str) -> bool:
-    """Whether the folder of all trials has the result of one."""
+    """Returns whether the folder of all trials has the result of a trial."""
     return (folder / name / _FILE).is_file()
 
 
 def read_trials(folder: Path) -> list[Trial]:
-    """Returns the trials that are written below a folder, in their order.
+    """Reads all trials of a folder, in the order of their names.
 
     Raises:
         DataError: For a file that cannot be read.
@@ -73,17 +73,17 @@ def read_trials(folder: Path) -> list[Trial]:
             found.append(Trial(**json.loads(path.read_text(encoding="utf-8"))))
         except (ValueError, TypeError) as error:
             raise DataError(
-                f"not a usable trial: {error}",
+                f"a trial cannot be read: {error}",
                 where=str(path),
-                fix="remove the file; its trial is then missing in the table",
+                fix="remove the file; the table is then without its trial",
             ) from error
     return found
 
 
 def ranked(trials: Sequence[Trial], higher_is_better: bool) -> list[Trial]:
-    """Returns the trials with a score, the best first; of equal ones, the first."""
+    """Returns the trials with a score, the best one first; ties by name."""
     sign = -1.0 if higher_is_better else 1.0
-    # Before, a score that is not finite was written as one.
+    # Earlier versions wrote scores that are not finite.
     scored = [
         one for one in trials if one.score is not None and math.isfinite(one.score)
     ]
@@ -96,10 +96,10 @@ def table_of(
     """Returns the table of a search, the best trial first.
 
     Args:
-        trials: All of them.
-        names: The options that were searched.
-        objective: The name of the score.
-        higher: Whether more of it is better.
+        trials: All trials.
+        names: The searched options.
+        objective: The name of the objective.
+        higher: Whether higher is better.
     """
     order = ranked(trials, higher)
     rest = [one for one in trials if one not in order]
@@ -120,7 +120,7 @@ def table_of(
 
 
 def _cell(value: Any) -> str:
-    """Returns a value in a few characters.
+    """Returns a short text for a value.
 
     >>> _cell(0.00123456), _cell("lora"), _cell(None)
     ('0.001235', 'lora', '')
@@ -133,7 +133,7 @@ def _cell(value: Any) -> str:
 
 
 def best_so_far(history: Sequence[float], share: float, epochs: int, higher: bool):
-    """Returns the best score within a share of a training; None without any.
+    """Returns the best score within the first share of a training, or None.
 
     >>> best_so_far([0.5, 0.7, 0.6], share=0.5, epochs=4, higher=True)
     0.7

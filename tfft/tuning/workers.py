@@ -1,4 +1,4 @@
-"""A chief and its workers, in KerasTuner's own mode, and workers that are gone."""
+"""KerasTuner's chief and workers: roles, heartbeats and dead workers."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Role = Literal["alone", "chief", "worker"]
 
 
 def role() -> Role:
-    """Returns what this process is, by KerasTuner's environment variables.
+    """Returns the role of this process from KerasTuner's environment variables.
 
     Raises:
-        ConfigError: When some of them are set and others are not.
+        ConfigError: When only some of them are set.
     """
     missing = [name for name in (_ID, _ADDRESS, _PORT) if name not in os.environ]
     if len(missing) == 3:
@@ -36,24 +36,24 @@ def role() -> Role:
             f"{', '.join(missing)} not set",
             where="environment",
             expected=f"{_ID}, {_ADDRESS} and {_PORT}, or none of them",
-            fix="set it for the chief and for every worker",
+            fix="set all of them for the chief and for every worker",
         )
     return "chief" if "chief" in os.environ[_ID] else "worker"
 
 
 def name() -> str:
-    """Returns what this process is called."""
+    """Returns the name of this process in the search."""
     return os.environ.get(_ID, "")
 
 
-def signs_in(folder: Path) -> list[Path]:
-    """Returns the files by which workers show that they live."""
+def heartbeats_in(folder: Path) -> list[Path]:
+    """Returns the heartbeat files of workers."""
     return list(folder.glob(f"*{_SUFFIX}"))
 
 
 @contextlib.contextmanager
-def alive(folder: Path) -> Iterator[None]:
-    """Shows that this worker lives, as long as the block runs."""
+def heartbeat(folder: Path) -> Iterator[None]:
+    """Touches this worker's heartbeat file every two seconds while the block runs."""
     path, stop = folder / f"{name()}{_SUFFIX}", threading.Event()
     folder.mkdir(parents=True, exist_ok=True)
     path.touch()
@@ -73,16 +73,16 @@ def alive(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def burying(oracle: Any, folder: Path, timeout: float) -> Iterator[None]:
-    """Takes trials from workers that no longer live, as long as the block runs.
+def reclaiming(oracle: Any, folder: Path, timeout: float) -> Iterator[None]:
+    """Takes back the trials of dead workers while the block runs.
 
-    KerasTuner's chief would wait for them for ever. The next worker that asks gets
-    such a trial; without one, it is lost.
+    KerasTuner's chief would wait for them forever. The next worker that asks gets such
+    a trial; if no worker asks, the trial is lost.
 
     Args:
-        oracle: The chief's.
-        folder: Where workers show that they live.
-        timeout: Seconds without a sign after which a worker counts as gone.
+        oracle: The oracle of the chief.
+        folder: The folder of the heartbeat files.
+        timeout: Seconds without a heartbeat after which a worker counts as dead.
     """
     stop = threading.Event()
     seen: dict[str, float] = {}
@@ -90,10 +90,10 @@ def burying(oracle: Any, folder: Path, timeout: float) -> Iterator[None]:
     def look() -> None:
         while not stop.wait(_EVERY):
             for worker in list(oracle.tuner_ids):
-                if not _lives(folder, worker, timeout, seen):
-                    _bury(oracle, worker)
+                if not _is_alive(folder, worker, timeout, seen):
+                    _reclaim(oracle, worker)
 
-    thread = threading.Thread(target=look, daemon=True, name="tfft-burying")
+    thread = threading.Thread(target=look, daemon=True, name="tfft-reclaiming")
     thread.start()
     try:
         yield
@@ -102,8 +102,10 @@ def burying(oracle: Any, folder: Path, timeout: float) -> Iterator[None]:
         thread.join()
 
 
-def _lives(folder: Path, worker: str, timeout: float, seen: dict[str, float]) -> bool:
-    """Tells whether a worker gave a sign lately; one just met has the full time."""
+def _is_alive(
+    folder: Path, worker: str, timeout: float, seen: dict[str, float]
+) -> bool:
+    """Returns whether a worker is alive; a new one has the full timeout."""
     path = folder / f"{worker}{_SUFFIX}"
     since = seen.setdefault(worker, time.time())
     with contextlib.suppress(FileNotFoundError):
@@ -111,9 +113,9 @@ def _lives(folder: Path, worker: str, timeout: float, seen: dict[str, float]) ->
     return time.time() - since < timeout
 
 
-def _bury(oracle: Any, worker: str) -> None:
+def _reclaim(oracle: Any, worker: str) -> None:
     trial = oracle.ongoing_trials.get(worker)
     if trial is not None:
-        trial.status, trial.message = "INVALID", f"worker {worker} is gone"
+        trial.status, trial.message = "INVALID", f"worker {worker} has died"
         oracle.end_trial(trial)
     oracle.tuner_ids.discard(worker)

@@ -1,4 +1,4 @@
-"""What every oracle of a search does: safe state files, and no point twice."""
+"""A mixin for KerasTuner's oracles: atomic state files, and no point twice."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from tfft.core.signals import uninterrupted
 from tfft.tuning.points import Values, combinations, count, is_continuous, values_of
 
 SCORE = "score"
-# Untried points to choose among, where there may be millions.
-MOST = 1000
+# Untried points to choose from, out of possibly millions.
+MOST_CANDIDATES = 1000
 
 
-class Careful:
-    """Mixed into an oracle: what it writes is there whole, and signals wait for it.
+class OracleMixin:
+    """A mixin for an oracle that writes atomically and repeats no point.
 
-    It proposes no point that was proposed before. A trial that diverged has an
-    infinite score, the worst there is: see `run_search`.
+    Signals wait until a state is written. A trial that diverged has an infinite
+    score, the worst possible one: see `run_search`.
     """
 
-    points = 5  # of a range of numbers, in a grid
+    points = 5  # of each continuous range, in a grid
 
     def create_trial(self, tuner_id: str) -> Any:
-        """Returns the next trial; at the end, workers wait for those of the others."""
+        """Returns the next trial. At the end, workers wait for the trials of others."""
         with uninterrupted():
             trial = super().create_trial(tuner_id)
             if trial.status == TrialStatus.STOPPED and self.ongoing_trials:
-                # Should a worker go, another one has to be there for its trial.
+                # If a worker dies, another one must be there to take its trial.
                 trial.status = TrialStatus.IDLE
                 self.tuner_ids.add(tuner_id)
             return trial
 
     def update_trial(self, trial_id: str, metrics: Any, step: int = 0) -> Any:
-        """Takes the score of a trial."""
+        """Records the score of a trial."""
         with uninterrupted():
             return super().update_trial(trial_id, metrics, step=step)
 
@@ -54,7 +54,7 @@ class Careful:
             super().end_trial(trial)
 
     def save(self) -> None:
-        """Writes the state, which KerasTuner would truncate first."""
+        """Writes the state atomically; KerasTuner would truncate the file first."""
         write_json(Path(self._project_dir) / "oracle.json", self.get_state())
 
     def _save_trial(self, trial: Any) -> None:
@@ -62,7 +62,7 @@ class Careful:
         write_atomically(path, lambda target: trial.save(str(target)))
 
     def reload(self) -> None:
-        """Reads the state; a trial that it does not know yet starts again."""
+        """Reads the state; trials that are not in it start again."""
         for path in sorted(Path(self._project_dir).rglob("*.json")):
             try:
                 json.loads(path.read_text(encoding="utf-8"))
@@ -71,14 +71,14 @@ class Careful:
                     "a file of the search is damaged",
                     where=str(path),
                     expected="the JSON that KerasTuner wrote",
-                    fix="put it back, or begin anew with overwrite",
+                    fix="restore it, or start again with overwrite",
                 ) from error
         super().reload()
         self.trials = {name: self.trials[name] for name in self.start_order}
 
     @property
     def size(self) -> int | None:
-        """How many points the space has; None when there is no end of them."""
+        """The number of points in the space; None when it is infinite."""
         space = self.hyperparameters.space
         if any(map(is_continuous, space)):
             return None
@@ -86,26 +86,26 @@ class Careful:
 
     @property
     def wanted(self) -> float:
-        """How many different points the search would try."""
+        """The number of different points that the search would try."""
         return self.max_trials or math.inf
 
     def _choices(self, entry: Any) -> list[Any]:
         return values_of(entry, self.points)
 
     def _random_values(self) -> Values | None:
-        """Draws values that were not tried; None when none are left.
+        """Draws values that were not tried before; None when there are none left.
 
-        KerasTuner gives up after 20 draws that were tried before, with points left.
+        KerasTuner gives up after 20 draws of known points, although others are left.
         """
         drawn = super()._random_values()
-        left = [] if drawn else list(itertools.islice(self._untried(), MOST))
+        left = [] if drawn else list(itertools.islice(self._untried(), MOST_CANDIDATES))
         if left:
             drawn = random.Random(self._seed_state).choice(left)
             self._seed_state += 1
         return drawn
 
     def _untried(self) -> Iterator[Values]:
-        """Yields what is left: of a range of numbers, one drawn at random."""
+        """Yields untried points, with one random value for each continuous range."""
         drawing = random.Random(self._seed_state)
 
         def some(entry: Any) -> list[Any]:
@@ -118,11 +118,11 @@ class Careful:
                 yield values
 
 
-class CarefulForeign(Careful):
-    """The same around an oracle that may know nothing of infinite scores."""
+class ForeignOracleMixin(OracleMixin):
+    """The mixin for a user's oracle, which may not support infinite scores."""
 
     def end_trial(self, trial: Any) -> None:
-        """Ends a trial; one that diverged as failed."""
+        """Ends a trial; a trial that diverged counts as failed."""
         score = self.trials[trial.trial_id].metrics.get_best_value(SCORE)
         if trial.status == TrialStatus.COMPLETED and not math.isfinite(score):
             trial.status = TrialStatus.FAILED
