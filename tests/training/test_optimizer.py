@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from tfft.core.errors import ConfigError
 from tfft.training.averages import OnAverage, average_in_place
+from tfft.training.names import OPTIMIZERS
 from tfft.training.optimizer import check_optimizer, make_optimizer, own_rate
-from tfft.training.schedules import OPTIMIZERS
 from tfft.training.warmup_decay import WarmupDecay
 
 PLAIN = {

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfft.training.schedules import SCHEDULES
+from tfft.training.names import SCHEDULES
 from tfft.training.warmup_decay import WarmupDecay
 
 PEAK, STEPS = 3e-3, 20

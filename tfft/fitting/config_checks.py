@@ -8,7 +8,7 @@ from typing import Any
 
 from tfft.core.config import require
 from tfft.core.errors import ConfigError, nearest, one_of, shorten
-from tfft.training.schedules import OPTIMIZERS, SCHEDULES
+from tfft.training.names import OPTIMIZERS, SCHEDULES
 
 # What trainings that share a backbone do not do, by the option that asks for it.
 _SINGLE = {
