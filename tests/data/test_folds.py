@@ -10,7 +10,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from tfft.core.errors import ConfigError
 from tfft.core.seeds import derive
-from tfft.data.folds import k_folds, together
+from tfft.data.folds import k_folds, merged_groups
 
 
 def test_folds_are_scikit_learns():
@@ -50,5 +50,5 @@ def test_fewer_groups_than_folds_are_refused():
 def test_rows_that_share_any_key_are_together():
     texts = ["x", "y", "x", "z", "w"]
     threads = [1, 1, 2, 2, 3]
-    assert together(texts, threads) == [0, 0, 0, 0, 1]
-    assert together(texts) == [0, 1, 0, 2, 3]
+    assert merged_groups(texts, threads) == [0, 0, 0, 0, 1]
+    assert merged_groups(texts) == [0, 1, 0, 2, 3]

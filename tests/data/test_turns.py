@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tfft.data.conversations import Conversation, Problem, Turn, parse, said_in
+from tfft.data.conversations import Conversation, Problem, Turn, parse, row_texts
 
 CALL = {"type": "function", "function": {"name": "sum", "arguments": {"of": [1, 2]}}}
 TOOL = {"name": "sum", "parameters": {"type": "object"}}
@@ -29,8 +29,8 @@ def test_calls_and_whatever_a_template_may_read_stay_with_their_message():
         GIVEN,
         {**SAID, "reasoning_content": "1+2=3"},
     ]
-    assert '"name": "sum"' in said_in(found)[2]
-    assert "1+2=3" in said_in(found)
+    assert '"name": "sum"' in row_texts(found)[2]
+    assert "1+2=3" in row_texts(found)
 
 
 def test_what_is_null_is_as_good_as_left_out():

@@ -232,7 +232,7 @@ def test_muon_leaves_output_layers_to_adam():
         ("adamm", {}, "unknown optimizer .adamm.*one of: adamw, adam, sgd.*adam"),
         ({"momentum": 1}, {}, "unknown optimizer"),
         ({"name": "sgd", "momentun": 1}, {}, 'unknown option momentun.*"momentum"'),
-        ({"name": "sgd", "momentum": "x"}, {}, "SGD refuses.*must be a float"),
+        ({"name": "sgd", "momentum": "x"}, {}, "SGD.*must be a float"),
         ({"name": "sgd", "learning_rate": 1}, {}, "unknown option learning_rate"),
         (keras.optimizers.Adam(use_ema=True), {}, "use_ema=True.*option ema"),
         (keras.optimizers.Adam(gradient_accumulation_steps=2), {}, "leave it out"),

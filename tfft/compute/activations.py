@@ -91,7 +91,7 @@ def silu(x: Any) -> Any:
     return _with_slope(_silu_form, x)
 
 
-def behind_product(function: Callable[[Any], Any], rows: Any) -> Any:
+def after_product(function: Callable[[Any], Any], rows: Any) -> Any:
     """Returns function(rows), where rows are a matrix product plus a bias.
 
     If no gradient follows, GELU is computed with TensorFlow's own operation: oneDNN

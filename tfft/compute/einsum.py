@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tfft.compute.activations import behind_product
+from tfft.compute.activations import after_product
 from tfft.compute.fast_form import fast_method
 from tfft.core.errors import ConfigError
 
@@ -84,7 +84,7 @@ def _compute(self: Any, inputs: Any, training: bool | None = None) -> Any:
     if self.activation is None:
         return ops.reshape(rows, shape)
     if len(outside) == 1:
-        return ops.reshape(behind_product(self.activation, rows), shape)
+        return ops.reshape(after_product(self.activation, rows), shape)
     # A softmax, for example, works on the last axis.
     return self.activation(ops.reshape(rows, shape))
 

@@ -232,7 +232,7 @@ def _parse_sharegpt(row: Mapping[str, Any], answered: bool) -> Conversation | Pr
     return with_columns(row, "conversations", turns, bare_tools=True)
 
 
-def said_in(one: Conversation | Problem) -> tuple[str, ...]:
+def row_texts(one: Conversation | Problem) -> tuple[str, ...]:
     """Returns every text of a row, or nothing for an unusable row.
 
     Values that are not plain text, such as tools, are returned as JSON.

@@ -48,15 +48,15 @@ def k_folds(
     return [sorted(int(row) for row in test) for _, test in parts]
 
 
-def together(*keys: Sequence[Hashable]) -> list[int]:
+def merged_groups(*keys: Sequence[Hashable]) -> list[int]:
     """Groups the rows that have any key in common.
 
     Args:
         *keys: Each holds one value for each row, such as texts and threads.
 
-    >>> together("aab", [1, 2, 2])
+    >>> merged_groups("aab", [1, 2, 2])
     [0, 0, 0]
-    >>> together("aab", [1, 2, 3])
+    >>> merged_groups("aab", [1, 2, 3])
     [0, 0, 1]
     """
     from scipy.sparse import coo_array

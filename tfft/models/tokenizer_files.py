@@ -16,7 +16,7 @@ from tfft.text.conventions import Conventions
 from tfft.text.special_tokens import ASSUMED, assumed_roles
 from tfft.text.tokenizer import Tokenizer
 from tfft.text.tokenizer_kinds import Bert
-from tfft.text.tokenizer_notes import lost_tokens, unheard
+from tfft.text.tokenizer_notes import ignored_options, lost_tokens
 from tfft.text.tokenizer_read import Read, from_json, from_vocabulary, named_tokens
 from tfft.text.tokenizer_settings import (
     Settings,
@@ -72,7 +72,9 @@ def _completed(
     conventions = _conventions(read, options)
     notes = [*read.notes, *_segments(read, conventions, config)]
     if read.rules is not None:
-        notes += lost_tokens(read.rules, library) + unheard(library, roles, options)
+        notes += lost_tokens(read.rules, library) + ignored_options(
+            library, roles, options
+        )
     assumed = {
         role: token
         for role, token in assumed_roles(folder, library, options).items()

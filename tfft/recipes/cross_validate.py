@@ -13,7 +13,7 @@ from tfft.core.config import accepts
 from tfft.core.errors import ConfigError, DataError
 from tfft.core.files import write_json, write_text
 from tfft.data.fingerprint import fingerprint
-from tfft.data.folds import k_folds, together
+from tfft.data.folds import k_folds, merged_groups
 from tfft.data.splits import stratified_part
 from tfft.data.table import Table
 from tfft.evaluation.cross_validation import RESULT, CrossValidation, read_result
@@ -166,7 +166,7 @@ def _groups(task: Task, table: Table, column: str | None) -> Sequence[Hashable]:
     """
     keys = task.keys(table)
     if column is None:
-        return together(keys)
+        return merged_groups(keys)
     values = table.column(column, "group")
     for row, value in enumerate(values):
         if value is None or value != value:
@@ -182,7 +182,7 @@ def _groups(task: Task, table: Table, column: str | None) -> Sequence[Hashable]:
                 where=table.where(row),
                 expected="text or numbers",
             )
-    return together(keys, values)
+    return merged_groups(keys, values)
 
 
 def _pooled(evidence: Sequence[Evidence]) -> dict[str, float]:

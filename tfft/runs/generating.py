@@ -10,8 +10,8 @@ from typing import Any
 from tfft.core.config import configuration, require
 from tfft.core.errors import DataError
 from tfft.data import sources
-from tfft.data.asked import asked
 from tfft.data.conversations import rows_of
+from tfft.data.prediction_inputs import prediction_inputs
 from tfft.data.rows import without_bad_rows
 from tfft.data.table import Table
 from tfft.generation.generate import Generation, Generator, Piece
@@ -77,7 +77,7 @@ def prompt_ids(pretrained: Pretrained, task: Task, prompts: Any) -> list[list[in
     Raises:
         DataError: For a prompt that the chat template refuses.
     """
-    given = asked(prompts, "prompts")
+    given = prediction_inputs(prompts, "prompts")
     encoded = encode_conversations(
         task.prompts(list(rows_of(given)) if isinstance(given, Table) else given),
         pretrained.tokenizer,

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from tfft.data import sources
-from tfft.data.asked import asked
 from tfft.data.batching import Batches
 from tfft.data.fingerprint import row_fingerprints
+from tfft.data.prediction_inputs import prediction_inputs
 from tfft.data.rows import OnBadRows, without_bad_rows
 from tfft.data.table import Table
 from tfft.evaluation.details import Details
@@ -90,7 +90,7 @@ class Predictor:
 
     def predict(self, inputs: Any) -> list[dict[str, Any]]:
         """Returns an answer for each input; see `Run.predict`."""
-        given = asked(inputs)
+        given = prediction_inputs(inputs)
         table = given if isinstance(given, Table) else self.task.rows(given)
         if not len(table):
             return []

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from tfft.core.config import configuration, require
 from tfft.core.errors import ConfigError
-from tfft.data.conversations import Conversation, Problem, said_in, template_columns
+from tfft.data.conversations import Conversation, Problem, row_texts, template_columns
 from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
@@ -198,7 +198,7 @@ class CausalLanguageModelling(Task):
 
     def texts(self, table: Table) -> list[tuple[str, ...]]:
         """Returns all that is said in each row."""
-        return [said_in(one) for one in self.conversations(table)]
+        return [row_texts(one) for one in self.conversations(table)]
 
     def encode(
         self, table: Table, tokenizer: Tokenizer, labels: Labels | None

@@ -89,7 +89,7 @@ def lost_tokens(rules: Mapping[str, Any], library: tokenizers.Tokenizer) -> list
     ]
 
 
-def unheard(
+def ignored_options(
     library: tokenizers.Tokenizer, roles: Mapping[str, str], options: Mapping[str, Any]
 ) -> list[str]:
     """Returns notes on options that have no effect next to a `tokenizer.json`."""

@@ -68,11 +68,11 @@ class KeepBest(keras.callbacks.Callback):
             logs = logs or {}
             loss = float(logs.get(_LOSS, math.inf))
             with uninterrupted():
-                self._look(epoch + 1, self._sign * float(logs[self.monitor]), loss)
+                self._compare(epoch + 1, self._sign * float(logs[self.monitor]), loss)
         if self.has_stopped:
             self.model.stop_training = True
 
-    def _look(self, epoch: int, value: float, loss: float) -> None:
+    def _compare(self, epoch: int, value: float, loss: float) -> None:
         self.last_score, self._seen = value, epoch
         self._waited += 1
         if value > self.best or (value == self.best and loss < self._best_loss):

@@ -7,17 +7,17 @@ from typing import Any
 import keras
 from keras import ops
 
-from tfft.methods.layers.beside import Beside, bound
+from tfft.methods.layers.attached import Attached, bound
 
 
-class PrefixLayer(Beside):
+class PrefixLayer(Attached):
     """Learned keys and values that every token of an attention layer can see.
 
     Args:
         host: The attention layer.
         length: Number of keys.
         shape: Number of key heads and size of a head.
-        **options: Those of `Beside`.
+        **options: Those of `Attached`.
     """
 
     def __init__(

@@ -8,16 +8,16 @@ import numpy as np
 from keras import ops
 
 from tfft.core.errors import ConfigError
-from tfft.methods.layers.beside import Beside, bound
+from tfft.methods.layers.attached import Attached, bound
 
 
-class PromptLayer(Beside):
+class PromptLayer(Attached):
     """Vectors that pass through all layers before the text and are then removed.
 
     Args:
         host: The first layer of the backbone.
         start: The initial vectors, shape (length, hidden).
-        **options: Those of `Beside`.
+        **options: Those of `Attached`.
     """
 
     def __init__(self, host: Any, start: np.ndarray, **options: Any) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from tfft.core.config import configuration, require
 from tfft.core.errors import ConfigError, DataError, TfftError, shorten
-from tfft.data.asked import asked
+from tfft.data.prediction_inputs import prediction_inputs
 from tfft.data.table import Table
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -141,7 +141,7 @@ class Client(ABC):
             DataError: For rows that cannot be used, such as a single text.
             ServerError: When there is no answer.
         """
-        given = asked(rows, "rows")
+        given = prediction_inputs(rows, "rows")
         if isinstance(given, Table):
             names = list(self.signature(signature).inputs)
             columns = [given.column(name) for name in names]

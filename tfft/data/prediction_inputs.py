@@ -14,7 +14,7 @@ from tfft.data.split_names import split_of
 from tfft.data.table import Table
 
 
-def asked(inputs: Any, option: str = "inputs") -> Table | list[Any]:
+def prediction_inputs(inputs: Any, option: str = "inputs") -> Table | list[Any]:
     """Returns the values of a list, or the table of anything else that holds rows.
 
     A data frame is read as a table, and not as the list of its column names, which is
@@ -30,9 +30,9 @@ def asked(inputs: Any, option: str = "inputs") -> Table | list[Any]:
         DataError: For a single text or row, and for unusable rows.
         MissingInputError: For a file that does not exist.
 
-    >>> asked(["good", "bad"])
+    >>> prediction_inputs(["good", "bad"])
     ['good', 'bad']
-    >>> asked({"text": ["good", "bad"]}).columns
+    >>> prediction_inputs({"text": ["good", "bad"]}).columns
     {'text': ['good', 'bad']}
     """
     if isinstance(inputs, str | bytes) and not is_path(inputs):

@@ -23,7 +23,7 @@ from tfft.methods.inject import (
 _Call = tuple[Any, str, Any]
 
 
-class Beside(keras.layers.Layer):
+class Attached(keras.layers.Layer):
     """A layer that changes the calls of other layers; abstract.
 
     A gate of 1 or 0 switches it on and off, in traced functions too.
@@ -131,7 +131,7 @@ def _marks(host: Any) -> list[_Call]:
     marked = next(
         spot.layer
         for spot in spots(host)
-        if own_weights(spot.layer)[0] and not isinstance(spot.layer, Beside)
+        if own_weights(spot.layer)[0] and not isinstance(spot.layer, Attached)
     )
     return [
         (marked, "save_own_variables", _save_marked),
