@@ -26,83 +26,86 @@ _ROWS = 16  # what batch_size="auto" means
     }
 )
 class FinetuneConfig:
-    """The options of `finetune`; the command line's and the YAML file's too.
+    """The options of `finetune`, also on the command line and in YAML.
 
     Args:
         model: A Hugging Face folder, a KerasHub preset name or folder, or in
             Python a KerasHub backbone or task.
         data: A .csv, .tsv, .jsonl or .parquet file, a folder of train, validation
-            and test files, `tfds:NAME`, or in Python also a data frame, a list of
+            and test files, or `tfds:NAME`; in Python also a data frame, a list of
             dicts, a dict of columns or of splits, or a data set.
         output_dir: The run folder to write.
         task: Name or object. Defaults to `text_classification`.
-        method: Name or object; `auto` takes what `tfft.recommend` says. Defaults to
-            `lora`.
-        validation: Share of the training rows to validate on, or data. Used when
+        method: Name or object. `auto` uses what `tfft.recommend` recommends.
+            Defaults to `lora`.
+        validation: Share of the training rows to validate on, or data. Used if
             `data` has no validation split. Defaults to 0.1.
-        test: Share of the rows to test on, or data. Used when `data` has no test
+        test: Share of the rows to test on, or data. Used if `data` has no test
             split. Defaults to 0.1.
         on_bad_rows: `error` refuses rows that cannot be used, `skip` counts and
             lists them. Defaults to `error`.
         tokenizer: In Python, the tokenizer of a bare backbone.
         backbone_dropout: Dropout inside the backbone in training, from 0 up to but
-            not 1. Defaults to the model's own.
-        epochs: Passes over the training rows. Defaults to 3. When 3 are less than
-            100 steps, it defaults to as many as make 100, but to 50 at most.
-        batch_size: Rows in a step, over all replicas and pieces; `auto` takes 16
-            and as many pieces as the memory asks for. Defaults to 16.
-        accumulation: Pieces in which a replica's rows of a step are computed one
-            after another: less memory, the same result. Defaults to 1.
+            not including 1. Defaults to the model's own.
+        epochs: Passes over the training rows. Defaults to 3. If 3 would be fewer
+            than 100 steps, defaults to as many as give 100 steps, but at most 50.
+        batch_size: Rows per step, over all replicas and pieces. `auto` takes 16, in
+            as many pieces as memory requires. Defaults to 16.
+        accumulation: Number of pieces in which a replica computes its rows of a
+            step, one after another: less memory, same result. Defaults to 1.
         strategy: `mirrored` (all GPUs, or the logical CPUs), `mirrored:N`,
-            `multi_worker` (by TF_CONFIG, see `tfft launch`), `tpu`, or in Python a
+            `multi_worker` (from TF_CONFIG, see `tfft launch`), `tpu`, or in Python a
             tf.distribute.Strategy. Defaults to one device.
-        learning_rate: The peak. Defaults to the method's.
-        warmup: Share of the steps in which the rate rises. Defaults to 0.1.
-        schedule: `cosine`, `linear`, `polynomial` or `constant` after the rise, or in
-            Python a Keras `LearningRateSchedule`, which decides alone. Defaults to
-            `cosine`.
-        weight_decay: Not on biases and norms, and not with `adam`. Defaults to 0.01.
-        clip_norm: Largest norm of the gradient, 0 for no limit. Defaults to 1.
-        early_stopping: Epochs without improvement before training stops, 0 for
-            never. The best weights are kept in any case. Defaults to 2, and to 0
+        learning_rate: The peak learning rate. Defaults to the method's.
+        warmup: Share of the steps in which the learning rate rises. Defaults to 0.1.
+        schedule: `cosine`, `linear`, `polynomial` or `constant` after warm-up, or in
+            Python a Keras `LearningRateSchedule`, which replaces warm-up too.
+            Defaults to `cosine`.
+        weight_decay: Does not apply to biases and norms, nor with `adam`. Defaults
+            to 0.01.
+        clip_norm: Largest norm of the gradient; 0 for no limit. Defaults to 1.
+        early_stopping: Epochs without improvement before training stops; 0 for
+            never. The best weights are kept in any case. Defaults to 2, or to 0
             with fewer than 20 validation rows.
-        seed: For splits, order, new weights and dropout. Defaults to 42.
-        precision: `auto`, `float32`, `mixed_bfloat16` or `mixed_float16` in
-            training; results are always computed in float32. Defaults to `auto`.
+        seed: For splits, row order, new weights and dropout. Defaults to 42.
+        precision: Of training: `auto`, `float32`, `mixed_bfloat16` or
+            `mixed_float16`. Results are always computed in float32. Defaults to
+            `auto`.
         compile_step: Whether XLA compiles the step. Defaults to yes on GPUs and
             TPUs.
-        on_nan: `stop` ends the training at a step whose loss or gradient is not a
-            number, `skip` leaves the step out and counts it. Defaults to `stop`.
-        save_every: Steps from checkpoint to checkpoint. Defaults to the end of each
-            epoch only.
-        keep_last: Latest checkpoints that stay while training. Defaults to 2.
-        keep_best: Checkpoints with the best validation that stay besides. Defaults
-            to 0.
-        optimizer: `adamw`, `adam`, `sgd`, `adafactor`, `lion` or `muon`, or a mapping
-            of `name` and options of the Keras class, or in Python a Keras optimizer,
-            which brings its own learning rate and weight decay. Defaults to `adamw`.
-        warmup_steps: Steps in which the rate rises, instead of a share.
-        schedule_power: Of the `polynomial` schedule. Defaults to 2.
-        no_decay: Patterns of variables that do not decay either, such as
+        on_nan: `stop` ends the training at a step whose loss or gradient is not
+            finite; `skip` skips and counts the step. Defaults to `stop`.
+        save_every: Steps between checkpoints. Defaults to one checkpoint at the end
+            of each epoch.
+        keep_last: Number of latest checkpoints to keep during training. Defaults to
+            2.
+        keep_best: Number of further checkpoints to keep, those with the best
+            validation score. Defaults to 0.
+        optimizer: `adamw`, `adam`, `sgd`, `adafactor`, `lion` or `muon`; a mapping
+            of `name` and options of the Keras class; or in Python a Keras optimizer,
+            with its own learning rate and weight decay. Defaults to `adamw`.
+        warmup_steps: Number of steps in which the learning rate rises, instead of
+            `warmup`.
+        schedule_power: Exponent of the `polynomial` schedule. Defaults to 2.
+        no_decay: Patterns of further variables without weight decay, such as
             `classifier.*` or `*.lora_b`. Defaults to none.
-        layer_decay: Each layer has the learning rate of the one above times this,
-            the highest that of the head times this. Defaults to 1.
-        ema: Momentum of a moving average of the weights, which is then what is
-            validated and kept; 0 for none. Defaults to 0.
+        layer_decay: Each layer's learning rate is this times that of the layer
+            above, and the top layer's is this times the head's. Defaults to 1.
+        ema: Momentum of a moving average of the weights, which is validated and kept
+            instead of the weights; 0 for no average. Defaults to 0.
         callbacks: In Python, a list of Keras callbacks.
-        log_every: Steps from one point of TensorBoard's curves to the next. Defaults
-            to 10.
+        log_every: Steps between points of TensorBoard's curves. Defaults to 10.
         profile: First and last step to profile for TensorBoard, such as `10,15`.
             Defaults to none.
-        projector: Validation rows whose vectors TensorBoard's projector shows.
+        projector: Number of validation rows to show in TensorBoard's projector.
             Defaults to 0.
-        cache_frozen: Whether the layers below everything that trains, and below
-            any dropout, are computed once for each row and kept. Defaults to yes
-            when there are such layers and more epochs than one.
-        overwrite: Replaces what the run folder holds. Defaults to False.
-        resume: Goes on from the last checkpoint of an interrupted run, to the
-            weights it would have had without the interruption. Defaults to False.
-        verbose: 0 prints nothing, 1 progress and results. Defaults to 1.
+        cache_frozen: Whether to compute the layers below everything that trains, and
+            below any dropout, once for each row. Defaults to yes if there are such
+            layers and more than one epoch.
+        overwrite: Whether to replace what the run folder holds. Defaults to False.
+        resume: Whether to continue from the last checkpoint of an interrupted run.
+            The result is the same as without the interruption. Defaults to False.
+        verbose: 0 prints nothing, 1 prints progress and results. Defaults to 1.
     """
 
     model: Any

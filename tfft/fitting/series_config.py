@@ -14,11 +14,11 @@ class CrossValidateConfig:
     """The options of `cross_validate` beside those of `finetune`.
 
     Args:
-        folds: How many. Defaults to 5.
-        group: A column whose equal values stay in one fold, such as a patient or a
-            thread of mails. Copies of a text do in any case. Defaults to none.
-        against: The folder of a finished cross-validation over the same folds, to
-            test the difference from. Defaults to none.
+        folds: Number of folds. Defaults to 5.
+        group: Column whose rows with equal values stay in one fold, such as a patient
+            or an email thread. Copies of a text always do. Defaults to none.
+        against: Folder of a finished cross-validation over the same folds, to compare
+            with. Defaults to none.
     """
 
     folds: int = 5
@@ -32,13 +32,13 @@ class CrossValidateConfig:
 
 @configuration()
 class LearningCurveConfig:
-    """The options of `learning_curve` beside those of `finetune`.
+    """The options of `learning_curve` in addition to those of `finetune`.
 
     Args:
-        sizes: Shares of the training rows, or numbers of rows; each smaller part lies
-            in the larger ones. Defaults to an eighth, a quarter, a half and all.
-        metric: The score to draw and to judge by. Defaults to the one that decides
-            which epoch was best.
+        sizes: Shares of the training rows, or numbers of rows. Larger subsets contain
+            the smaller ones. Defaults to an eighth, a quarter, a half and all.
+        metric: The metric to plot and to judge by. Defaults to the one that selects the
+            best epoch.
     """
 
     sizes: Sequence[float] = (0.125, 0.25, 0.5, 1.0)
@@ -58,11 +58,11 @@ class LearningCurveConfig:
 
 @configuration()
 class RepeatConfig:
-    """The options of `repeat` beside those of `finetune`.
+    """The options of `repeat` in addition to those of `finetune`.
 
     Args:
-        seeds: How many, counted on from `seed`, or the seeds themselves. The rows are
-            split once, by `seed`. Defaults to 5.
+        seeds: Number of seeds, counting from `seed`, or a list of seeds. The rows are
+            split once, with `seed`. Defaults to 5.
     """
 
     seeds: int | Sequence[int] = 5
@@ -77,7 +77,7 @@ class RepeatConfig:
         """Returns the seeds.
 
         Args:
-            first: The one to count on from.
+            first: The first seed, if `seeds` is a number.
 
         >>> RepeatConfig(seeds="3").listed(42), RepeatConfig(seeds="7,1").listed(42)
         ((42, 43, 44), (7, 1))

@@ -36,33 +36,32 @@ Form = Literal[
     }
 )
 class CausalLanguageModelling(Task):
-    """The next token of texts, of completions, or of an assistant's turns.
+    """Continues texts, completes prompts, or answers as an assistant.
 
     Args:
-        format: What the columns are: `text`; `prompt_completion`; `messages`, each
-            a list of dicts with `role` and `content`; `alpaca`, that is
-            `instruction`, perhaps `input`, and `output`; `sharegpt`, that is
-            `conversations`; `template`; or `auto`, by the names of the columns.
-            Defaults to `auto`.
+        format: The columns: `text`; `prompt_completion`; `messages`, lists of dicts
+            with `role` and `content`; `alpaca`, that is `instruction`, optionally
+            `input`, and `output`; `sharegpt`, that is `conversations`; `template`; or
+            `auto` to go by the column names. Defaults to `auto`.
         template: For plain columns, the prompt with column names in braces:
             `Translate to German: {source}`. Defaults to none.
         target: With a template, the column with the answer. Defaults to `target`.
-        max_length: The most tokens of a row; longer rows are cut at their end and
-            counted. Defaults to 1024.
-        train_on_prompt: Whether prompts are learned too, and not only completions
-            and the assistant's turns; scores are of these alone. Defaults to False.
-        split_special_tokens: Whether plain text that spells a special token, such as
-            `<|im_start|>`, is split into the tokens of its letters; by default it
-            becomes that token, as in TRL and vLLM. Chats are not concerned: their
-            template writes special tokens, and messages must not spell them.
-            Defaults to False.
-        padding_free: Whether several rows share an example, so that next to nothing
-            is padding; none sees another. Defaults to True.
+        max_length: Maximum number of tokens of a row. Longer rows lose their end and
+            are counted. Defaults to 1024.
+        train_on_prompt: Whether to learn prompts too, and not only completions and the
+            assistant's turns. Scores cover only the latter. Defaults to False.
+        split_special_tokens: Whether to split plain text that spells a special token,
+            such as `<|im_start|>`, into letters. By default it becomes that token, as
+            in TRL and vLLM. Does not affect chats: their template writes special
+            tokens, and messages must not spell them. Defaults to False.
+        padding_free: Whether several rows share one example, which avoids nearly all
+            padding. Attention never crosses rows. Defaults to True.
         label_smoothing: Share of a label's probability that goes to all tokens in
             training. Defaults to 0.
         z_loss: Weight of log²Z in training; keeps logits small. Defaults to 0.
         neftune_alpha: Size of the noise on embeddings in training. Defaults to 0.
-        gradient_checkpointing: Less memory for more time. Defaults to False.
+        gradient_checkpointing: Whether to compute each block twice to save memory.
+            Defaults to False.
 
     >>> CausalLanguageModelling(template="{source} =", target="result").form
     'template'

@@ -43,26 +43,24 @@ class LabelSets:
 @TASKS.register("multi_label")
 @configuration(aliases={"text_column": "text", "label_column": "label"})
 class MultiLabel(TextTask):
-    """Any number of labels for a text or a pair of texts, each decided by itself.
+    """Any number of labels for a text or a pair of texts, each decided independently.
 
     Args:
-        text: The column with the text, or two of them for pairs. Defaults to
-            `text`.
-        label: The column with the labels: lists of text, or text that `separator`
-            divides. Defaults to `labels`.
-        separator: What stands between labels in text. Defaults to `|`.
-        thresholds: The probability from which each label is given, in the order of
-            the labels. Defaults to what is best for the F1 of each label on the
-            validation rows, and to 0.5 without any.
-        max_length: The most tokens of a row, special tokens included; longer rows
-            are cut and counted. Defaults to 256.
-        tail_tokens: How many of them a text that is cut keeps of its end, instead of
-            its beginning. For one text column. Defaults to 0.
-        dropout: Share of the summary dropped before the head in training. Defaults
-            to 0.1.
-        pooling: How a text is summed up for the head: `pooler`, `mean`, `first`,
-            `last`, `max`, `mean_sqrt_len`, `weightedmean`, or `auto` for the way of
-            the model's makers. Defaults to `auto`.
+        text: Column with the text, or two columns for pairs. Defaults to `text`.
+        label: Column with the labels: lists of strings, or text split at `separator`.
+            Defaults to `labels`.
+        separator: Text between two labels. Defaults to `|`.
+        thresholds: Probability from which each label counts, in the order of the
+            labels. Defaults to the best F1 of each label on the validation rows, or
+            to 0.5 without validation rows.
+        max_length: Maximum number of tokens of a row, including special tokens.
+            Longer rows are truncated and counted. Defaults to 256.
+        tail_tokens: How many of these tokens a truncated text keeps from its end
+            instead of its beginning. Only for one text column. Defaults to 0.
+        dropout: Dropout on the text vector before the head. Defaults to 0.1.
+        pooling: How to turn the tokens' states into the text vector: `pooler`,
+            `mean`, `first`, `last`, `max`, `mean_sqrt_len`, `weightedmean`, or `auto`
+            for the model's own pooling. Defaults to `auto`.
 
     >>> MultiLabel(separator=";").label
     'labels'

@@ -41,29 +41,28 @@ from tfft.text.tokenizer import Tokenizer
 class QuestionAnswering(Task):
     """Answers that are parts of a context, as in SQuAD.
 
-    A context longer than `max_length` becomes overlapping windows, and the answer
-    comes from the one that is surest of it.
+    A context longer than `max_length` becomes overlapping windows. The answer comes
+    from the window that gives it the highest score.
 
     Args:
-        text: The columns with question and context. Defaults to `question` and
-            `context`.
-        answers_column: The column with the right answers, a list of dicts with
-            `text` and `answer_start`; an empty list says that there is none. Defaults
-            to `answers`.
-        max_length: The most tokens of a window, question and special tokens
-            included. Defaults to 384.
-        stride: Tokens of the context that a window shares with the one before.
+        text: Columns with question and context. Defaults to `question` and `context`.
+        answers_column: Column with the correct answers, a list of dicts with `text` and
+            `answer_start`; an empty list means that there is no answer. Defaults to
+            `answers`.
+        max_length: Maximum number of tokens of a window, including the question and
+            special tokens. Defaults to 384.
+        stride: Tokens of the context that a window shares with the previous one.
             Defaults to 128.
-        max_question: The most tokens of a question; longer ones are cut and counted.
-            Defaults to 64.
-        max_answer: The most tokens of an answer. Defaults to 30.
-        n_best: How many candidates an answer lists. Defaults to 5.
-        no_answer: Whether "no answer" is an answer. Defaults to yes when a training
-            row has none.
-        no_answer_threshold: How much higher "no answer" must score than the best
-            answer to be given. Defaults to what is best on the validation rows.
-        dropout: Share of the states dropped before the head in training. Defaults to
-            0: BERT's authors drop none here, unlike before a classifier.
+        max_question: Maximum number of tokens of a question. Longer questions are
+            truncated and counted. Defaults to 64.
+        max_answer: Maximum number of tokens of an answer. Defaults to 30.
+        n_best: Number of candidates to list. Defaults to 5.
+        no_answer: Whether "no answer" is a possible answer. Defaults to yes if a
+            training row has no answer.
+        no_answer_threshold: How much higher than the best answer "no answer" must score
+            to be chosen. Defaults to the best F1 on the validation rows.
+        dropout: Dropout on the states before the head. Defaults to 0, as BERT's authors
+            use none here, unlike before a classifier.
 
     >>> QuestionAnswering(doc_stride=64).stride
     64

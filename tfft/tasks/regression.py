@@ -27,25 +27,23 @@ from tfft.text.tokenizer import Tokenizer
 class Regression(TextTask):
     """A number for a text or a pair of texts, such as their similarity.
 
-    The network learns numbers with mean 0 and deviation 1; answers are in the unit
-    of the rows.
+    The network learns numbers with mean 0 and standard deviation 1. Answers are in the
+    unit of the rows.
 
     Args:
-        text: The column with the text, or two of them for pairs. Defaults to
-            `text`.
-        label: The column with the number. Defaults to `label`.
-        center: What is taken off the numbers. Defaults to the mean of the training
+        text: Column with the text, or two columns for pairs. Defaults to `text`.
+        label: Column with the number. Defaults to `label`.
+        center: Number to subtract from the labels. Defaults to the mean of the training
             rows.
-        scale: What they are divided by. Defaults to their standard deviation.
-        max_length: The most tokens of a row, special tokens included; longer rows
-            are cut and counted. Defaults to 256.
-        tail_tokens: How many of them a text that is cut keeps of its end, instead of
-            its beginning. For one text column. Defaults to 0.
-        dropout: Share of the summary dropped before the head in training. Defaults
-            to 0.1.
-        pooling: How a text is summed up for the head: `pooler`, `mean`, `first`,
-            `last`, `max`, `mean_sqrt_len`, `weightedmean`, or `auto` for the way of
-            the model's makers. Defaults to `auto`.
+        scale: Number to divide them by. Defaults to their standard deviation.
+        max_length: Maximum number of tokens of a row, including special tokens.
+            Longer rows are truncated and counted. Defaults to 256.
+        tail_tokens: How many of these tokens a truncated text keeps from its end
+            instead of its beginning. Only for one text column. Defaults to 0.
+        dropout: Dropout on the text vector before the head. Defaults to 0.1.
+        pooling: How to turn the tokens' states into the text vector: `pooler`,
+            `mean`, `first`, `last`, `max`, `mean_sqrt_len`, `weightedmean`, or `auto`
+            for the model's own pooling. Defaults to `auto`.
 
     >>> Regression(text="sentence1,sentence2", label="score").text
     ('sentence1', 'sentence2')

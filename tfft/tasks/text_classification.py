@@ -38,25 +38,23 @@ class TextClassification(TextTask):
     """One label for a text or a pair of texts.
 
     Args:
-        text: The column with the text, or two of them for pairs. Defaults to
-            `text`.
-        label: The column with the label: text, whole numbers, or true and false.
-            Defaults to `label`.
-        max_length: The most tokens of a row, special tokens included; longer rows
-            are cut and counted. Defaults to 256.
-        tail_tokens: How many of them a text that is cut keeps of its end, instead of
-            its beginning. For one text column. Defaults to 0.
-        dropout: Share of the summary dropped before the head in training.
-            Defaults to 0.1.
-        pooling: How a text is summed up for the head: `pooler`, `mean`, `first`,
-            `last`, `max`, `mean_sqrt_len`, `weightedmean`, or `auto` for the way of
-            the model's makers. Defaults to `auto`.
-        class_weights: Weights of labels in the loss: `balanced`, or by label such as
-            `spam=3`. Defaults to none.
-        label_smoothing: Share of a label's weight that all labels divide. Defaults
-            to 0.
-        focal_gamma: How much less what is easy counts: the exponent of the focal
-            loss. Defaults to 0.
+        text: Column with the text, or two columns for pairs. Defaults to `text`.
+        label: Column with the label: a string, an integer or a boolean. Defaults to
+            `label`.
+        max_length: Maximum number of tokens of a row, including special tokens.
+            Longer rows are truncated and counted. Defaults to 256.
+        tail_tokens: How many of these tokens a truncated text keeps from its end
+            instead of its beginning. Only for one text column. Defaults to 0.
+        dropout: Dropout on the text vector before the head. Defaults to 0.1.
+        pooling: How to turn the tokens' states into the text vector: `pooler`,
+            `mean`, `first`, `last`, `max`, `mean_sqrt_len`, `weightedmean`, or `auto`
+            for the model's own pooling. Defaults to `auto`.
+        class_weights: Weights of the labels in the loss: `balanced`, or a weight for
+            each label, such as `spam=3`. Defaults to none.
+        label_smoothing: Share of a label's weight that is spread evenly over all
+            labels. Defaults to 0.
+        focal_gamma: Exponent of the focal loss; higher values make easy rows count
+            less. Defaults to 0.
 
     >>> TextClassification(text="premise,hypothesis").text
     ('premise', 'hypothesis')
@@ -220,7 +218,7 @@ class TextClassification(TextTask):
     def answers(
         self, predictions: np.ndarray, table: Table, labels: Labels
     ) -> list[dict[str, Any]]:
-        """Returns the likeliest label, its score, and every label's probability."""
+        """Returns the most likely label, its score, and every label's probability."""
         return [
             {
                 "label": labels[int(row.argmax())],

@@ -25,18 +25,16 @@ class TextTask(Task):
     """A task that answers once for a text, or for a pair of texts; abstract.
 
     Args:
-        text: The column with the text, or two of them for pairs. Defaults to
-            `text`.
-        max_length: The most tokens of a row, special tokens included; longer rows
-            are cut and counted. Defaults to 256.
-        tail_tokens: How many of them a text that is cut keeps of its end, instead of
-            its beginning (Sun et al., 2019, arXiv:1905.05583, section 5.3.1). For
-            one text column. Defaults to 0.
-        dropout: Share of the summary dropped before the head in training.
-            Defaults to 0.1.
-        pooling: How a text is summed up for the head: `pooler`, `mean`, `first`,
-            `last`, `max`, `mean_sqrt_len`, `weightedmean`, or `auto` for the way of
-            the model's makers. Defaults to `auto`.
+        text: Column with the text, or two columns for pairs. Defaults to `text`.
+        max_length: Maximum number of tokens of a row, including special tokens.
+            Longer rows are truncated and counted. Defaults to 256.
+        tail_tokens: How many of these tokens a truncated text keeps from its end
+            instead of its beginning (Sun et al., 2019, arXiv:1905.05583, section
+            5.3.1). Only for one text column. Defaults to 0.
+        dropout: Dropout on the text vector before the head. Defaults to 0.1.
+        pooling: How to turn the tokens' states into the text vector: `pooler`,
+            `mean`, `first`, `last`, `max`, `mean_sqrt_len`, `weightedmean`, or `auto`
+            for the model's own pooling. Defaults to `auto`.
     """
 
     text: Sequence[str] = ("text",)

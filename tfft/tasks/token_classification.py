@@ -38,32 +38,33 @@ from tfft.text.tokenizer import Tokenizer, Window
 @TASKS.register("token_classification")
 @configuration(aliases={"text_column": "text", "label_column": "tags"})
 class TokenClassification(Task):
-    """Spans of words with a type, learned from tags of words or spans of characters.
+    """Typed spans of words, learned from tags of words or spans of characters.
 
-    The label of a word stands on its first token; the others are passed over. A text
-    longer than `max_length` becomes overlapping windows, and each word is predicted
-    once, where it has most context.
+    The first token of a word carries its label; the others have none. A text longer
+    than `max_length` becomes overlapping windows. Each word is predicted once, in the
+    window where it has the most context.
 
     Args:
-        tokens: The column with lists of words. Defaults to `tokens`.
-        tags: The column with their tags. Defaults to `ner_tags`.
-        text: The column with texts, in rows without words. Defaults to `text`.
-        spans: The column with the spans of texts, each with `start`, `end` (in
+        tokens: Column with lists of words. Defaults to `tokens`.
+        tags: Column with their tags. Defaults to `ner_tags`.
+        text: Column with texts, for rows without words. Defaults to `text`.
+        spans: Column with the spans of the texts, each with `start`, `end` (in
             characters) and `label`. Defaults to `spans`.
-        scheme: That of the tags: `IOB1`, `IOB2`, `BIOES`, `BILOU`, or `auto` to find
-            it. Defaults to `auto`.
-        max_length: The most tokens of a window, special tokens included. Defaults to
-            256.
-        stride: Tokens that a window shares with the one before. Defaults to 64.
-        decoding: `viterbi` takes the likeliest legal sequence of tags, `repair` the
-            likeliest tag of each word and lets a lone `I-` begin a span. Defaults to
+        scheme: Scheme of the tags: `IOB1`, `IOB2`, `BIOES`, `BILOU`, or `auto` to
+            detect it. Defaults to `auto`.
+        max_length: Maximum number of tokens of a window, including special tokens.
+            Defaults to 256.
+        stride: Tokens that a window shares with the previous one. Defaults to 64.
+        decoding: `viterbi` takes the most likely valid tag sequence. `repair` takes the
+            most likely tag of each word and lets a lone `I-` begin a span. Defaults to
             `viterbi`.
-        dropout: Share of the states dropped before the head. Defaults to 0.1.
-        class_weights: Weights of tags in the loss: `balanced`, or by label such as
-            `O=0.5`. Defaults to none.
-        label_smoothing: Share of a label's weight that all labels divide. Defaults
-            to 0.
-        focal_gamma: How much less what is easy counts. Defaults to 0.
+        dropout: Dropout on the states before the head. Defaults to 0.1.
+        class_weights: Weights of the tags in the loss: `balanced`, or a weight for
+            each label, such as `O=0.5`. Defaults to none.
+        label_smoothing: Share of a label's weight that is spread evenly over all
+            labels. Defaults to 0.
+        focal_gamma: Exponent of the focal loss; higher values make easy words count
+            less. Defaults to 0.
 
     >>> TokenClassification(scheme="IOB1", decoding="repair").stride
     64

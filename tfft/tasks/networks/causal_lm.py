@@ -17,7 +17,7 @@ from tfft.tasks.networks.linear_cross_entropy import linear_cross_entropy
 
 @keras.saving.register_keras_serializable("tfft")
 class CausalLM(keras.Model):
-    """A decoder that scores the labels of packed rows, and has no logits elsewhere.
+    """A decoder that scores packed rows, with logits only where there is a label.
 
     Args:
         backbone: A KerasHub decoder of an architecture tfft knows.
@@ -25,21 +25,21 @@ class CausalLM(keras.Model):
             training. Defaults to 0.
         z_loss: Weight of log²Z in training. Defaults to 0.
         neftune_alpha: Size of the noise on embeddings in training (Jain et al.,
-            2023, arXiv:2310.05914). Defaults to 0, none.
-        gradient_checkpointing: Compute each block twice in training rather than
-            keep what is inside. Defaults to False.
+            2023, arXiv:2310.05914). Defaults to 0, no noise.
+        gradient_checkpointing: Whether to compute each block twice in training
+            instead of keeping its inner states. Defaults to False.
         seed: For the noise. Defaults to 0.
-        **options: Those of every Keras model.
+        **options: Options of every Keras model.
 
     Call arguments:
         A dict of int32 with `token_ids`, `positions` and `sequence_ids` (0 for
-        padding), each of shape (batch, length); `label_positions`, the places in
-        the row of the tokens that a label follows, and `labels` (-1 for padding),
-        both of shape (batch, count).
+        padding), each of shape (batch, length); `label_positions`, the positions of
+        the tokens that a label follows, and `labels` (-1 for padding), both of shape
+        (batch, count).
 
     Returns:
-        -log p(label) and whether the label is the likeliest, 0 or 1, for each
-        label; shape (batch, count, 2), in float32.
+        For each label -log p(label), and 1 if it is the most likely token, else 0;
+        shape (batch, count, 2), in float32.
 
     >>> import keras_hub, numpy as np
     >>> backbone = keras_hub.models.GPT2Backbone(
@@ -90,7 +90,7 @@ class CausalLM(keras.Model):
 
     @property
     def head_variables(self) -> list[Any]:
-        """None: the head belongs to the backbone."""
+        """Empty: the head belongs to the backbone."""
         return []
 
     @property
@@ -104,7 +104,7 @@ class CausalLM(keras.Model):
         return {}
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
-        """Returns loss and hit of each label."""
+        """Returns the loss of each label, and whether it is the most likely token."""
         sequence_ids = inputs["sequence_ids"]
         states = decoder_states(
             self.wiring,

@@ -17,16 +17,16 @@ from tfft.tasks.networks.pooling import summary
 
 @keras.saving.register_keras_serializable("tfft")
 class TextClassifier(FirstTokenModel):
-    """A classifier on the summary of a backbone, as BERT's authors fine-tune it.
+    """A backbone with a classifier on the text vector, as BERT's authors fine-tune it.
 
     Args:
         backbone: A KerasHub backbone of an architecture tfft knows.
         num_classes: Number of classes.
-        dropout: Share of the summary dropped in training. Defaults to 0.1.
-        pooling: How a text is summed up, as in `tasks.networks.pooling.summary`.
-            Defaults to `pooler`, as in BERT's paper.
+        dropout: Dropout on the text vector. Defaults to 0.1.
+        pooling: How to turn the tokens' states into the text vector, as in
+            `tasks.networks.pooling.summary`. Defaults to `pooler`, as in BERT's paper.
         seed: For the head's weights and dropout. Defaults to 0.
-        **options: Those of every Keras model.
+        **options: Options of every Keras model.
 
     Call arguments:
         A dict with the backbone's inputs, such as `token_ids`, `segment_ids` and
@@ -68,12 +68,12 @@ class TextClassifier(FirstTokenModel):
 
     @property
     def first_token_layer(self) -> Any:
-        """The layer of which the first token's state alone is read, or None."""
+        """The last layer if the head only reads its first token's state, or None."""
         first = self.pooling in ("pooler", "first")
         return last_layer(self.backbone) if first else None
 
     def below_head(self) -> FirstTokenModel:
-        """Returns the model of what the head sees, shape (batch, hidden).
+        """Returns a model whose output is the head's input, shape (batch, hidden).
 
         It shares the layers of this one.
         """
@@ -86,14 +86,14 @@ class TextClassifier(FirstTokenModel):
 
     @property
     def uses_top(self) -> bool:
-        """Whether the places above the backbone's stack take part."""
+        """Whether the head uses the places above the backbone's stack."""
         return self.pooling == "pooler"
 
     @property
     def head_modules(self) -> dict[str, dict[str, Any]]:
-        """The head as Hugging Face names and keeps it: weight (classes, hidden).
+        """The head in Hugging Face's names and layout: weight (classes, hidden).
 
-        Empty for a pooling that Hugging Face's classifier does not have.
+        Empty for a pooling that Hugging Face's classifier lacks.
         """
         if not self.uses_top:
             return {}

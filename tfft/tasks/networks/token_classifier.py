@@ -13,16 +13,16 @@ from tfft.tasks.networks.head import new_head
 
 @keras.saving.register_keras_serializable("tfft")
 class TokenClassifier(keras.Model):
-    """A classifier on the state of each token, as BERT's authors fine-tune it.
+    """A backbone with a classifier on each token, as BERT's authors fine-tune it.
 
     Args:
         backbone: A KerasHub backbone of an architecture tfft knows.
         num_classes: Number of classes.
-        dropout: Share of the states dropped in training. Defaults to 0.1.
-        module: What Hugging Face calls the head: `classifier` for tags, `qa_outputs`
+        dropout: Dropout on the states. Defaults to 0.1.
+        module: Hugging Face's name of the head: `classifier` for tags, `qa_outputs`
             for the ends of an answer. Defaults to `classifier`.
         seed: For the head's weights and dropout. Defaults to 0.
-        **options: Those of every Keras model.
+        **options: Options of every Keras model.
 
     Call arguments:
         A dict with the backbone's inputs, such as `token_ids`, `segment_ids` and
@@ -72,7 +72,7 @@ class TokenClassifier(keras.Model):
 
     @property
     def head_modules(self) -> dict[str, dict[str, Any]]:
-        """The head as Hugging Face names and keeps it: weight (classes, hidden)."""
+        """The head in Hugging Face's names and layout: weight (classes, hidden)."""
         kernel, bias = (np.array(variable) for variable in self.head_variables)
         return {self.module: {"weight": kernel.T, "bias": bias}}
 
