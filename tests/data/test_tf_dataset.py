@@ -74,7 +74,7 @@ def failing():
             tensors({"t": [1, 0]}).map(
                 lambda row: {"t": tf.sparse.from_dense(row["t"])}
             ),
-            ["hold a SparseTensorSpec", "fix: map it"],
+            ["hold a SparseTensorSpec", "fix: convert it with map"],
         ),
         (tensors({"t": b"\xff"}), ["holds b'\\xff'", "row 1", "fix: give UTF-8 text"]),
         (
