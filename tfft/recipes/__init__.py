@@ -1,1 +1,1 @@
-"""What users ask for: one configuration and one function each."""
+"""One file per verb that users call: a configuration and a function."""

@@ -1,4 +1,4 @@
-"""A method on a backbone of one's own, without a training recipe around it."""
+"""Adapters on a user's own backbone, without a training recipe."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tfft.models.architecture import architecture_of
 
 
 class AppliedAdapter(NamedAdapters):
-    """The adapters of a backbone; `apply` and `load_adapter` make it.
+    """The adapters of a backbone, as returned by `apply` and `load_adapter`.
 
     Args:
         adapter: A method applied to the backbone.
-        seed: For the variables of those added later.
-        modules: What an adapter folder held beside the backbone: for each module,
-            such as `classifier`, its `weight` and `bias` as PyTorch keeps them.
+        seed: For the variables of adapters added later.
+        modules: Modules outside the backbone that an adapter folder held, such as
+            `classifier`: for each its `weight` and `bias` in PyTorch's layout.
     """
 
     def __init__(
@@ -40,15 +40,15 @@ class AppliedAdapter(NamedAdapters):
         task_type: str | None = None,
         modules_to_save: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        """Writes the active adapter, in PEFT's format where it has one.
+        """Writes the active adapter, in PEFT's format if PEFT has one for its method.
 
         Args:
-            directory: Where to.
-            base_model: What the file says the base model is.
+            directory: The folder to write.
+            base_model: The name of the base model to record.
             task_type: PEFT's name of the task. Defaults to `CAUSAL_LM` for a family
                 of language models, else to `FEATURE_EXTRACTION`.
-            modules_to_save: Layers beside the backbone to write into a PEFT folder,
-                by PEFT's names: for each its `weight` and `bias` as PyTorch keeps them.
+            modules_to_save: Layers outside the backbone to write into a PEFT folder,
+                by PEFT's names: for each its `weight` and `bias` in PyTorch's layout.
 
         Raises:
             ConfigError: When there is nothing to save, or it is merged.
@@ -66,15 +66,15 @@ def apply(backbone: Any, method: Any, seed: int = 0) -> AppliedAdapter:
     """Applies a method to a KerasHub backbone, in place.
 
     Args:
-        backbone: A backbone of an architecture tfft knows.
+        backbone: A backbone of an architecture that tfft supports.
         method: A name such as `lora`, or an object such as `LoRA(rank=4)`.
-        seed: For the new variables. Defaults to 0.
+        seed: For the initial values of new variables. Defaults to 0.
 
     Returns:
         The adapter: `merge`, `unmerge`, `disable`, `add`, `activate`, `save` ….
 
     Raises:
-        ConfigError: For an unknown method or one that does not suit the backbone.
+        ConfigError: For an unknown method, or one that does not fit the backbone.
 
     >>> import keras_hub
     >>> backbone = keras_hub.models.BertBackbone(
@@ -91,19 +91,19 @@ def apply(backbone: Any, method: Any, seed: int = 0) -> AppliedAdapter:
 
 
 def load_adapter(backbone: Any, directory: str | Path) -> AppliedAdapter:
-    """Applies the adapter of a folder, PEFT's or tfft's, to a plain backbone.
+    """Loads an adapter folder, PEFT's or tfft's, onto a plain backbone.
 
     Args:
         backbone: The backbone that the adapter was trained on.
         directory: The folder.
 
     Returns:
-        The adapter; what the folder held beside the backbone, such as a classifier,
-        is in its `modules`.
+        The adapter. Modules outside the backbone that the folder held, such as a
+        classifier, are in its `modules`.
 
     Raises:
-        MissingInputError: When a file is not there.
-        DataError: For a folder that cannot be used; the backbone is unchanged then.
+        MissingInputError: When a file is missing.
+        DataError: For an unusable folder; the backbone is then unchanged.
     """
     check_environment()
     adapter, modules = read_adapter(

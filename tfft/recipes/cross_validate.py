@@ -1,4 +1,4 @@
-"""Cross-validation: as many trainings as folds, and every row tested on once."""
+"""Cross-validation: one training per fold; every row is tested on once."""
 
 from __future__ import annotations
 
@@ -30,27 +30,25 @@ OUT_OF_FOLD = "out_of_fold.jsonl"
 
 @accepts(CrossValidateOptions)
 def cross_validate(**options: Any) -> CrossValidation:
-    """Trains once for each fold of the training rows and scores it on that fold.
+    """Trains once for each fold of the training rows and scores that fold.
 
-    The folds are of the rows of `train`. Rows of a validation split validate every
-    training; without one, a share of the other folds does. Test rows are left aside:
-    they are for one last look at the settings that were chosen.
+    The rows of `train` are divided into folds. Every training is validated on the
+    validation split, or without one on a share of the other folds. Test rows are not
+    used; keep them for one final check of the chosen settings.
 
     Args:
-        **options: The fields of `CrossValidateConfig`, and those of `FinetuneConfig`,
-            of which `test` is 0 by default.
+        **options: The fields of `CrossValidateConfig` and `FinetuneConfig`; `test`
+            defaults to 0.
 
     Returns:
-        The scores of the folds, with mean and spread. Its folder holds the runs
-        `fold-1`, `fold-2` …, and `out_of_fold.jsonl`: for each row what the one model
-        that had not seen it said.
+        The scores of the folds, with mean and spread. The folder holds the runs
+        `fold-1`, `fold-2` …, and `out_of_fold.jsonl`: the prediction for each row by
+        the one model that had not seen it.
 
     Raises:
-        ConfigError: For options that cannot be meant, or another cross-validation
-            to compare with over other folds.
-        DataError: For rows that cannot be used, and for a class that stands in one
-            fold only.
-        TfftError: Whatever else `finetune` raises.
+        ConfigError: For invalid options, and when `against` has other folds.
+        DataError: For unusable rows, and for a class that occurs in only one fold.
+        TfftError: Everything else that `finetune` raises.
     """
     config, rest = split_options(CrossValidateConfig, options)
     series = Series({"test": 0, **rest}, RESULT, "fold")
@@ -159,7 +157,7 @@ class _Folds:
 
 
 def _groups(task: Task, table: Table, column: str | None) -> Sequence[Hashable]:
-    """Returns what stays in one fold: copies of a text, and equal values of a column.
+    """Returns the group of each row: copies of a text and equal column values share one.
 
     Raises:
         DataError: For a row without a value.
@@ -186,7 +184,7 @@ def _groups(task: Task, table: Table, column: str | None) -> Sequence[Hashable]:
 
 
 def _pooled(evidence: Sequence[Evidence]) -> dict[str, float]:
-    """Returns the scores of all rows at once."""
+    """Returns the scores of all rows pooled."""
     sums = np.sum([one.statistics.sum(axis=0) for one in evidence], axis=0)
     return {name: float(value) for name, value in evidence[0].score(sums).items()}
 

@@ -1,4 +1,4 @@
-"""Several runs as one model: by their answers, or by their weights."""
+"""Combines several runs into one model, by their answers or by their weights."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _WAYS = (*JOININGS, _SOUP)
 
 @dataclass(frozen=True)
 class EnsembleScores:
-    """The scores of an ensemble beside those of its members, on the same rows.
+    """The scores of an ensemble and of its members, on the same rows.
 
     Attributes:
-        metric: The score that decides which member is best.
+        metric: The metric that decides which member is best.
         members: The metrics of each member by name.
         ensemble: The metrics of the ensemble.
-        how: What it is.
+        how: `average`, `vote` or `soup`.
     """
 
     metric: str
@@ -60,7 +60,7 @@ class EnsembleScores:
         return gain(self.metric, best, self.ensemble[self.metric])
 
     def table(self) -> ReportTable:
-        """Returns the scores of all."""
+        """Returns the scores of members and ensemble."""
         every = {**self.members, self.how: self.ensemble}
         rows = tuple(
             (name, *(f"{one[metric]:.4f}" for metric in self.ensemble))
@@ -93,7 +93,7 @@ class Joined(FineTuned):
 
     @property
     def name(self) -> str:
-        """The way of joining and the number of members."""
+        """How it combines, and the number of members."""
         return f"{self._how}-of-{len(self._members)}"
 
     @property
@@ -111,10 +111,10 @@ class Joined(FineTuned):
 
 
 class Ensemble:
-    """Several runs as one model; `ensemble` makes it.
+    """Several runs as one model, as returned by `ensemble`.
 
     Args:
-        run: What answers for all; of a soup, an ordinary run.
+        run: The model that answers for all members; for a soup, an ordinary run.
         members: The runs.
         how: `average`, `vote` or `soup`.
     """
@@ -123,11 +123,11 @@ class Ensemble:
         self.run, self.members, self.how = run, members, how
 
     def predict(self, inputs: Any) -> list[dict[str, Any]]:
-        """Returns an answer for each input, as `Run.predict`."""
+        """Returns an answer for each input, like `Run.predict`."""
         return self.run.predict(inputs)
 
     def evaluate(self, data: Any, on_bad_rows: OnBadRows = "error") -> Report:
-        """Returns the report of labelled rows, as `Run.evaluate`."""
+        """Returns the report of labelled rows, like `Run.evaluate`."""
         return self.run.evaluate(data, on_bad_rows)
 
     def compare(
@@ -136,15 +136,15 @@ class Ensemble:
         """Returns the scores of the ensemble and of each member.
 
         Args:
-            data: Anything that holds rows; of several splits, the test split. Rows
-                that no member was trained on, or the comparison means nothing.
-            metric: Decides which member is best. Defaults to the one that decides
-                which epoch of a training was.
-            on_bad_rows: What to do with rows that cannot be used.
+            data: Anything that holds rows; from several splits, the test split. The
+                comparison is only meaningful on rows that no member was trained on.
+            metric: The metric that decides which member is best. Defaults to the one
+                that selects the best epoch.
+            on_bad_rows: What to do with unusable rows.
 
         Raises:
             ConfigError: For an unknown metric.
-            DataError: For rows that cannot be used.
+            DataError: For unusable rows.
         """
         metric = metric or REPORTS.get(self.run.task.evaluation).monitor[0]
         found = self.evaluate(data, on_bad_rows).metrics
@@ -156,10 +156,10 @@ class Ensemble:
         return EnsembleScores(metric, scores, found, self.how)
 
     def export(self, directory: str | Path) -> Path:
-        """Writes one SavedModel of all members, as `Run.export`.
+        """Writes one SavedModel of all members, like `Run.export`.
 
-        The weights of the base model are in it once. A soup costs no more than one
-        run; the others run the layers above the first that differs once a member.
+        It holds the weights of the base model once. A soup costs no more than one run.
+        Other ensembles run the layers from the first that differs once per member.
         """
         return self.run.export(directory)
 
@@ -176,28 +176,27 @@ def ensemble(
     on_bad_rows: OnBadRows = "error",
     verbose: int = 1,
 ) -> Ensemble:
-    """Makes one model of several runs of one base model, task and method.
+    """Combines several runs with the same base model, task and method.
 
     Args:
         members: The runs or their folders, two or more.
-        how: `average` of the probabilities (of the numbers or logits for tasks
-            without), `vote` of the labels, or `soup`: the average of the weights,
-            which costs no more than one run. Defaults to `average`.
+        how: `average` of the probabilities (or of the numbers or logits, for tasks
+            without probabilities), `vote` of the labels, or `soup`: the average of the
+            weights, which costs no more than one run. Defaults to `average`.
         data: Rows to score ensemble and members on. Defaults to none.
-        metric: Decides which member is best there. Defaults to the one that decides
-            which epoch of a training was.
-        output_dir: Where a soup is written, as a run of its own.
-        rank: To compress a soup of LoRA adapters to; see the docs. Defaults to all
-            ranks together, which is exact.
-        model: Where the base model is now, when it has moved.
-        on_bad_rows: What to do with rows that cannot be used.
+        metric: The metric that decides which member is best on `data`. Defaults to the
+            one that selects the best epoch.
+        output_dir: Where to write a soup, which is a run of its own.
+        rank: Rank to compress a soup of LoRA adapters to; see the docs. Defaults to
+            the sum of the ranks, which is exact.
+        model: Where the base model is now, if it has moved.
+        on_bad_rows: What to do with unusable rows.
         verbose: 0 prints nothing. Defaults to 1.
 
     Raises:
-        ConfigError: For members that do not belong together, and for options that
-            cannot be meant.
+        ConfigError: For members that cannot be combined, and for invalid options.
         MissingInputError: When a run is missing.
-        DataError: For rows or files that cannot be used.
+        DataError: For unusable rows or files.
     """
     check_environment()
     _check_options(how, output_dir, rank)
@@ -267,7 +266,7 @@ def _refuse_without_data(metric: str | None, on_bad_rows: OnBadRows) -> None:
 
 
 def _joined(runs: MemberRuns, how: str) -> Joined:
-    """Returns a model whose network answers for all members."""
+    """Returns a model with a network that answers for all members."""
     from tfft.tasks.networks.members import joined_network
 
     first = runs[0]

@@ -1,4 +1,4 @@
-"""The scores of a model as its makers left it."""
+"""Scores a model before any fine-tuning."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def evaluate(
     tokenizer: Any = None,
     on_bad_rows: OnBadRows = "error",
 ) -> Report:
-    """Returns the report of a model that was not fine-tuned: where training starts.
+    """Returns the report of a model before fine-tuning: the baseline of a training.
 
     Args:
         model: A Hugging Face folder, a KerasHub preset name or folder, or in Python
             a KerasHub backbone.
-        data: Anything that holds rows; of several splits, the test split.
-        task: Name or object of a task that needs no head of its own.
+        data: Anything that holds rows; from several splits, the test split.
+        task: Name or object of a task that needs no new head, such as `causal_lm`.
         tokenizer: The tokenizer of a bare backbone.
-        on_bad_rows: What to do with rows that cannot be used.
+        on_bad_rows: What to do with unusable rows.
 
     Raises:
-        ConfigError: For a task whose head only training makes.
-        DataError: For rows that cannot be used.
+        ConfigError: For a task whose head has to be trained first.
+        DataError: For unusable rows.
     """
     check_environment()
     resolved: Task = TASKS.resolve(task)

@@ -1,4 +1,4 @@
-"""Generating from a model: prompts in, texts out."""
+"""Generates text with a model: prompts in, texts out."""
 
 from __future__ import annotations
 
@@ -23,22 +23,23 @@ def generate(
     stream: bool = False,
     **options: Any,
 ) -> list[Generation] | Iterator[Piece]:
-    """Returns what a model writes after prompts.
+    """Returns the text that a model writes after each prompt.
 
     Args:
         model: A Hugging Face folder, a KerasHub preset name or folder, or in Python
             a KerasHub decoder. For a run folder use `tfft.load(folder).generate`.
         prompts: A list of texts, of lists of messages with `role` and `content`, or of
             rows; or anything that holds such rows, as for `data`.
-        task: How rows become prompts, name or object.
+        task: Name or object of the task that turns rows into prompts.
         tokenizer: The tokenizer of a bare backbone.
-        batch_size: Prompts at a time, of any lengths.
-        stream: Returns an iterator that gives each bit of text once it is certain.
-        **options: Those of `Sampling`.
+        batch_size: How many prompts to compute together; their lengths may differ.
+        stream: Whether to return an iterator that yields each piece of text as soon as
+            it is final.
+        **options: The fields of `Sampling`.
 
     Raises:
-        ConfigError: For options that cannot be meant, or a model that is no decoder.
-        DataError: For a prompt that cannot be used.
+        ConfigError: For invalid options, or a model that is not a decoder.
+        DataError: For an unusable prompt.
     """
     check_environment()
     sampling = Sampling(**options)

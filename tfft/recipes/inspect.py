@@ -1,4 +1,4 @@
-"""Looking before training: data, models and runs in tables."""
+"""Shows data, models and runs in tables, before or after training."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _PERCENTILES = (50, 90, 99, 100)
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was found.
+    """The result of an inspection.
 
     Attributes:
-        tables: What to look at.
-        problems: Rows that training would refuse, a sentence each.
-        notes: What training would say and go on, a sentence each.
+        tables: The tables to show.
+        problems: Rows that training would refuse, one sentence each.
+        notes: What training would report without stopping, one sentence each.
     """
 
     tables: tuple[ReportTable, ...]
@@ -43,15 +43,15 @@ class Inspection:
 def inspect_data(
     data: Any, task: Any = "text_classification", model: Any = None
 ) -> Inspection:
-    """Returns what the rows are like, as a task and a model will see them.
+    """Returns tables that describe the rows as a task and a model will see them.
 
     Args:
         data: Anything that holds rows.
         task: Name or object.
-        model: A model, whose tokenizer then counts and shows the tokens.
+        model: A model whose tokenizer counts and shows the tokens. Defaults to none.
 
     Raises:
-        DataError: When it cannot be read at all.
+        DataError: When the data cannot be read.
     """
     resolved: Task = TASKS.resolve(task)
     tables: list[ReportTable] = []
@@ -85,7 +85,7 @@ def inspect_data(
 
 
 def _usable(table: Table, bad: Sequence[BadRow], problems: list[str]) -> Table:
-    """Returns the other rows, and adds what is wrong with the bad ones."""
+    """Returns the usable rows, and adds the problems of the others."""
     problems += [f"{table.where(one.row)}: {one.reason} · {one.column}" for one in bad]
     faulty = {one.row for one in bad}
     return table.select([row for row in range(len(table)) if row not in faulty])
@@ -144,10 +144,10 @@ def _examples(split: str, table: Table, task: Task, tokenizer: Any) -> ReportTab
 
 
 def inspect_run(folder: str | Path) -> Inspection:
-    """Returns what a run folder says of itself, without loading the model.
+    """Returns tables that describe a run folder, without loading the model.
 
     Raises:
-        MissingInputError: When there is no run.
+        MissingInputError: When the run does not exist.
     """
     folder = Path(folder)
     record = read_record(folder)
@@ -186,10 +186,10 @@ def _epochs(path: Path) -> ReportTable:
 
 
 def inspect_model(model: Any) -> Inspection:
-    """Returns the places of a model that adapters can name.
+    """Returns the places of a model that adapters can target.
 
     Raises:
-        MissingInputError: When the model is not there.
+        MissingInputError: When the model does not exist.
     """
     from tfft.fitting.cost import count
     from tfft.models.pretrained import load_pretrained

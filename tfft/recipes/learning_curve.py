@@ -29,15 +29,15 @@ RESULT, TABLE, PICTURE = (
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """Scores of trainings on more and more of the same rows.
+    """The scores of trainings on growing subsets of the same rows.
 
     Attributes:
-        folder: Where the runs are, `rows-500` and so on, and picture and table.
-        metric: The score that is drawn and judged by.
+        folder: The folder with the runs (`rows-500` and so on), the plot and the table.
+        metric: The metric that is plotted and judged by.
         rows: The numbers of training rows.
-        metrics: All scores for each of them, on the same rows.
-        intervals: The 95 % interval of `metric` for each, by bootstrap.
-        last: What the last step did to `metric`.
+        metrics: All scores for each size, on the same rows.
+        intervals: The 95 % bootstrap interval of `metric` for each size.
+        last: The change of `metric` between the last two sizes.
     """
 
     folder: Path
@@ -82,21 +82,21 @@ class LearningCurve:
 
 @accepts(LearningCurveOptions)
 def learning_curve(**options: Any) -> LearningCurve:
-    """Trains on more and more of the training rows, to tell whether more would help.
+    """Trains on growing subsets of the training rows, to tell whether more would help.
 
-    Each smaller part lies in the larger ones, with the classes in proportion. All are
-    validated and scored on the same rows.
+    Each subset contains the smaller ones and keeps the class proportions. All trainings
+    are validated and scored on the same rows.
 
     Args:
-        **options: The fields of `LearningCurveConfig`, and those of `FinetuneConfig`.
+        **options: The fields of `LearningCurveConfig` and `FinetuneConfig`.
 
     Returns:
-        The curve. Its folder holds a run for each size, `learning_curve.png`, `.md`
-        and `.json`.
+        The curve. The folder holds a run for each size, and `learning_curve.png`,
+        `.md` and `.json`.
 
     Raises:
-        ConfigError: For options that cannot be meant, and without rows to score on.
-        TfftError: Whatever else `finetune` raises.
+        ConfigError: For invalid options, and without rows to score on.
+        TfftError: Everything else that `finetune` raises.
     """
     config, rest = split_options(LearningCurveConfig, options)
     series = Series(rest, RESULT, "rows")
@@ -128,10 +128,10 @@ def learning_curve(**options: Any) -> LearningCurve:
 
 
 def _parts(series: Series, sizes: Sequence[float]) -> list[list[int]]:
-    """Returns the rows of each training, each part within the next.
+    """Returns the rows of each training; each subset is contained in the next.
 
     Raises:
-        ConfigError: For more rows than there are, or too few for a training.
+        ConfigError: For more rows than the data has, or too few for a training.
     """
     table, task = series.shared.tables["train"], series.task
     counts = [

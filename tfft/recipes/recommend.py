@@ -1,4 +1,4 @@
-"""Method and settings from the size of data, model and machine."""
+"""Recommends method and settings from the size of data, model and machine."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tfft.fitting.verb_options import EstimateOptions
 
 @accepts(EstimateOptions)
 def recommend(**options: Any) -> Recommendation:
-    """Returns the method and the settings that suit, with the reason in a sentence.
+    """Recommends a method and settings, with the reason in a sentence.
 
-    `finetune(method="auto")` takes them for what is not said otherwise. The rules are
-    those of the page on searching.
+    `finetune(method="auto")` uses them for every option that you do not set. The docs
+    list the rules on the page about searching.
 
     Args:
-        **options: Those of `finetune`; `output_dir` may be left out.
+        **options: The options of `finetune`; `output_dir` may be left out.
 
     Raises:
-        ConfigError: For options that cannot be meant.
-        MissingInputError: For data or a model that is not there.
-        DataError: For data or model files that cannot be used.
+        ConfigError: For invalid options.
+        MissingInputError: For missing data or a missing model.
+        DataError: For unusable data or model files.
         OutOfMemoryError: When the model does not fit into memory.
     """
     check_environment()

@@ -1,4 +1,4 @@
-"""The same training with several seeds: what chance alone makes of a score."""
+"""The same training with several seeds: how much chance changes the scores."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Repeats:
     """The scores of the same training with several seeds.
 
     Attributes:
-        folder: Where the runs are, `seed-42` and so on.
-        metrics: The scores by seed: of the test rows, or of the validation rows when
+        folder: The folder with the runs, `seed-42` and so on.
+        metrics: The scores by seed: on the test rows, or on the validation rows if
             there are no test rows.
     """
 
@@ -40,7 +40,7 @@ class Repeats:
 
     @property
     def spread(self) -> dict[str, Spread]:
-        """Mean, standard deviation and range over the seeds of each metric."""
+        """Mean, standard deviation and range of each metric over the seeds."""
         return spread_of(list(self.metrics.values()))
 
     def table(self) -> ReportTable:
@@ -59,17 +59,17 @@ class Repeats:
 
 @accepts(RepeatOptions)
 def repeat(**options: Any) -> Repeats:
-    """Trains several times with other seeds on the same rows.
+    """Trains several times on the same rows, each time with another seed.
 
-    The seed decides new weights, the order of the rows and dropout. What is trained
-    on, validated on and tested on stays: it is split once, by `seed`.
+    The seed determines new weights, row order and dropout. The training, validation
+    and test rows stay the same: they are split once, with `seed`.
 
     Args:
-        **options: The fields of `RepeatConfig`, and those of `FinetuneConfig`.
+        **options: The fields of `RepeatConfig` and `FinetuneConfig`.
 
     Raises:
-        ConfigError: For options that cannot be meant, and without rows to score on.
-        TfftError: Whatever else `finetune` raises.
+        ConfigError: For invalid options, and without rows to score on.
+        TfftError: Everything else that `finetune` raises.
     """
     config, rest = split_options(RepeatConfig, options)
     series = Series(rest, RESULT, _NOUN)
@@ -95,10 +95,10 @@ def repeat(**options: Any) -> Repeats:
 
 
 def rows_to_score(series: Series) -> tuple[str, Any]:
-    """Returns the split that trainings are compared on, and its test rows if any.
+    """Returns the split that trainings are compared on, and the test rows if any.
 
     Raises:
-        ConfigError: When there is neither test nor validation.
+        ConfigError: When there are neither test nor validation rows.
     """
     tables = series.shared.tables
     if "test" in tables:
