@@ -157,7 +157,7 @@ class _Folds:
 
 
 def _groups(task: Task, table: Table, column: str | None) -> Sequence[Hashable]:
-    """Returns the group of each row: copies of a text and equal column values share one.
+    """Returns the group of each row; copies of a text and equal values share one.
 
     Raises:
         DataError: For a row without a value.
