@@ -1,10 +1,10 @@
-"""Fit the baseline that a fine-tuned model has to beat.
+"""Fits the baseline that a fine-tuned model has to beat.
 
     python tools/baseline.py DIR [--text text] [--label label] [--json PATH]
 
-The baseline is TF-IDF over words and pairs of words, and logistic regression.
-It is fitted on the train split; the validation split chooses the strength of
-the regularisation; the test split is looked at once.
+The baseline is TF-IDF over words and pairs of words, with logistic regression. It is
+fitted on the train split, the validation split chooses the strength of the
+regularisation, and the test split is scored once.
 """
 
 import argparse
@@ -23,7 +23,7 @@ STRENGTHS = (1, 10, 100)
 
 
 def make_baseline(strength: float) -> Pipeline:
-    """Makes the baseline, with settings that no data set was used to choose."""
+    """Makes the baseline. No data set was used to choose its settings."""
     return make_pipeline(
         TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True),
         LogisticRegression(C=strength, max_iter=1000),
@@ -31,28 +31,28 @@ def make_baseline(strength: float) -> Pipeline:
 
 
 def fit_baseline(train: Table, validation: Table, text: str, label: str) -> Pipeline:
-    """Fits one baseline for each strength and keeps the best on validation."""
+    """Fits one baseline for each strength and returns the best on validation."""
     candidates = [
         make_baseline(strength).fit(train.column(text), train.column(label))
         for strength in STRENGTHS
     ]
-    # max() keeps the first of equals: the most regularised one.
+    # Of equal scores max() returns the first: the strongest regularisation.
     held_out = validation.column(text), validation.column(label)
     return max(candidates, key=lambda model: model.score(*held_out))
 
 
 def parse_arguments() -> argparse.Namespace:
-    """Reads the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="folder of the three splits")
-    parser.add_argument("--text", default="text", help="column of the text")
-    parser.add_argument("--label", default="label", help="column of the label")
-    parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("folder", type=Path, help="folder with the three splits")
+    parser.add_argument("--text", default="text", help="name of the text column")
+    parser.add_argument("--label", default="label", help="name of the label column")
+    parser.add_argument("--json", type=Path, help="also write the scores to this file")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Prints how well the baseline does on the test split."""
+    """Prints the baseline's scores on the test split."""
     arguments = parse_arguments()
     tables = read(arguments.folder)
     model = fit_baseline(

@@ -1,9 +1,9 @@
-"""Figures of causal_lm: packing, and speed beside KerasHub.
+"""Measures causal_lm: what packing gains, and its speed compared with KerasHub.
 
     python tools/bench_causal_lm.py packing --data alpaca.json --tokenizer smollm2
     python tools/bench_causal_lm.py speed --data alpaca.json --tokenizer gpt2 --rows 192
 
-Each case runs in a process of its own, so that its peak memory is its own.
+Each case runs in its own process, so that its peak memory is its own.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ GPT2 = {
 
 
 def examples(options: argparse.Namespace, padding_free: bool) -> Any:
-    """Returns encoded rows of the data."""
+    """Returns the encoded rows of the data."""
     from tfft.data.table import Table
     from tfft.models.tokenizer_files import read_tokenizer
     from tfft.tasks.causal_lm import CausalLanguageModelling
@@ -50,7 +50,7 @@ def examples(options: argparse.Namespace, padding_free: bool) -> Any:
 
 
 def gpt2(**changes: Any) -> Any:
-    """Returns a GPT-2 of 124 M parameters, random but alike each time."""
+    """Returns a GPT-2 of 124 M parameters with the same random weights each time."""
     import keras
     import keras_hub
 
@@ -76,7 +76,7 @@ def llama() -> Any:
 
 
 def packed_equals_unpacked(options: argparse.Namespace) -> dict[str, Any]:
-    """Compares loss and gradients of packed rows with those of rows alone."""
+    """Compares the loss and gradients of packed rows with those of separate rows."""
     small = {"num_layers": 4, "num_heads": 4, "hidden_dim": 64, "intermediate_dim": 128}
     results = {}
     for name, backbone in (("gpt2", gpt2(**small)), ("llama", llama())):
@@ -89,7 +89,7 @@ def packed_equals_unpacked(options: argparse.Namespace) -> dict[str, Any]:
         results[name] = {
             "loss": packed[0],
             "loss_relative": abs(packed[0] / alone[0] - 1),
-            # A key's bias has a gradient of 0, so of rounding alone: left out.
+            # The gradient of a key's bias is 0 plus rounding errors: left out.
             "gradient_relative": max(
                 float(np.linalg.norm(a - b) / np.linalg.norm(b))
                 for a, b in pairs
@@ -100,7 +100,7 @@ def packed_equals_unpacked(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def loss_and_gradients(backbone: Any, rows: Any) -> tuple[float, list[np.ndarray]]:
-    """Returns the mean loss of all labels, and its gradient for each variable."""
+    """Returns the mean loss over all labels, and its gradient for each variable."""
     from tfft.data.batching import Batches
     from tfft.tasks.causal_lm import CausalLanguageModelling
     from tfft.tasks.networks.causal_lm import CausalLM
@@ -120,7 +120,7 @@ def peak_gb() -> float:
 
 
 def epoch_of_ours(options: argparse.Namespace) -> dict[str, Any]:
-    """Trains all of a GPT-2 on packed rows, labels on completions."""
+    """Trains all of a GPT-2 on packed rows, with labels on completions only."""
     from tfft.compute.precision import set_compute_policy
     from tfft.compute.speed import speed_up
     from tfft.data.batching import Batches
@@ -131,7 +131,7 @@ def epoch_of_ours(options: argparse.Namespace) -> dict[str, Any]:
     from tfft.training.step import TrainingModel
 
     backbone = gpt2()
-    # As `finetune` prepares every model.
+    # `finetune` prepares every model this way.
     speed_up(backbone)
     set_compute_policy(backbone, choose_precision("auto"))
     objective = CausalLanguageModelling().loss
@@ -142,14 +142,14 @@ def epoch_of_ours(options: argparse.Namespace) -> dict[str, Any]:
     model.compile(optimizer=optimizer, jit_compile=False)
     rows = examples(options, padding_free=True)
     labels = sum(map(len, rows.sequences["labels"]))
-    # As many labels a step as KerasHub has.
+    # The same number of labels in a step as KerasHub.
     share = options.batch_size / sum(map(len, rows.sources))
     batches = Batches(rows, max(1, round(len(rows) * share)), 0)
     return timed(model, batches.dataset(), len(batches), labels)
 
 
 def epoch_of_keras_hub(options: argparse.Namespace) -> dict[str, Any]:
-    """Trains it on batches padded to their longest, as KerasHub and `fit` do it."""
+    """Trains it on batches padded to their longest row, as KerasHub and `fit` do."""
     import keras
     import tensorflow as tf
 
@@ -204,7 +204,7 @@ def padded(rows: Any, batch: np.ndarray) -> tuple[dict[str, Any], Any, Any]:
 
 
 def timed(model: Any, dataset: Any, steps: int, labels: int) -> dict[str, Any]:
-    """Returns labels a second of an epoch after the first, which is warming up."""
+    """Returns the labels per second of the second epoch; the first one warms up."""
     import keras
 
     times: list[float] = []
@@ -214,7 +214,7 @@ def timed(model: Any, dataset: Any, steps: int, labels: int) -> dict[str, Any]:
     history = model.fit(
         dataset, steps_per_epoch=steps, epochs=1, verbose=0, callbacks=[clock]
     )
-    # Tracing falls into the first step.
+    # The first step includes tracing.
     seconds = (times[-1] - times[0]) * steps / (steps - 1)
     return {
         "labels_per_second": labels / seconds,
@@ -240,14 +240,16 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, default=64)
     parser.add_argument("--max_length", type=int, default=512)
     parser.add_argument("--batch_size", type=int, default=16)
-    parser.add_argument("--rounds", type=int, default=1, help="of all cases by turns")
-    parser.add_argument("--case", help="runs this one alone, in this process")
+    parser.add_argument(
+        "--rounds", type=int, default=1, help="of all cases, taking turns"
+    )
+    parser.add_argument("--case", help="run only this case, in this process")
     options = parser.parse_args(argv)
     in_processes(CASES[options.what], options)
 
 
 def in_processes(cases: Sequence[Case], options: argparse.Namespace) -> None:
-    """Runs cases by turns, each in a process of its own, and prints its results."""
+    """Runs the cases in turn, each in its own process, and prints the results."""
     for case in cases:
         if options.case == case.__name__:
             print(json.dumps({"case": options.case, **case(options), "gb": peak_gb()}))

@@ -1,13 +1,13 @@
-"""What an ensemble of adapters says and costs beside its members.
+"""Compares the answers and the cost of an ensemble of adapters with its members'.
 
     python tools/bench_ensemble.py train FOLDER [--members 5] [--rows 512]
     python tools/bench_ensemble.py measure FOLDER [--mails 200] [--rounds 5]
 
-`train` makes runs of MiniLM on the first mails of examples/data/spam, which differ in
-their seed, and exports their average, and the first of them alone. `measure` asks the
-exports and each member for the same test mails, in batches of 32: how far the export
-of the average is from the mean of the members' probabilities, and the median seconds
-of a pass, ensemble and member by turns.
+`train` trains runs of MiniLM on the first mails of examples/data/spam, each with its
+own seed, and exports their average and the first run alone. `measure` sends the same
+test mails to the exports and to each member, in batches of 32. It prints how far the
+average's export is from the mean of the members' probabilities, and the median seconds
+of a pass, with the ensemble and a member taking turns.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def train(arguments: argparse.Namespace) -> None:
 
 
 def served(folder: Path) -> Any:
-    """Returns the function of an export that answers texts."""
+    """Returns a function that sends texts to an export."""
     import tensorflow as tf
     import tensorflow_text  # noqa: F401
 
@@ -62,17 +62,17 @@ def served(folder: Path) -> Any:
         found = [answer(text=tf.constant(one))["probabilities"] for one in batches]
         return np.concatenate([one.numpy() for one in found])
 
-    ask.model = model  # it holds the variables
+    ask.model = model  # keeps the variables alive
     return ask
 
 
 def size(folder: Path) -> float:
-    """Returns the megabytes of a folder."""
+    """Returns the size of a folder in megabytes."""
     return sum(one.stat().st_size for one in folder.rglob("*") if one.is_file()) / 1e6
 
 
 def measure(arguments: argparse.Namespace) -> None:
-    """Prints differences and seconds."""
+    """Prints the differences and the seconds."""
     import pandas
 
     import tfft

@@ -1,12 +1,12 @@
-"""How much faster epochs are when frozen layers are computed once.
+"""Measures how much faster epochs are when frozen layers are computed once.
 
     python tools/bench_frozen.py [--rows 640] [--rounds 2] [--epochs 5]
                                  [--precision float32]
 
-Trains MiniLM on the mails of examples/data/spam, with and without the frozen layers'
-states kept, each in a fresh process, one after the other and again. Counted is
-training with its validations, the computing of the states included. Other work on
-the machine stretches seconds; the seconds of the processor are less disturbed.
+Trains MiniLM on the mails of examples/data/spam with and without caching the states of
+the frozen layers, each time in a fresh process, taking turns. The time covers training
+and validation, including the computation of the states. Other work on the machine adds
+to wall time; processor time is affected less.
 """
 
 import argparse
@@ -26,7 +26,7 @@ KINDS = ("seconds", "processor seconds")
 
 
 def train(arguments: argparse.Namespace, method: str) -> dict:
-    """Returns the seconds of a training and its scores; in a process of its own."""
+    """Returns the seconds of a training and its scores; runs in its own process."""
     import tfft
     from tfft.data.sources import read
     from tfft.fitting import frozen
@@ -52,7 +52,7 @@ def train(arguments: argparse.Namespace, method: str) -> dict:
     }
     with (
         tempfile.TemporaryDirectory() as folder,
-        # The first is called before the states are computed, the last after training.
+        # The first call is before the states are computed, the last one after training.
         mock.patch.object(frozen, "choose_split", marking(frozen.choose_split)),
         mock.patch.object(Loop, "run", marking(Loop.run)),
     ):
@@ -74,10 +74,12 @@ def train(arguments: argparse.Namespace, method: str) -> dict:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """Reads the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=640, help="training rows")
-    parser.add_argument("--rounds", type=int, default=2, help="processes of each kind")
+    parser.add_argument(
+        "--rounds", type=int, default=2, help="number of processes of each kind"
+    )
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--method", choices=METHODS, action="append")

@@ -1,10 +1,10 @@
-"""Memory of a step with GPT-2's vocabulary: the loss in chunks, and from all logits.
+"""Measures the memory of a step with GPT-2's vocabulary: loss in chunks or all logits.
 
     python tools/bench_head.py [--precision mixed_bfloat16] [--layers 12]
 
-The head alone in float32, and all of GPT-2 in the precision that is given, once with
-what its layers compute kept for the backward pass and once with checkpointed layers.
-Each case runs in a process of its own, so that its peak memory is its own.
+Measures the head alone in float32, and all of GPT-2 in the given precision: once with
+the activations of its layers kept for the backward pass, and once with checkpointed
+layers. Each case runs in its own process, so that its peak memory is its own.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from bench_causal_lm import gpt2, in_processes, peak_gb
 
-# Maps states, the head's matrix and labels to a mean.
+# Maps states, the head's matrix and labels to a mean loss.
 Loss = Callable[[Any, Any, Any], Any]
 
 
 def chunked_loss(states: Any, matrix: Any, labels: Any) -> Any:
-    """Returns the mean loss without ever having all logits."""
+    """Returns the mean loss without ever holding all logits."""
     import tensorflow as tf
 
     from tfft.tasks.networks.linear_cross_entropy import linear_cross_entropy
@@ -31,7 +31,7 @@ def chunked_loss(states: Any, matrix: Any, labels: Any) -> Any:
 
 
 def plain_loss(states: Any, matrix: Any, labels: Any) -> Any:
-    """Returns the mean loss from all logits, in float32 as Keras has it."""
+    """Returns the mean loss from all logits, in float32 as Keras computes it."""
     import tensorflow as tf
 
     logits = tf.matmul(states, tf.cast(matrix, states.dtype), transpose_b=True)
@@ -43,17 +43,17 @@ def plain_loss(states: Any, matrix: Any, labels: Any) -> Any:
 
 
 def head_of_ours(options: argparse.Namespace) -> dict[str, Any]:
-    """Takes a step of the head alone, loss in chunks."""
+    """Runs a step of the head alone, with the loss in chunks."""
     return head_step(chunked_loss)
 
 
 def head_of_plain(options: argparse.Namespace) -> dict[str, Any]:
-    """Takes it with all logits at once."""
+    """Runs the same step with all logits at once."""
     return head_step(plain_loss)
 
 
 def head_step(loss: Loss) -> dict[str, Any]:
-    """Returns loss, seconds and added memory of a step of a head in float32."""
+    """Returns the loss, seconds and added memory of a step of the head in float32."""
     import tensorflow as tf
 
     generator = np.random.default_rng(0)
@@ -78,29 +78,29 @@ def head_step(loss: Loss) -> dict[str, Any]:
 
 
 def step_of_ours(options: argparse.Namespace) -> dict[str, Any]:
-    """Takes a train step of all of GPT-2 with 8x1024 labels, loss in chunks."""
+    """Runs a train step of all of GPT-2 with 8x1024 labels, with the loss in chunks."""
     return whole_step(options, chunked_loss, checkpointed=False)
 
 
 def step_of_plain(options: argparse.Namespace) -> dict[str, Any]:
-    """Takes it with the logits of all tokens at once."""
+    """Runs the same step with the logits of all tokens at once."""
     return whole_step(options, plain_loss, checkpointed=False)
 
 
 def checkpointed_of_ours(options: argparse.Namespace) -> dict[str, Any]:
-    """Takes the step with checkpointed layers, loss in chunks."""
+    """Runs the step with checkpointed layers and the loss in chunks."""
     return whole_step(options, chunked_loss, checkpointed=True)
 
 
 def checkpointed_of_plain(options: argparse.Namespace) -> dict[str, Any]:
-    """Takes that with the logits of all tokens at once."""
+    """Runs the step with checkpointed layers and all logits at once."""
     return whole_step(options, plain_loss, checkpointed=True)
 
 
 def whole_step(
     options: argparse.Namespace, loss: Loss, *, checkpointed: bool
 ) -> dict[str, Any]:
-    """Returns loss, seconds and added memory of a step of all weights."""
+    """Returns the loss, seconds and added memory of a step that trains all weights."""
     import tensorflow as tf
 
     from tfft.compute.precision import set_compute_policy
@@ -138,7 +138,7 @@ def whole_step(
 
 
 def twice(step: Callable[[], Any]) -> dict[str, Any]:
-    """Returns the first loss, seconds of a second step, and the memory of both."""
+    """Returns the first loss, the seconds of a second step, and the memory of both."""
     before = peak_gb()
     loss = float(step())
     start, cpu = time.perf_counter(), time.process_time()
@@ -157,7 +157,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--precision", default="mixed_bfloat16")
     parser.add_argument("--layers", type=int, default=12)
-    parser.add_argument("--case", help="runs this one alone, in this process")
+    parser.add_argument("--case", help="run only this case, in this process")
     cases = [
         *(head_of_ours, head_of_plain),
         *(step_of_ours, step_of_plain),

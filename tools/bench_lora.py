@@ -1,7 +1,8 @@
-"""A LoRA training step of GPT-2 124 M in tfft and in KerasHub, and the memory of both.
+"""Measures time and memory of a LoRA step of GPT-2 124 M in tfft and in KerasHub.
 
-Random weights, rank 8 on query and value, mixed_bfloat16, 4 x 256 tokens. Each side
-runs in processes of its own, in turn, so that a slow minute of the machine meets both.
+Random weights, rank 8 on query and value, mixed_bfloat16, 4 x 256 tokens. Each library
+runs in its own processes, taking turns, so that a slow minute of the machine affects
+both.
 
     python tools/bench_lora.py [--rounds 2] [--steps 6] [--quantised]
 """
@@ -19,12 +20,12 @@ import time
 from typing import Any
 
 ROWS, LENGTH, RANK = 4, 256, 8
-_WARM = 2  # steps that trace and fill caches
+_WARM = 2  # steps that trace and fill the caches
 SIDES = ("tfft", "keras_hub")
 
 
 def main() -> int:
-    """Runs both sides in turn and prints the ratio."""
+    """Runs both libraries in turn and prints the ratio."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=6)
@@ -65,7 +66,7 @@ def _in_a_process(side: str, steps: int) -> dict[str, Any]:
 
 
 def measure(side: str, steps: int) -> dict[str, Any]:
-    """Returns seconds of a step, peak memory and what trains."""
+    """Returns the seconds of a step, the peak memory and the trainable parameters."""
     import keras
     import keras_hub
     import numpy as np
@@ -121,7 +122,7 @@ def _width(variable: Any) -> int:
 
 
 def _clock(keras: Any) -> Any:
-    """Returns a callback that notes when each step ended."""
+    """Returns a callback that records when each step ended."""
 
     class Clock(keras.callbacks.Callback):
         def __init__(self) -> None:
@@ -129,14 +130,14 @@ def _clock(keras: Any) -> Any:
             self.ends: list[tuple[float, float]] = []
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            # The processor's time is the same however busy the machine is.
+            # Processor time hardly depends on how busy the machine is.
             self.ends.append((time.perf_counter(), time.process_time()))
 
     return Clock()
 
 
 def _keras_hub(keras: Any, hub: Any, backbone: Any, data: Any) -> tuple[Any, Any]:
-    """KerasHub's own way: `enable_lora`, then `fit`."""
+    """Trains KerasHub's way: `enable_lora`, then `fit`."""
     backbone.enable_lora(RANK)
     model = hub.models.GPT2CausalLM(backbone=backbone, preprocessor=None)
     model.compile(
@@ -153,7 +154,7 @@ def _keras_hub(keras: Any, hub: Any, backbone: Any, data: Any) -> tuple[Any, Any
 
 
 def _tfft(keras: Any, hub: Any, backbone: Any, data: Any) -> tuple[Any, Any]:
-    """The adapter, the network and the train step of tfft, every token a label."""
+    """Trains with tfft's adapter, network and train step; every token is a label."""
     import tfft
     from tfft.compute.speed import speed_up
     from tfft.tasks.causal_lm import CausalLanguageModelling

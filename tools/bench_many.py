@@ -3,8 +3,8 @@
 python tools/bench_many.py MODEL [--target all-linear] [--rounds 40]
 
 MODEL is a Hugging Face folder such as all-MiniLM-L6 (tools/model.txt). The adapters
-have random values: they take as long as trained ones. Both SavedModels are asked by
-turns in one process, from raw text; medians are printed, and their ratio.
+have random values, which take as long as trained ones. One process sends raw text to
+both SavedModels in turn, and prints the medians and their ratio.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def trained(model, target, folder):
 
 
 def with_random_adapters(folder):
-    """Yields the run several times, each with an adapter of its own."""
+    """Yields the run several times, each time with another adapter."""
     for index in range(ADAPTERS):
         run = tfft.load(folder)
         random = np.random.default_rng(index)
@@ -61,22 +61,24 @@ def with_random_adapters(folder):
 
 
 def seconds(calls, rounds):
-    """Returns the median seconds of each call, by turns."""
+    """Returns the median seconds of each call; the calls take turns."""
     times = {name: [] for name in calls}
     for number in range(rounds + 3):
         for name, call in calls.items():
             started = time.perf_counter()
             call()
-            if number >= 3:  # before, memory is still being found
+            if number >= 3:  # earlier calls still allocate memory
                 times[name].append(time.perf_counter() - started)
     return {name: statistics.median(one) for name, one in times.items()}
 
 
 def main(argv=None):
-    """Exports, asks and prints; exits with an error above 1.3."""
+    """Exports, measures and prints; exits with an error above a ratio of 1.3."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model")
-    parser.add_argument("--target", help="of the adapters; LoRA's default without")
+    parser.add_argument(
+        "--target", help="target of the adapters; LoRA's default if left out"
+    )
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--exported", type=Path, help="keep the exports there, or use")
     arguments = parser.parse_args(argv)

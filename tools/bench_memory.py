@@ -1,10 +1,10 @@
-"""The memory that an estimate tells, against the peak that is then measured.
+"""Compares the memory that an estimate predicts with the measured peak.
 
     python tools/bench_memory.py [--rows 96]
 
 Fine-tunes MiniLM on long mails of examples/data/spam in five ways, each in a fresh
 process, and prints the estimate, the largest resident size of the process, and their
-ratio. On a CPU; the last column says when the size stood where.
+ratio. Runs on a CPU. The last column gives the resident size at several points in time.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from pathlib import Path
 SPAM = Path(__file__).parents[1] / "examples" / "data" / "spam"
 LAST = {"name": "last_layers", "count": 2}
 ALL = {"name": "lora", "target": "all-linear"}
-# Method, tokens, rows in a step, precision, dropout inside the backbone.
+# Method, tokens, rows in a step, precision, dropout in the backbone.
 CONFIGURATIONS = {
     "head": ("head", 128, 64, "mixed_bfloat16", 0.1),
     "lora query, value": ("lora", 128, 32, "mixed_bfloat16", 0.0),
@@ -35,7 +35,7 @@ def peak() -> int:
 
 
 def train(name: str, rows: int) -> dict:
-    """Returns estimate and peak of a training; in a process of its own."""
+    """Returns the estimate and the peak of a training; runs in its own process."""
     import tfft
     from tfft.data.sources import read
     from tfft.recipes import finetune as recipe
@@ -78,7 +78,7 @@ def train(name: str, rows: int) -> dict:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """Reads the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=96, help="training rows")
     parser.add_argument("--only", choices=CONFIGURATIONS, action="append")

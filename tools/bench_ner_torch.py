@@ -1,10 +1,10 @@
-"""Fine-tune on CoNLL-2003 with transformers and print entity and word scores.
+"""Fine-tunes on CoNLL-2003 with transformers and prints entity and word scores.
 
     python tools/bench_ner_torch.py DIR --model MODEL [--method full]
 
-What tools/bench_ner.py does with tfft: the same rows, epochs, batches, optimizer,
-schedule and precision, and the epoch with the best validation F1 is kept. Needs the
-packages of tools/bench_peers/requirements/torch.txt and no TensorFlow.
+The counterpart of tools/bench_ner.py: the same rows, epochs, batches, optimizer,
+schedule and precision, and it too keeps the epoch with the best validation F1. Needs
+the packages of tools/bench_peers/requirements/torch.txt and no TensorFlow.
 """
 
 import argparse
@@ -37,22 +37,26 @@ LEARNING_RATES = {"full": 2e-4, "lora": 1e-3}
 def main() -> None:
     """Trains once and prints the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="folder of the three files")
+    parser.add_argument("folder", type=Path, help="folder with the three files")
     parser.add_argument("--model", required=True, help="a Hugging Face folder")
     parser.add_argument("--method", choices=LEARNING_RATES, default="full")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch_size", type=int, default=32)
     parser.add_argument("--learning_rate", type=float)
     parser.add_argument("--rank", type=int, default=16)
-    parser.add_argument("--choosing", action="store_true", help="leave the test out")
-    parser.add_argument("--rows", type=int, help="sentences to learn from, the first")
+    parser.add_argument(
+        "--choosing", action="store_true", help="do not score the test split"
+    )
+    parser.add_argument(
+        "--rows", type=int, help="train on this many of the first sentences"
+    )
     parser.add_argument("--seed", type=int, default=42)
     options = parser.parse_args()
     set_seed(options.seed)
     watch = Stopwatch()
     tokenizer = AutoTokenizer.from_pretrained(options.model)
     model = model_of(options)
-    # A training sentence of more than 128 tokens is cut; nothing is when scoring.
+    # Training sentences are cut at 128 tokens; sentences to score are not cut.
     rows = {
         split: encode(tokenizer, read_conll(options.folder / f"{split}.txt"), most)
         for split, most in (("train", 128), ("valid", 512), ("test", 512))
@@ -71,7 +75,7 @@ def main() -> None:
             },
         )
         trainer.train()
-        # Scores are in float32 whatever training computed in, as tfft's are.
+        # As in tfft, scores are computed in float32 whatever precision training used.
         scorer = Trainer(
             model=model, args=scoring_arguments(output), data_collator=collator
         )
@@ -89,7 +93,7 @@ def main() -> None:
 
 
 def model_of(options: argparse.Namespace) -> Any:
-    """Returns the model, all of it or a LoRA on its linear layers to train."""
+    """Returns the model to train, in full or with a LoRA on its linear layers."""
     model = AutoModelForTokenClassification.from_pretrained(
         options.model, num_labels=len(TAGS)
     )
@@ -105,7 +109,7 @@ def model_of(options: argparse.Namespace) -> Any:
 
 
 def arguments(options: argparse.Namespace, output: str) -> TrainingArguments:
-    """Returns the settings that tfft trains with; the best epoch's weights are kept."""
+    """Returns tfft's training settings; the weights of the best epoch are kept."""
     return training_arguments(
         options,
         output,
@@ -119,7 +123,7 @@ def arguments(options: argparse.Namespace, output: str) -> TrainingArguments:
 
 
 def scoring_arguments(output: str) -> TrainingArguments:
-    """Returns the settings of float32."""
+    """Returns the settings for float32."""
     return TrainingArguments(
         output_dir=output,
         per_device_eval_batch_size=32,
@@ -130,7 +134,7 @@ def scoring_arguments(output: str) -> TrainingArguments:
 
 
 def scores_of(found: Any) -> dict[str, float]:
-    """Returns the F1 of entities, and that of words with O among the tags."""
+    """Returns the F1 of entities, and the F1 of words with O among the tags."""
     gold, said = tags_of(found.predictions, found.label_ids)
     words = [np.array([*chain(*rows)]) for rows in (gold, said)]
     return {

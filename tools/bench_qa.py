@@ -1,11 +1,11 @@
-"""Fine-tune on four fifths of SQuAD 1.1's development articles, test on the rest.
+"""Fine-tunes on four fifths of SQuAD 1.1's development articles and tests on the rest.
 
     python tools/bench_qa.py squaddev_v1.1.json --model MODEL --output_dir OUT
 
-With --choosing, a fifth of the articles is left out and another fifth scores, by which
-settings can be chosen. tools/bench_qa_torch.py does the same with transformers.
-The file is that of SQuAD 1.1 (CC BY-SA 4.0); the PyPI source package bigbench 1.0.0
-holds it in bigbench/benchmark_tasks/squad_shifts.
+With --choosing, the test articles are left out and another fifth is scored instead, to
+choose settings by. tools/bench_qa_torch.py does the same with transformers. The file is
+that of SQuAD 1.1 (CC BY-SA 4.0); the PyPI source package bigbench 1.0.0 has it in
+bigbench/benchmark_tasks/squad_shifts.
 """
 
 import argparse
@@ -27,7 +27,7 @@ METHODS = {
 
 
 def split_by_article(table: Table, *, choosing: bool) -> dict[str, Table]:
-    """Splits questions so that no article is on both sides."""
+    """Splits the questions so that each article is on one side only."""
     column = table.column("title")
     parts = split_articles(column, choosing=choosing)
     return {
@@ -46,10 +46,16 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--batch_size", type=int, default=16)
     parser.add_argument("--learning_rate", type=float)
-    parser.add_argument("--choosing", action="store_true", help="score a training part")
-    parser.add_argument("--rows", type=int, help="questions to learn from, the first")
+    parser.add_argument(
+        "--choosing", action="store_true", help="score a part of the training articles"
+    )
+    parser.add_argument(
+        "--rows", type=int, help="train on this many of the first questions"
+    )
     parser.add_argument("--seed", type=int, default=42)
-    parser.add_argument("--resume", action="store_true", help="go on after a stop")
+    parser.add_argument(
+        "--resume", action="store_true", help="resume a stopped training"
+    )
     arguments = parser.parse_args()
     method, learning_rate = METHODS[arguments.method]
     watch = Stopwatch()

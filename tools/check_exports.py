@@ -1,10 +1,10 @@
-"""Exports a run of a task and compares 1,000 real inputs with it, outside of tfft.
+"""Exports a run of a task and compares its answers to 1,000 real inputs outside tfft.
 
 python tools/check_exports.py MODEL token_classification OUT [--inputs 1000]
 
-MODEL is a Hugging Face folder: all-MiniLM-L6 (tools/model.txt) for tasks on texts; for
-causal_lm, one with GPT-2's tokenizer files (vocab.json, merges.txt) is enough: a small
-GPT-2 with random weights is trained on the mails.
+MODEL is a Hugging Face folder: all-MiniLM-L6 (tools/model.txt) for tasks on texts. For
+causal_lm, a folder with GPT-2's tokenizer files (vocab.json, merges.txt) is enough: a
+small GPT-2 with random weights is trained on the mails.
 """
 
 import argparse
@@ -24,7 +24,7 @@ ROWS = 96
 
 
 def mails(count):
-    """Returns the first lines of real mails, each a few sentences."""
+    """Returns the first lines of real mails, a few sentences each."""
     texts = [
         text for table in read(DATA / "spam").values() for text in table.column("text")
     ]
@@ -33,7 +33,7 @@ def mails(count):
 
 
 def training(task):
-    """Returns what `finetune` needs beside the model."""
+    """Returns the data and options that `finetune` needs besides the model."""
     spam = read(DATA / "spam")["train"].select(range(ROWS))
     texts, labels = spam.column("text"), spam.column("label")
     short = [" ".join(text.split())[:200] for text in texts]
@@ -56,7 +56,7 @@ def training(task):
 
 
 def options(task, folder):
-    """Returns model and method: few layers of a real model, or a small new one."""
+    """Returns a model, a few layers of a real one or a new small one, and a method."""
     if task != "causal_lm":
         lengths = {"question_answering": {"max_length": 96, "stride": 24,
                                           "max_question": 24}}  # fmt: skip
@@ -75,7 +75,7 @@ def options(task, folder):
 
 
 def main(argv=None):
-    """Trains, exports, asks and compares; exits with an error when they differ."""
+    """Trains, exports and compares; exits with an error when the answers differ."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model")
     parser.add_argument("task")

@@ -15,7 +15,7 @@ from tfft.models.tokenizer_files import read_tokenizer
 
 
 def main(root: Path) -> int:
-    """Prints what differs in each folder, and the notes that tfft makes of it."""
+    """Prints the differences in each folder, and tfft's notes on its tokenizer."""
     bad = 0
     for path in sorted(path for path in root.iterdir() if path.is_dir()):
         found = compare(root, path.name)

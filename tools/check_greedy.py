@@ -1,11 +1,11 @@
-"""Compares exported answers with what transformers generates greedily.
+"""Compares exported answers with the text that transformers generates greedily.
 
-Runs where torch and transformers are, which tfft itself never needs, on a folder that
-`examples/instruction_tuning.py --export` wrote:
+Needs torch and transformers, which tfft itself does not, and a folder written by
+`examples/instruction_tuning.py --export`:
 
     python tools/check_greedy.py runs/exported
 
-Ends with status 1 when an id differs.
+Exits with status 1 when an id differs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import transformers
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Generates after each prompt alone, in float32."""
+    """Generates from each prompt alone, in float32."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args(argv).folder
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> None:
                 eos_token_id=tokenizer.eos_token_id,
             )
         found = ids[0, inputs["input_ids"].shape[1] :].tolist()
-        # The end is no part of tfft's answers.
+        # tfft's answers do not include the end token.
         equal = [id for id in found if id != tokenizer.eos_token_id] == one["ids"]
         different += not equal
         print("equal" if equal else "DIFFERENT", repr(tokenizer.decode(found)))

@@ -1,7 +1,7 @@
-"""Adapters that tfft writes, loaded by PEFT and compared there.
+"""Loads adapters written by tfft in PEFT and compares the outputs.
 
-It needs tfft's environment for the first half and the goldens' (see
-`make_goldens.py`) for the second:
+The first half needs tfft's environment, the second that of the goldens (see
+`make_goldens.py`):
 
     python tools/check_peft.py write build/check-peft
     build/goldens-venv/bin/python tools/check_peft.py read build/check-peft
@@ -19,7 +19,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 TOLERANCE = 2e-5
-# A base of the goldens, Hugging Face's class for it, PEFT's task, tfft's method.
+# Base model of the goldens, its Hugging Face class, PEFT's task, tfft's method.
 CASES: dict[str, tuple[str, str, str, dict[str, Any]]] = {
     "bert-lora": (
         "peft-bert-seq-cls",
@@ -123,7 +123,7 @@ CASES: dict[str, tuple[str, str, str, dict[str, Any]]] = {
 
 
 def write(folder: Path) -> None:
-    """Writes an adapter of random weights for each case, and what tfft computes."""
+    """Writes an adapter with random weights for each case, and tfft's outputs."""
     from safetensors.numpy import load_file, save_file
 
     import tfft
@@ -167,7 +167,7 @@ def write(folder: Path) -> None:
 
 
 def _logits(loaded: Any, outputs: Any, states: Any, task: str, heads: Any) -> Any:
-    """Returns what the head in the adapter's folder makes of the states."""
+    """Applies the head in the adapter's folder to the states."""
     if task == "CAUSAL_LM":
         return np.asarray(loaded.backbone.token_embedding(states, reverse=True))
     if not heads:
@@ -183,7 +183,7 @@ def _logits(loaded: Any, outputs: Any, states: Any, task: str, heads: Any) -> An
 
 
 def read(folder: Path) -> int:
-    """Loads each case in PEFT; prints keys and the largest difference."""
+    """Loads each case in PEFT; prints the keys and the largest difference."""
     import peft
     import torch
     import transformers
@@ -232,7 +232,7 @@ def read(folder: Path) -> int:
 
 
 def _is_adapters(key: str) -> bool:
-    """Tells an adapter's key from the base model's, which no adapter file has."""
+    """Returns whether a key is an adapter's; an adapter file has no base model keys."""
     return any(part in key for part in ("lora_", "ia3_", "modules_to_save"))
 
 

@@ -1,14 +1,14 @@
-"""Compares exported folders with their runs, by transformers' own pipelines.
+"""Compares exported folders with their runs through transformers' own pipelines.
 
 python tools/check_transformers.py PYTHON [CASE …]
 python tools/check_transformers.py PYTHON --goldens
 
-The second form makes tests/goldens/exports again: a few small runs, what they exported,
-and what transformers answered.
+The second form rebuilds tests/goldens/exports: a few small runs, their exports, and the
+answers of transformers.
 
 PYTHON is an interpreter with torch, transformers and sentence-transformers
 (tools/goldens/requirements.txt). For every task and family a small random model is
-trained and exported; tools/check_transformers_torch.py asks the folder 50 inputs.
+trained and exported; tools/check_transformers_torch.py sends 50 inputs to the export.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ def pieces() -> Any:
 
 
 def qwen_words() -> Any:
-    """Returns a byte-level tokenizer that cuts words as Qwen2's class does.
+    """Returns a byte-level tokenizer that splits words as Qwen2's class does.
 
-    transformers takes that class for every Qwen2 folder, whatever its files say.
+    transformers uses that class for every Qwen2 folder, whatever its files say.
     """
     rules = json.loads(read_tokenizer(GOLDENS / "gpt2-tokenizer").to_json())["model"]
     merges = [tuple(pair) for pair in rules["merges"]]
@@ -113,7 +113,7 @@ CAUSAL = ("gpt2", "llama", "qwen2", "mistral")
 
 
 def sentence(generator: random.Random) -> str:
-    """Returns a few words, sometimes more than the models take."""
+    """Returns a few words, sometimes more than the models can take."""
     return " ".join(generator.choices(WORDS, k=generator.choice([1, 3, 6, 12, 40])))
 
 
@@ -159,7 +159,7 @@ def options(task: str) -> dict[str, Any]:
 
 
 def question(task: str, row: dict[str, Any]) -> Any:
-    """Returns what a trained run is asked about a row."""
+    """Returns the input for a trained run that belongs to a row."""
     kind, _, form = task.partition("/")
     if kind == "question_answering":
         return [row["question"], row["context"]]
@@ -171,7 +171,7 @@ def question(task: str, row: dict[str, Any]) -> Any:
 
 
 def tasks(family: str) -> list[str]:
-    """Returns the tasks that suit a family."""
+    """Returns the tasks that a family supports."""
     own = "pooler" if family == "bert" else "first"
     poolings = ["mean", "weightedmean"] if family in CAUSAL else ["mean", "max", own]
     found = [
@@ -194,7 +194,7 @@ def add_case(
     epochs: int = 3,
     learning_rate: float = 3e-3,
 ) -> None:
-    """Trains, exports, and writes what the run answers."""
+    """Trains, exports, and writes the run's answers."""
     keras.utils.set_random_seed(1)
     generator = random.Random(7)
     kind, make, make_tokenizer = FAMILIES[family]
@@ -206,7 +206,7 @@ def add_case(
         output_dir=folder / "run", epochs=epochs, learning_rate=learning_rate,
         batch_size=16, precision="float32", verbose=0,
     )  # fmt: skip
-    # No class of transformers cuts a text into windows by itself.
+    # No class in transformers splits a text into windows on its own.
     most = 24 if task.startswith(("question", "token")) else 1000
     every = (question(task, rows(task, generator)) for _ in itertools.count())
     texts = ((one, one if isinstance(one, str) else one[1]) for one in every)
@@ -223,7 +223,7 @@ def add_case(
 
 
 def ask(python: str, cases: Path) -> bool:
-    """Prints a line for each case; returns whether transformers answers as the run."""
+    """Prints a line for a case; returns whether transformers answers like the run."""
     script = ROOT / "tools" / "check_transformers_torch.py"
     done = subprocess.run(
         [python, str(script), str(cases)], check=True, stdout=subprocess.PIPE, text=True
@@ -242,7 +242,7 @@ def ask(python: str, cases: Path) -> bool:
 
 
 def keep_goldens(cases: Path) -> None:
-    """Puts what a test needs of each case into the repository."""
+    """Copies the files of each case that a test needs into the repository."""
     shutil.rmtree(EXPORTS, ignore_errors=True)
     for case in sorted(cases.iterdir()):
         kept = EXPORTS / case.name.replace(" ", "-")

@@ -1,8 +1,8 @@
-"""The half of tools/check_transformers.py that runs beside torch and transformers.
+"""The half of tools/check_transformers.py that needs torch and transformers.
 
 Takes a folder of cases, each with `exported` and `case.json`. Writes the answers of
-transformers into `transformers.json` of each, and prints a line of JSON: how many
-answers are the run's, and how far numbers are from it.
+transformers to `transformers.json` in each, and prints a line of JSON: how many answers
+equal the run's, and the largest difference of their numbers.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import transformers as hf
 
 hf.logging.set_verbosity_error()
 hf.utils.logging.disable_progress_bar()
-MOST = 30  # tokens of an answer, as the run has it
+MOST = 30  # tokens in an answer, as in the run
 
 
 def scores(folder: Path, inputs: list[Any]) -> tuple[str, list[list[float]]]:
-    """Returns who answered, and the numbers of each text in the order of labels."""
+    """Returns the class that answered, and each text's numbers in label order."""
     config = hf.AutoConfig.from_pretrained(folder)
     labels = [config.id2label[index] for index in range(config.num_labels)]
     if not (folder / "modules.json").is_file():
@@ -51,14 +51,14 @@ def scores(folder: Path, inputs: list[Any]) -> tuple[str, list[list[float]]]:
 
 
 def numbers(answer: dict[str, Any]) -> list[float]:
-    """Returns the numbers of an answer of the run."""
+    """Returns the numbers in an answer of the run."""
     if "value" in answer:
         return [answer["value"]]
     return list(answer["probabilities"].values())
 
 
 def check_scores(folder: Path, inputs: list[Any], answers: list[Any]) -> Any:
-    """Returns who answered what, how many likeliest labels agree, the difference."""
+    """Returns the class that answered, how many top labels agree, the difference."""
     by, found = scores(folder, inputs)
     expected = [numbers(one) for one in answers]
     same = sum(
@@ -73,10 +73,10 @@ def check_scores(folder: Path, inputs: list[Any], answers: list[Any]) -> Any:
 
 
 def check_spans(folder: Path, inputs: list[str], answers: list[Any]) -> Any:
-    """Returns who answered what, and how many texts have the same tags of words.
+    """Returns the class that answered, and how many texts have the same tags of words.
 
-    A word has the tag of its first token. The pipeline's own grouping takes the blank
-    before a word, where that is a token, for a word.
+    A word has the tag of its first token. The pipeline's own grouping is not used: it
+    treats a blank that is a token of its own as a word.
     """
     pipe = hf.pipeline("token-classification", model=str(folder), ignore_labels=[])
     given = []
@@ -94,7 +94,7 @@ def check_spans(folder: Path, inputs: list[str], answers: list[Any]) -> Any:
 
 
 def check_answers(folder: Path, inputs: list[Any], answers: list[Any]) -> Any:
-    """Returns who answered what, and how many answers are the same words."""
+    """Returns the class that answered, and how many answers are the same words."""
     tokenizer = hf.AutoTokenizer.from_pretrained(folder)
     model = hf.AutoModelForQuestionAnswering.from_pretrained(folder).eval()
     found = []
@@ -118,7 +118,7 @@ def check_answers(folder: Path, inputs: list[Any], answers: list[Any]) -> Any:
 
 
 def check_texts(folder: Path, inputs: list[str], answers: list[str]) -> Any:
-    """Returns who answered what, and how many texts are the same."""
+    """Returns the class that answered, and how many texts are the same."""
     pipe = hf.pipeline("text-generation", model=str(folder))
     given = pipe(
         inputs, max_new_tokens=8, do_sample=False, return_full_text=False, batch_size=8

@@ -1,10 +1,10 @@
-"""Kills trainings at random moments and checks that each ends as if nothing was.
+"""Kills trainings at random moments and checks that each still ends with equal results.
 
-A tiny BERT is trained with dropout, shuffling, accumulation and early stopping. One
-training is left alone. The others are killed by SIGKILL, some while a checkpoint is
-being written, resumed, killed again, and at last left to end: every weight and every
-logged value must equal the first one's, bit for bit, and a kill may lose no more than
-the steps since the last checkpoint.
+A tiny BERT is trained with dropout, shuffling, accumulation and early stopping. The
+first training is not disturbed. The others are killed by SIGKILL, some while writing a
+checkpoint, then resumed, killed again, and finally left to finish. Every weight and
+every logged value must equal the first training's bit for bit, and a kill may lose no
+more than the steps since the last checkpoint.
 
     python tools/crash_test.py --kills 40
 """
@@ -40,7 +40,7 @@ def tiny():
 
 
 def train(model: Path, output: Path, rows: list[dict]) -> None:
-    """Trains, or goes on training, in this process."""
+    """Trains, or resumes training, in this process."""
     import tfft
 
     tfft.finetune(
@@ -74,7 +74,7 @@ def fork(model: Path, output: Path, rows: list[dict]) -> int:
 
 
 def is_writing(output: Path) -> bool:
-    """Tells whether a checkpoint is being written."""
+    """Returns whether a checkpoint is being written."""
     folder = output / "checkpoints"
     with contextlib.suppress(OSError):
         return any(one.name.startswith(".tmp-") for one in folder.iterdir())
@@ -82,7 +82,7 @@ def is_writing(output: Path) -> bool:
 
 
 def steps_kept(output: Path) -> int:
-    """Returns the steps of the last checkpoint that is whole, 0 without one."""
+    """Returns the step of the last complete checkpoint, 0 without one."""
     from tfft.checkpoints.progress import Checkpoints
 
     found, _ = Checkpoints(output).latest()
@@ -90,13 +90,13 @@ def steps_kept(output: Path) -> int:
 
 
 def kill(child: int, output: Path, chance: random.Random, longest: float) -> str:
-    """Kills a training at a random moment; returns when that was."""
+    """Kills a training at a random moment; returns which kind of moment."""
     begun = time.monotonic()
     in_a_save = chance.random() < 0.4
     moment = chance.uniform(0.05, 0.9) * longest
     while True:
         if os.waitpid(child, os.WNOHANG)[0]:
-            return "it had ended"
+            return "after the end"
         late = time.monotonic() - begun > moment
         if late and (not in_a_save or is_writing(output)):
             break
@@ -107,7 +107,7 @@ def kill(child: int, output: Path, chance: random.Random, longest: float) -> str
 
 
 def outcome(output: Path) -> dict:
-    """Returns all that a training has left, without times."""
+    """Returns everything that a training leaves, except times."""
     from tfft.models.weights import read_tensors
 
     files = [output / "adapter/adapter_model.safetensors", output / "head.safetensors"]
@@ -135,7 +135,7 @@ def main() -> int:
     arguments = parser.parse_args()
     chance = random.Random(arguments.seed)
 
-    # Imported before forking, and not used: TensorFlow's threads start on first use.
+    # Imported before forking but not used: TensorFlow's threads start on first use.
     import keras_hub  # noqa: F401
 
     import tfft.recipes.finetune  # noqa: F401
@@ -147,11 +147,11 @@ def main() -> int:
         begun = time.monotonic()
         child = fork(model, folder / "whole", rows)
         if os.waitpid(child, 0)[1]:
-            print("the training that is left alone failed")
+            print("the undisturbed training failed")
             return 1
         longest = time.monotonic() - begun
         whole = outcome(folder / "whole")
-        print(f"left alone: {len(whole['metrics'])} epochs in {longest:.1f} s")
+        print(f"undisturbed: {len(whole['metrics'])} epochs in {longest:.1f} s")
         done, good, lost = 0, 0, 0
         kinds: dict[str, int] = {}
         number = 0
@@ -162,7 +162,7 @@ def main() -> int:
                 before = steps_kept(output)
                 child = fork(model, output, rows)
                 kind = kill(child, output, chance, longest)
-                if kind == "it had ended":
+                if kind == "after the end":
                     break
                 done += 1
                 kinds[kind] = kinds.get(kind, 0) + 1
@@ -172,10 +172,12 @@ def main() -> int:
                 return 1
             same = outcome(output) == whole
             good += same
-            print(f"run {number}: {done} kills so far, {'same' if same else 'OTHER'}")
+            print(
+                f"run {number}: {done} kills so far, {'equal' if same else 'DIFFERENT'}"
+            )
         print(
             f"{done} kills ({', '.join(f'{n} {k}' for k, n in sorted(kinds.items()))}) "
-            f"in {number} runs: {good} of {number} ended bit for bit alike, "
+            f"in {number} runs: {good} of {number} ended equal bit for bit, "
             f"{lost} kills lost a checkpoint"
         )
         return 0 if good == number and not lost else 1

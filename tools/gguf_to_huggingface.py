@@ -2,9 +2,9 @@
 
     python tools/gguf_to_huggingface.py SmolLM2-135M-Instruct.Q4_1.gguf smollm2
 
-The weights are dequantised to float32: the folder is a real start for fine-tuning,
-and not what its makers published, since rounding to few bits cannot be undone.
-Needs the packages `gguf` and `safetensors`.
+The weights are dequantised to float32. Rounding to few bits cannot be undone, so the
+folder is a real starting point for fine-tuning, but not the published model. Needs the
+packages `gguf` and `safetensors`.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _ONCE = {
     "output_norm": "model.norm",
     "output": "lm_head",
 }
-_CONTROL = 3  # GGUF's mark of a special token
-# What splits a text before byte pair encoding, by GGUF's name for it.
+_CONTROL = 3  # GGUF's type of a special token
+# How a text is split before byte pair encoding, by GGUF's name for it.
 _SPLITTERS = {
     "smollm": [
         pre_tokenizers.Digits(individual_digits=True),
@@ -49,7 +49,7 @@ _SPLITTERS = {
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Writes config, weights and tokenizer."""
+    """Writes the config, weights and tokenizer."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", type=Path)
     parser.add_argument("folder", type=Path)
@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> None:
 def read_weights(
     reader: gguf.GGUFReader, fields: dict[str, Any]
 ) -> dict[str, np.ndarray]:
-    """Returns the tensors by Hugging Face's names, in float32."""
+    """Returns the tensors with Hugging Face's names, in float32."""
     heads = {
         "attn_q": fields["llama.attention.head_count"],
         "attn_k": fields["llama.attention.head_count_kv"],
@@ -93,7 +93,7 @@ def read_weights(
 def restored(value: np.ndarray, heads: int) -> np.ndarray:
     """Returns query or key rows in Hugging Face's order.
 
-    GGUF interleaves the two halves of a head, whose rows rotate together.
+    GGUF interleaves the two halves of a head, whose rows are rotated together.
 
     Args:
         value: Shape (heads·size, hidden).
@@ -143,7 +143,7 @@ def make_tokenizer(fields: dict[str, Any]) -> tokenizers.Tokenizer:
 
 
 def tokenizer_config(fields: dict[str, Any]) -> dict[str, Any]:
-    """Returns the content of `tokenizer_config.json`, the chat template in it."""
+    """Returns the content of `tokenizer_config.json`, including the chat template."""
     tokens = fields["tokenizer.ggml.tokens"]
     names = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}
     return {

@@ -1,11 +1,11 @@
-"""Loads `tfft serve` for two minutes and says what it bears.
+"""Puts `tfft serve` under load for two minutes and reports throughput and failures.
 
 python tools/load_server.py serving/reviews --data reviews.csv
 
-Requests of one text each, by REST and by TF Serving's own gRPC stubs, from 1, 8 and
-32 clients, with batching on and off; a new version is dropped in meanwhile. Nothing is
-tried again: a request that fails is counted. So is an answer that is not the one
-that the model gave when it was asked alone.
+Sends requests of one text each, by REST and by TF Serving's own gRPC stubs, from 1, 8
+and 32 clients, with batching on and off. A new version is published in the middle.
+Failed requests are counted and not retried. Answers that differ from the model's answer
+without a server are counted too.
 """
 
 import argparse
@@ -44,16 +44,16 @@ Ask = Callable[[str], str]
 
 @dataclasses.dataclass
 class Phase:
-    """What happened in some seconds of load.
+    """The result of some seconds of load.
 
     Attributes:
         protocol: REST or gRPC.
-        batching: Whether requests went through the model together.
-        clients: How many asked at once.
+        batching: Whether requests were batched.
+        clients: How many clients sent requests at once.
         seconds: How long.
         latencies: Seconds of each request.
-        failures: What was said about those that failed.
-        wrong: How many had another answer than expected.
+        failures: The messages of failed requests.
+        wrong: How many answers differed from the expected one.
     """
 
     protocol: str
@@ -81,7 +81,7 @@ class Phase:
 
 
 def rest(url: str, texts: list[str]) -> Ask:
-    """Returns what asks by REST."""
+    """Returns a function that sends a request by REST."""
     pool = urllib3.PoolManager(retries=False, timeout=30)
     bodies = {text: json.dumps({"instances": [text]}).encode() for text in texts}
 
@@ -95,10 +95,10 @@ def rest(url: str, texts: list[str]) -> Ask:
 
 
 def rpc(url: str, texts: list[str]) -> Ask:
-    """Returns what asks by gRPC."""
+    """Returns a function that sends a request by gRPC."""
     channel = grpc.insecure_channel(
         url.split("/")[2],
-        # A channel of its own for each client, as separate programs would have.
+        # One channel for each client, as separate programs would have.
         options=[("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)],
     )
     stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
@@ -117,7 +117,7 @@ def rpc(url: str, texts: list[str]) -> Ask:
 
 @contextlib.contextmanager
 def served(directory: Path, batching: bool) -> Iterator[dict[str, str]]:
-    """Runs `tfft serve` and yields its addresses; it must end well."""
+    """Runs `tfft serve` and yields its addresses; raises if it exits with an error."""
     command = [sys.executable, "-m", "tfft", "serve", str(directory), "--name", NAME]
     command += ["--rest_port", "0", "--grpc_port", "0"]
     command += [] if batching else ["--max_batch_size", "1"]
@@ -136,7 +136,7 @@ def served(directory: Path, batching: bool) -> Iterator[dict[str, str]]:
 
 
 def load(phase: Phase, asks: list[Ask], expected: dict[str, str], seconds: float):
-    """Asks from several threads for some seconds."""
+    """Sends requests from several threads for some seconds."""
     start = time.perf_counter()
     lock = threading.Lock()
 
@@ -146,7 +146,7 @@ def load(phase: Phase, asks: list[Ask], expected: dict[str, str], seconds: float
             text, before, said, answer = next(texts), time.perf_counter(), "", ""
             try:
                 answer = ask(text)
-            except Exception as error:  # whatever it is, it is a failed request
+            except Exception as error:  # any exception is a failed request
                 said = f"{type(error).__name__}: {error}"
             with lock:
                 phase.latencies.append(time.perf_counter() - before)
@@ -183,9 +183,13 @@ def main() -> None:
     """Runs all phases and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("directory", type=Path, help="the model's folder")
-    parser.add_argument("--data", type=Path, required=True, help="texts to ask for")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="data file with the texts to send"
+    )
     parser.add_argument("--seconds", type=float, default=10.0, help="of each phase")
-    parser.add_argument("--output", type=Path, help="write the figures there, as JSON")
+    parser.add_argument(
+        "--output", type=Path, help="write the figures to this JSON file"
+    )
     arguments = parser.parse_args()
     source = max(find_versions(arguments.directory).items())[1]
     table = next(iter(sources.read(arguments.data).values()))
@@ -202,7 +206,7 @@ def main() -> None:
                     url = urls[protocol]
                     asks = [connect[protocol](url, texts) for _ in range(clients)]
                     phase = Phase(protocol, batching, clients)
-                    # In the middle of the phase the model changes.
+                    # The model changes in the middle of the phase.
                     timer = threading.Timer(
                         arguments.seconds / 3, drop_version, [source, directory]
                     )

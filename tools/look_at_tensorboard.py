@@ -1,12 +1,12 @@
-"""Pictures of what TensorBoard shows of a folder, by a browser without a screen.
+"""Takes pictures of a folder in TensorBoard, with a headless browser.
 
-    pip install playwright      # the package alone; the browser is one that is there
+    pip install playwright      # the package alone; uses an installed browser
     python tools/look_at_tensorboard.py searches/mails /tmp/pictures
 
-Starts TensorBoard on the folder and Chromium beside it, waits until each page shows
-something, and writes `scalars.png`, `hparams-table.png`, `hparams-parallel.png` and
-`projector.png`. What the browser cannot do, an error in its console or an address
-outside this machine, is printed; the exit code is 1 for an error or an empty page.
+Starts TensorBoard on the folder and Chromium, waits until each page shows something,
+and writes `scalars.png`, `hparams-table.png`, `hparams-parallel.png` and
+`projector.png`. Prints errors of the browser's console and requests to other machines.
+The exit code is 1 for an error or an empty page.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def parallel(page: Any) -> None:
 
 
 def projected(page: Any) -> None:
-    """Waits for points and colours them by label; it is a page of its own within."""
+    """Waits for points and colours them by label; the page is in a frame."""
     inner = page.frame_locator("iframe").frame_locator("iframe")
     points = inner.locator(".numDataPoints", has_text=re.compile("[1-9]"))
     points.wait_for(timeout=WAIT)
@@ -85,7 +85,7 @@ def main() -> int:
 
 
 def look(address: str, arguments: argparse.Namespace) -> int:
-    """Opens each page, and returns 1 if one of them complains."""
+    """Opens each page, and returns 1 if one of them has an error."""
     from playwright.sync_api import TimeoutError as NothingShown
     from playwright.sync_api import sync_playwright
 
@@ -114,7 +114,7 @@ def look(address: str, arguments: argparse.Namespace) -> int:
 
 
 def told_outside(url: str, address: str) -> None:
-    """Prints an address that is not TensorBoard's."""
+    """Prints a request to an address other than TensorBoard's."""
     if not url.startswith((address, "data:", "blob:")):
         print(f"asked for {url}")
 

@@ -1,12 +1,12 @@
-"""Writes model folders under several versions of transformers, with references.
+"""Writes model folders with several versions of transformers, and references for them.
 
     python tools/make_folders.py 4.30=PYTHON 4.57=PYTHON 5=PYTHON
         --out build/folders --texts 1000 [NAME …]
 
 Each PYTHON is an interpreter with that version of transformers, with torch and
-safetensors. Version 5 trains the vocabularies and gives the references: `NAME.json`
-and `NAME.safetensors` beside each folder `NAME`. The ids of the version that wrote a
-folder are compared with them too. `tests/goldens/folders` is made with `--texts 60`.
+safetensors. Version 5 trains the vocabularies and computes the references: `NAME.json`
+and `NAME.safetensors` next to each folder `NAME`. The ids are also compared with those
+of the version that wrote the folder. `tests/goldens/folders` is made with `--texts 60`.
 `tools/check_folders.py` compares tfft with the references.
 """
 
@@ -72,7 +72,7 @@ def _run(python: str, step: str, *arguments: object) -> None:
 
 
 def _compared(reference: Path, own: Path) -> str:
-    """Returns in how many texts the version that wrote a folder has other ids."""
+    """Returns the number of texts for which the folder's own version has other ids."""
     latest, older = (
         json.loads(Path(f"{path}.json").read_text(encoding="utf-8"))
         for path in (reference, own)

@@ -1,7 +1,7 @@
-"""Makes the folders under tests/goldens/ anew.
+"""Rebuilds the folders under tests/goldens/.
 
-They come from torch, transformers and peft, which tfft itself never needs, so this
-runs in a virtual environment of its own:
+They come from torch, transformers and peft, which tfft itself does not need, so this
+runs in its own virtual environment:
 
     python3 -m venv build/goldens-venv
     build/goldens-venv/bin/pip install -r tools/goldens/requirements.txt
@@ -36,7 +36,7 @@ def main(names: list[str]) -> int:
         folder = ROOT / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        torch.manual_seed(0)  # for what PEFT draws itself
+        torch.manual_seed(0)  # for PEFT's own random draws
         goldens.GOLDENS[name](folder)
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         print(f"{name:24} {size:>9,} bytes")

@@ -1,10 +1,10 @@
-"""Writes what transformers generates greedily, for a slow test to compare with.
+"""Writes the text that transformers generates greedily, as reference for a slow test.
 
-Runs where torch and transformers are, which tfft itself never needs:
+Needs torch and transformers, which tfft itself does not:
 
     python tools/make_greedy_reference.py smollm2
 
-The folder then holds `greedy.json`: 50 prompts of 2 to 60 words, and 16 ids for each.
+Writes `greedy.json` to the folder: 50 prompts of 2 to 60 words, and 16 ids for each.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _WORDS = (
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Generates after each prompt alone, in float32."""
+    """Generates from each prompt alone, in float32."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args(argv).folder

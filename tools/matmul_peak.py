@@ -1,9 +1,9 @@
-"""How many multiplications and additions a second TensorFlow's matrix product does.
+"""Measures the arithmetic speed of TensorFlow's matrix product.
 
     python tools/matmul_peak.py [--precision bfloat16] [--seconds 2]
 
-The median over calls of each size, and the best of the sizes: what a training step can
-be measured by. A product of (a, b) and (b, c) counts 2·a·b·c.
+Prints the median over calls for each size, and the best size: the speed to compare a
+training step with. A product of (a, b) and (b, c) counts as 2·a·b·c operations.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def rate(size: tuple[int, int, int], kind: str, seconds: float) -> float:
-    """Returns the operations a second of a product of that size."""
+    """Returns the operations per second of a product of that size."""
     import tensorflow as tf
 
     a, b, c = size

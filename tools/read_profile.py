@@ -1,13 +1,13 @@
-"""Where the time of profiled training steps goes, by kind of operation and by place.
+"""Prints where the time of profiled training steps goes, by operation and by place.
 
-Places that differ in their numbers alone, as those of like layers, are one.
+Places whose names differ only in numbers, such as those of repeated layers, are summed.
 
     tfft finetune … --profile 10,15
     python tools/read_profile.py OUT [--top 20]
 
-OUT is the output folder of the run. The figures are the seconds from an operation's
-start to its end, on however many threads; operations run side by side, so that they
-add up to more than the steps took. What XLA compiled has no lines.
+OUT is the output folder of the run. An operation's seconds run from its start to its
+end, on any number of threads. Operations overlap, so that the sum exceeds the time of
+the steps. Operations compiled by XLA are not listed.
 """
 
 import argparse
@@ -19,14 +19,14 @@ from pathlib import Path
 
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-# Operations that do nothing but wait for the ones they contain.
+# Operations that only wait for the ones they contain.
 _OUTER = ("While", "StatefulPartitionedCall", "PartitionedCall", "If", "StatelessWhile")
 
 _NUMBER = re.compile(r"_?\d+\b")
 
 
 def main() -> int:
-    """Prints a table by kind and one by place."""
+    """Prints a table by operation and one by place."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="the output folder of a run")
     parser.add_argument("--top", type=int, default=20, help="lines of each table")

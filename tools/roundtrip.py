@@ -1,10 +1,11 @@
-"""Real and small models in from Hugging Face's format and out again, beside torch.
+"""Loads Hugging Face models, exports them, and compares both with torch.
 
     python tools/roundtrip.py build/goldens-venv/bin/python
 
-The argument is a Python that has torch and transformers (tools/make_goldens.py says
-how to make one). Prints the largest difference between tfft's outputs and torch's, in
-and after a merged adapter out, and fails above 2e-5 or on a key that does not fit.
+The argument is a Python with torch and transformers (tools/make_goldens.py says how to
+make one). Prints the largest difference between the outputs of tfft and torch, for the
+loaded model and for the export with a merged adapter. Fails above 2e-5, or when a key
+does not fit.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ GOLDENS = {
     "distilbert": "DistilBertModel",
     "roberta": "RobertaModel",
 }
-# RoBERTa's class has a pooler that KerasHub's has not, and no task uses.
+# transformers' RoBERTa has a pooler; KerasHub's does not, and no task needs it.
 ALLOWED = {"roberta": ["pooler.dense.bias", "pooler.dense.weight"]}
 
 
@@ -47,7 +48,7 @@ def sentences(count: int = 100) -> list[str]:
 
 
 def batch_of(tokenizer: Any, texts: list[str]) -> dict[str, np.ndarray]:
-    """Returns the padded batch of texts."""
+    """Returns the texts as a padded batch."""
     encodings = tokenizer.encode(texts, None, 128)
     length = max(len(one.token_ids) for one in encodings)
     shape = (len(encodings), length)
@@ -62,7 +63,7 @@ def batch_of(tokenizer: Any, texts: list[str]) -> dict[str, np.ndarray]:
 
 
 def write_case(folder: Path, name: str, model: Path, kind: str, **values: Any) -> None:
-    """Writes what torch must load, what it is given and what tfft computed."""
+    """Writes the model, the inputs and tfft's outputs for torch to compare with."""
     case = folder / name
     case.mkdir()
     settings = {"model": str(model), "class": kind}
@@ -76,7 +77,7 @@ def write_case(folder: Path, name: str, model: Path, kind: str, **values: Any) -
 
 
 def outputs_of(architecture: Any, backbone: Any, batch: Any) -> dict[str, Any]:
-    """Returns the states, and the summary or the logits where there are any."""
+    """Returns the states, and any output of the pooler and any logits."""
     found = backbone(batch, training=False)
     outputs = {"sequence": architecture.sequence(found)}
     if "pooler" in architecture.poolings:
@@ -88,7 +89,7 @@ def outputs_of(architecture: Any, backbone: Any, batch: Any) -> dict[str, Any]:
 
 
 def adapt_and_merge(backbone: Any) -> None:
-    """Changes a backbone as a trained LoRA would, in place, and merges it."""
+    """Changes a backbone in place as a trained LoRA would, and merges it."""
     import tfft
 
     adapter = tfft.apply(backbone, tfft.LoRA(rank=4))
@@ -99,7 +100,7 @@ def adapt_and_merge(backbone: Any) -> None:
 
 
 def add_minilm(cases: Path, work: Path) -> None:
-    """Writes MiniLM as it is installed, and as tfft exports it with a merged LoRA."""
+    """Writes MiniLM as installed, and as tfft exports it with a merged LoRA."""
     import tfft
     from tfft.checkpoints.huggingface import save_huggingface
 
@@ -155,7 +156,7 @@ def add_goldens(cases: Path, work: Path) -> None:
 
 
 def main(python: str) -> int:
-    """Prints a line for each case; returns 1 when one is too far off."""
+    """Prints a line for each case; returns 1 when one differs too much."""
     failed = False
     with tempfile.TemporaryDirectory() as temporary:
         work, cases = Path(temporary), Path(temporary) / "cases"

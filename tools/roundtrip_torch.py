@@ -1,8 +1,8 @@
-"""The half of tools/roundtrip.py that runs beside torch and transformers.
+"""The half of tools/roundtrip.py that needs torch and transformers.
 
 Takes a folder of cases, each with `model` and `arrays.npz`, and prints a line of JSON
-for each: the largest difference, and the keys that transformers missed or found too
-many.
+for each: the largest difference, and the keys that transformers missed or did not
+expect.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import transformers
 
 
 def compare(case: Path) -> dict[str, object]:
-    """Loads a model and returns how far its outputs are from those of tfft."""
+    """Loads a model and returns the largest differences from tfft's outputs."""
     settings = json.loads((case / "case.json").read_text())
     kind = getattr(transformers, settings["class"])
     model, info = kind.from_pretrained(

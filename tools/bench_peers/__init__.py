@@ -1,1 +1,1 @@
-"""The same jobs in tfft, in KerasHub alone and in PyTorch, measured by turns."""
+"""The same jobs in tfft, in KerasHub alone and in PyTorch, measured in turn."""

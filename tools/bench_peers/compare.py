@@ -1,4 +1,4 @@
-"""Medians and ratios, and whether the peers did the same work."""
+"""Computes medians and ratios, and checks that the peers did the same work."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ Run = Mapping[str, Any]
 
 
 class UnequalWorkError(Exception):
-    """Peers whose figures must not be compared, for they did not do the same."""
+    """The peers did not do the same work, so their figures must not be compared."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Something measured.
+    """A measured figure.
 
     Attributes:
         key: Its name in a run's `figures`.
-        title: What the table calls it, with the unit.
+        title: Its name in the table, with the unit.
         higher_is_better: Its direction.
     """
 
@@ -30,7 +30,7 @@ class Figure:
     higher_is_better: bool = False
 
     def ratio(self, ours: float, theirs: float) -> float:
-        """Returns how many times better ours is.
+        """Returns how many times better tfft's value is.
 
         >>> Figure("seconds", "s").ratio(2.0, 6.0)
         3.0
@@ -42,25 +42,25 @@ class Figure:
 
 @dataclass(frozen=True)
 class Alike:
-    """What must be the same for all peers.
+    """The values that must be the same for all peers.
 
     Attributes:
-        work: By name in a run's `work`, the largest relative difference; 0 for
-            equality, also of words.
-        quality: The same by name in `quality`.
+        work: The largest relative difference for each name in a run's `work`; 0 demands
+            equality, of words too.
+        quality: The same for each name in `quality`.
     """
 
     work: Mapping[str, float] = field(default_factory=dict)
     quality: Mapping[str, float] = field(default_factory=dict)
 
     def check(self, runs: Mapping[str, Sequence[Run]]) -> None:
-        """Refuses runs that did not do the same work.
+        """Checks that all runs did the same work.
 
         Args:
             runs: The runs of each peer.
 
         Raises:
-            UnequalWorkError: Naming what differs, and by how much it may.
+            UnequalWorkError: With the value that differs, and the allowed difference.
         """
         faults = []
         for part, limits in (("work", self.work), ("quality", self.quality)):
@@ -76,7 +76,7 @@ class Alike:
 
 
 def median(runs: Sequence[Run], part: str, name: str) -> float:
-    """Returns the median of a number of some runs.
+    """Returns the median of a number over several runs.
 
     >>> median([{"figures": {"s": n}} for n in (1, 9, 2)], "figures", "s")
     2

@@ -1,4 +1,4 @@
-"""A virtual environment for each peer."""
+"""Makes a virtual environment for each peer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _STAMP = "installed.txt"
 
 
 def python_of(peer: str, cache: Path) -> Path:
-    """Returns the interpreter of a peer, its environment made when it is not there.
+    """Returns the interpreter of a peer; makes its environment if it is missing.
 
     Args:
         peer: One of `PEERS`.

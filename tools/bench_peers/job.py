@@ -1,4 +1,4 @@
-"""The jobs, and what must be alike in them."""
+"""The jobs, and what must be equal in each."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class Job:
     """A job that every peer does.
 
     Attributes:
-        about: What it is, in the words of the table.
-        script: The beginning of the scripts' names in `jobs`; the peer's follows.
-        figures: What is measured; the first decides.
-        alike: What must be the same.
-        assets: Models and data it needs.
-        arguments: What the scripts are given.
-        rows: How many rows by default; 0 for jobs without.
-        cases: Further arguments by name, for jobs that are done in several ways.
-        peers: Who can do it.
+        about: Its description in the table.
+        script: Start of the scripts' names in `jobs`; the peer's name follows.
+        figures: The measured figures; the first one decides.
+        alike: The values that must be equal.
+        assets: The models and data it needs.
+        arguments: The arguments of the scripts.
+        rows: Default number of rows; 0 for jobs without rows.
+        cases: Further arguments by name, for jobs with several cases.
+        peers: The peers that can do it.
     """
 
     about: str
@@ -42,10 +42,10 @@ class Job:
     peers: tuple[str, ...] = PEERS
 
 
-# KerasHub's adapter has another shape, so that no rank gives the same number of
-# trainable parameters: its scripts take the rank that comes nearest.
+# KerasHub's adapter has another shape, and no rank gives the same number of
+# trainable parameters: its scripts use the closest rank.
 _TRAINABLE = 0.25
-# Packed rows are as many tokens as padded ones, but end in other places.
+# Packed rows hold as many tokens as padded ones, but end in other places.
 _LANGUAGE = Alike(
     work={
         "rows": 0,
@@ -72,10 +72,10 @@ _TOKENS = Figure("tokens_per_second", "tokens/s", higher_is_better=True)
 
 
 def _made_up(rows: int, batch: int, length: int) -> tuple[str, ...]:
-    """Returns the arguments for rows that are all of one length.
+    """Returns the arguments for rows of equal length.
 
-    The rate is so low that the loss stays that of the start, which is the same for
-    all: after a few steps on made-up rows, adapters of other shapes are far apart.
+    The rate is so low that the loss stays at its starting value, which is the same for
+    all peers. On made-up rows, adapters of different shapes diverge after a few steps.
     """
     return (
         *("--model", "gpt2", "--rows", str(rows), "--learning_rate", "1e-7"),
@@ -109,7 +109,7 @@ JOBS: dict[str, Job] = {
         "five epochs, what is computed ahead included",
         script="classify",
         figures=(_TRAINING, _PEAK, _FIRST),
-        # Five epochs of a classifier alone end far from where its score settles.
+        # After five epochs the score of a classifier alone is still far from settled.
         alike=Alike(_CLASSES, quality={"training_loss": 0.2}),
         assets=("minilm", "spam"),
         arguments=("--method", "head", "--epochs", "5"),
@@ -154,7 +154,7 @@ JOBS: dict[str, Job] = {
         alike=Alike(work={**_CLASSES, "trainable": 0.01}, quality={"entity_f1": 0.1}),
         assets=("minilm", "conll"),
         rows=1024,
-        # KerasHub has no such task.
+        # KerasHub does not have this task.
         peers=("tfft", "torch"),
     ),
     "memory": Job(

@@ -8,7 +8,7 @@ from bench_peers.peer import Stopwatch
 
 
 def clock(watch: Stopwatch) -> Any:
-    """Returns a Keras callback that tells the watch, and keeps the losses."""
+    """Returns a Keras callback that reports to the stopwatch and keeps the losses."""
     import keras
 
     class Clock(keras.callbacks.Callback):
@@ -29,7 +29,7 @@ def clock(watch: Stopwatch) -> Any:
 
 
 def parameters(variables: Any) -> int:
-    """Returns how many numbers some variables hold."""
+    """Returns how many numbers the variables hold."""
     import numpy as np
 
     return sum(int(np.prod(variable.shape)) for variable in variables)

@@ -1,4 +1,4 @@
-"""Options and rows of the language model jobs, for all peers."""
+"""The options and rows of the language model jobs, for all peers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 
 from bench_peers.peer import parser, read_lines
 
-_HELD_OUT = 32  # rows that are never trained on
+_HELD_OUT = 32  # rows that are not trained on
 _LONGEST = 512
 
 
@@ -21,19 +21,19 @@ def language_parser() -> argparse.ArgumentParser:
 
 
 def longest(options: argparse.Namespace) -> int:
-    """Returns the most tokens of a row."""
+    """Returns the maximum number of tokens in a row."""
     return options.length or _LONGEST
 
 
 def language_rows(options: argparse.Namespace) -> tuple[list[dict], list[dict]]:
-    """Returns rows to train on and held out ones, prompts with completions.
+    """Returns rows to train on and held-out rows, prompts with completions.
 
-    Held out are no more than are trained on.
+    There are never more held-out rows than training rows.
     """
     count = options.rows
     held_out = min(count, _HELD_OUT)
     if options.length:
-        # A token, one for each further word, and the one that ends texts.
+        # One token for each word, and one that ends the text.
         row = {"prompt": "a", "completion": " a" * (options.length - 2)}
         return [row] * count, [row] * held_out
     rows = read_lines(options.assets / "alpaca" / "rows.jsonl")

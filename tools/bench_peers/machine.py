@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""Describes the machine that the figures were measured on."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import platform
 import subprocess
 from pathlib import Path
 
-# Which products of bfloat16 and float32 the processor can do at once.
+# The processor's instructions for products of bfloat16 and float32.
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8")
 
 
 def describe() -> dict[str, object]:
-    """Returns processor, flags, memory, GPU and system."""
+    """Returns the processor, flags, memory, GPU and system."""
     info = _fields(Path("/proc/cpuinfo"))
     flags = info.get("flags", "").split()
     memory = _fields(Path("/proc/meminfo")).get("MemTotal", "0 kB").split()[0]
@@ -27,7 +27,7 @@ def describe() -> dict[str, object]:
 
 
 def multiplies_bfloat16() -> bool:
-    """Returns whether the processor does, which has tfft train in it."""
+    """Returns whether the processor has bfloat16, which tfft then trains in."""
     flags = _fields(Path("/proc/cpuinfo")).get("flags", "").split()
     return not {"amx_bf16", "avx512_bf16"}.isdisjoint(flags)
 

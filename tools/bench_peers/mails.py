@@ -13,16 +13,16 @@ _TEST = 400
 
 
 def mails(assets: Path, count: int) -> tuple[list[dict], list[dict]]:
-    """Returns mails to train on and mails to score, no more of these than of those."""
+    """Returns mails to train on and at most as many mails to score."""
     train = read_lines(assets / "spam" / "train.jsonl")[:count]
     return train, read_lines(assets / "spam" / "test.jsonl")[: min(count, _TEST)]
 
 
 def macro_f1(predicted: Any, rows: list[dict]) -> float:
-    """Returns the mean F1 of the labels.
+    """Returns the mean F1 over the labels.
 
     Args:
-        predicted: The number of the label of each row.
+        predicted: The label's number for each row.
         rows: The mails.
     """
     from sklearn.metrics import f1_score

@@ -1,4 +1,4 @@
-"""The command: runs jobs by turns and writes what came out."""
+"""The command: runs the jobs in turn and writes the results."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    """Reads the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__)
     parser.add_argument("jobs", nargs="+", choices=JOBS, metavar="JOB")
     parser.add_argument(
@@ -64,7 +64,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="PEER=PATH",
-        help="an interpreter that is there already, instead of an environment of ours",
+        help="an existing interpreter, instead of an environment made here",
     )
     parser.add_argument(
         "--argument",
@@ -86,13 +86,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 def measure(
     job: Job, extra: tuple[str, ...], pythons: dict[str, Path], options: Any
 ) -> dict[str, Any]:
-    """Returns the runs of a job by peer, taken by turns.
+    """Returns the runs of a job for each peer; the peers take turns.
 
     Args:
-        job: What to do.
+        job: The job.
         extra: The arguments of the case.
         pythons: The interpreter of each peer.
-        options: Those of the command line.
+        options: The options of the command line.
     """
     peers = [peer for peer in pythons if peer in job.peers]
     commands = {
@@ -139,7 +139,7 @@ def _asked(options: Any) -> str:
 
 
 def _shown(command: list[str], options: Any) -> str:
-    """Returns a command as it is typed in this checkout, with the usual cache."""
+    """Returns a command as typed in this checkout, with the usual cache."""
     text = " ".join(command).replace(str(options.cache), ".cache/bench")
     return text.replace(f"{ROOT}/", "")
 
@@ -150,7 +150,7 @@ def _python(peer: str, options: Any) -> Path:
 
 
 def _prepare(job: Job, options: Any) -> None:
-    """Makes the models and data of a job, by tfft's environment."""
+    """Makes the models and data of a job in tfft's environment."""
     folder = options.cache / "assets"
     missing = [name for name in job.assets if not (folder / name).is_dir()]
     if missing:

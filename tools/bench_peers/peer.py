@@ -1,4 +1,4 @@
-"""What the scripts of all peers share; runs in each peer's environment."""
+"""Code that the scripts of all peers share; runs in each peer's environment."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def parser() -> argparse.ArgumentParser:
 
 
 def policy(precision: str) -> str:
-    """Returns Keras' name of a precision."""
+    """Returns Keras' name for a precision."""
     return "mixed_bfloat16" if precision == "bfloat16" else precision
 
 
 class Stopwatch:
-    """When epochs and steps began and ended.
+    """Records when epochs and steps began and ended.
 
-    The first epoch warms up: what is traced, compiled and cached falls into it.
+    The first epoch warms up: it includes tracing, compiling and filling caches.
     """
 
     def __init__(self) -> None:
@@ -52,41 +52,41 @@ class Stopwatch:
         self._first_step = self._peak = self._start = 0.0
 
     def start(self) -> None:
-        """The training begins, in advance of its first epoch."""
+        """Records that the training begins, before its first epoch."""
         self._start = self._start or time.perf_counter()
 
     def begin(self) -> None:
-        """An epoch begins."""
+        """Records that an epoch begins."""
         self.start()
         self._begins.append(_now())
         self._ends.append(self._begins[-1])
 
     def step(self) -> None:
-        """A step has ended."""
+        """Records that a step has ended."""
         self._ends[-1] = _now()
         self._first_step = self._first_step or time.time()
         self._peak = peak_gb()
 
     def seconds(self, epoch: int = -1) -> float:
-        """Returns what an epoch took, to the end of its last step."""
+        """Returns the time of an epoch, up to the end of its last step."""
         return self._ends[epoch][0] - self._begins[epoch][0]
 
     def by_epoch(self) -> list[float]:
-        """Returns what each epoch took."""
+        """Returns the time of each epoch."""
         return [round(self.seconds(epoch), 1) for epoch in range(len(self._begins))]
 
     def figures(self, **counts: int) -> dict[str, float]:
-        """Returns the figures of the last epoch, the first and the whole training.
+        """Returns the figures of the last epoch, the first one and the whole training.
 
         Args:
-            **counts: What the epoch went through, such as `labels`; as
-                `labels_per_second` it is among the figures.
+            **counts: Totals of the epoch, such as `labels`, which becomes the figure
+                `labels_per_second`.
         """
         begin, end = self._begins[-1], self._ends[-1]
         return {
             **{f"{name}_per_second": n / self.seconds() for name, n in counts.items()},
             "epoch_seconds": self.seconds(),
-            # Less disturbed by other work on the machine than seconds are.
+            # Other work on the machine disturbs it less than it does wall time.
             "epoch_processor_seconds": end[1] - begin[1],
             "first_epoch_seconds": self.seconds(0),
             "training_seconds": end[0] - self._start,
@@ -110,14 +110,14 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def shuffled(count: int, seed: int) -> list[int]:
-    """Returns the numbers below `count` in an order of the seed."""
+    """Returns the numbers below `count`, shuffled by the seed."""
     order = list(range(count))
     random.Random(seed).shuffle(order)
     return order
 
 
 def chunks(order: Sequence[int], size: int) -> list[Sequence[int]]:
-    """Returns an order in pieces, the last perhaps shorter."""
+    """Returns an order in chunks; the last one may be shorter."""
     return [order[at : at + size] for at in range(0, len(order), size)]
 
 

@@ -20,12 +20,12 @@ def measure(
     answer: Callable[[Sequence[str]], list[Answer]],
     settings: dict[str, Any],
 ) -> None:
-    """Asks twice, and prints the figures of the second time.
+    """Predicts twice, and prints the figures of the second time.
 
     Args:
         given: The arguments.
-        answer: Returns label and score of each text.
-        settings: What to say of the peer.
+        answer: Returns the label and score of each text.
+        settings: The settings to report for the peer.
     """
     rows = read_lines(given.assets / "spam" / "test.jsonl")[: given.rows]
     texts = [row["text"] for row in rows]

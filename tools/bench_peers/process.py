@@ -1,4 +1,4 @@
-"""A job of a peer in a process of its own."""
+"""Runs a peer's job in its own process."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-_TAIL = 30  # lines of a failed process that are shown
+_TAIL = 30  # lines shown of a failed process's output
 
 
 class JobFailedError(Exception):
-    """A process of a peer that did not end well."""
+    """A peer's process failed."""
 
 
 def run_once(command: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:
@@ -23,21 +23,21 @@ def run_once(command: Sequence[str], environment: Mapping[str, str]) -> dict[str
 
     Args:
         command: The interpreter, the script and its arguments.
-        environment: Variables beside those of this process.
+        environment: Variables in addition to those of this process.
 
     Returns:
-        What the line says, with the seconds and the largest memory of the process,
-        and the load of the machine when it began.
+        The content of that line, with the seconds and largest memory of the process,
+        and the load of the machine at its start.
 
     Raises:
-        JobFailedError: When it fails or prints no JSON; with the end of what it said.
+        JobFailedError: When it fails or prints no JSON, with the end of its output.
     """
     load, start = os.getloadavg()[0], time.time()
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         process = subprocess.Popen(
             command, stdout=out, stderr=err, env={**os.environ, **environment}
         )
-        # The usage of this process alone, not the largest of all that ran before.
+        # The usage of this process alone, not the maximum over all earlier ones.
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         seconds = time.time() - start
@@ -62,14 +62,14 @@ def run_once(command: Sequence[str], environment: Mapping[str, str]) -> dict[str
 
 
 def environment_of(peer: str, root: Path, cache: Path) -> dict[str, str]:
-    """Returns the variables that a peer runs with."""
+    """Returns a peer's environment variables."""
     paths = [str(root / "tools"), *([str(root)] if peer == "tfft" else [])]
     return {
         "PYTHONPATH": os.pathsep.join(paths),
         "KERAS_BACKEND": "tensorflow",
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "TOKENIZERS_PARALLELISM": "false",
-        # Nothing is looked for on a hub: models and data are folders.
+        # Models and data are local folders: no hub is asked.
         "HF_HUB_OFFLINE": "1",
         "HF_HOME": str(cache / "huggingface"),
     }

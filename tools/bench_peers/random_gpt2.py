@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 LAYERS, HIDDEN, HEADS, VOCABULARY, POSITIONS = 12, 768, 12, 50257, 1024
-_SPREAD = 0.02  # as GPT-2's makers begin
+_SPREAD = 0.02  # GPT-2's initial spread
 CONFIG = {
     "architectures": ["GPT2LMHeadModel"],
     "model_type": "gpt2",
@@ -19,7 +19,7 @@ CONFIG = {
     "n_ctx": POSITIONS,
     "vocab_size": VOCABULARY,
     "layer_norm_epsilon": 1e-5,
-    # A frozen random model needs no dropout, and all peers then compute the same.
+    # A frozen random model needs no dropout, and without it all peers compute the same.
     "embd_pdrop": 0.0,
     "attn_pdrop": 0.0,
     "resid_pdrop": 0.0,
@@ -31,10 +31,10 @@ CONFIG = {
 
 
 def write(folder: Path, encoder: Path) -> None:
-    """Writes config, weights and tokenizer.
+    """Writes the config, weights and tokenizer.
 
     Args:
-        folder: Where to.
+        folder: Where to write.
         encoder: The folder with `encoder.json` and `vocab.bpe`.
     """
     import numpy as np

@@ -10,7 +10,7 @@ _TEST = 1000
 
 
 def sentences(assets: Path, count: int) -> tuple[list[dict], list[dict]]:
-    """Returns sentences to train on and to score: tokens, and tags in IOB2."""
+    """Returns sentences to train on and sentences to score: tokens, and IOB2 tags."""
     train, test = (
         read_conll(assets / "conll" / f"{split}.txt") for split in ("train", "test")
     )
@@ -18,7 +18,7 @@ def sentences(assets: Path, count: int) -> tuple[list[dict], list[dict]]:
 
 
 def iob2(tags: list[str]) -> list[str]:
-    """Returns IOB1 tags as IOB2, where every span begins with a B.
+    """Returns IOB1 tags as IOB2, where every span starts with a B.
 
     >>> iob2(["I-PER", "I-PER", "O", "I-LOC", "B-LOC"])
     ['B-PER', 'I-PER', 'O', 'B-LOC', 'B-LOC']
@@ -31,7 +31,7 @@ def iob2(tags: list[str]) -> list[str]:
 
 
 def read_conll(path: Path) -> list[dict]:
-    """Returns the sentences of a file of columns, the first and the last."""
+    """Returns the sentences of a CoNLL file, using its first and last columns."""
     rows = []
     for block in path.read_text("utf-8").split("\n\n"):
         words = [line.split() for line in block.splitlines() if line.strip()]

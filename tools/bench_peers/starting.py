@@ -1,4 +1,4 @@
-"""Seconds to an import, to a command's help and to the first step of a training."""
+"""Measures the seconds to an import, to a command's help and to the first step."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def measure(peer: str, packages: str, help_arguments: Sequence[str] = ()) -> Non
 
     Args:
         peer: Its name.
-        packages: What its users import.
-        help_arguments: The interpreter's arguments for the command's help; empty
-            for a peer without a command.
+        packages: The packages that its users import.
+        help_arguments: The interpreter's arguments for the command's help; empty for a
+            peer without a command.
     """
     options = parser().parse_args()
     figures = {"import_seconds": _seconds(["-c", f"import {packages}"])}
@@ -43,7 +43,7 @@ def measure(peer: str, packages: str, help_arguments: Sequence[str] = ()) -> Non
 
 
 def _seconds(arguments: Sequence[str]) -> float:
-    """Returns the median of a few processes; one more comes before, for the caches."""
+    """Returns the median over a few processes, after one that fills the caches."""
     times = []
     for _ in range(1 + _TIMES):
         start = time.perf_counter()

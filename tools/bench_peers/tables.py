@@ -1,4 +1,4 @@
-"""The results as Markdown."""
+"""Formats the results as Markdown."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def page(document: Mapping[str, Any], jobs: Mapping[str, Job]) -> str:
     """Returns all results.
 
     Args:
-        document: What the command writes as JSON.
+        document: The JSON document that the command writes.
         jobs: The jobs by name.
     """
     machine = document["machine"]
     parts = [
         f"Measured {document['date']} by `{document['command']}`: "
-        f"rounds by turns: {document['rounds']}. The figures are medians, in brackets "
-        "the least and the most; × says how many times better tfft is.",
+        f"{document['rounds']} rounds in turn. The figures are medians, in brackets "
+        "the minimum and maximum; × says how many times better tfft is.",
         f"{machine['processor']}, {machine['cores']} cores "
         f"({', '.join(machine['flags'])}), {machine['memory_gb']} GB, "
         f"GPU: {machine['gpu']}, {machine['system']}.",
@@ -44,7 +44,7 @@ def _case(job: Job, result: Mapping[str, Any]) -> list[str]:
 
 
 def figures_table(job: Job, runs: Runs) -> str:
-    """Returns what was measured, beside how many times better tfft is."""
+    """Returns the measured figures, with how many times better tfft is."""
     rows = [["", *runs]]
     for figure in job.figures:
         rows.append([figure.title, *(_cell(figure, runs, peer) for peer in runs)])
@@ -52,7 +52,7 @@ def figures_table(job: Job, runs: Runs) -> str:
 
 
 def facts_table(runs: Runs) -> str:
-    """Returns the quality reached, the work done, settings and versions."""
+    """Returns the quality reached, the work done, the settings and versions."""
     rows = [["", *runs]]
     for part in ("quality", "work", "settings"):
         names = dict.fromkeys(name for of in runs.values() for name in of[0][part])
@@ -67,7 +67,7 @@ def facts_table(runs: Runs) -> str:
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Returns a Markdown table; the first row is its head.
+    """Returns a Markdown table; the first row is the header.
 
     >>> print(table([["peer", "s"], ["tfft", "1"]]))
     | peer | s |
@@ -79,7 +79,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def number(value: float) -> str:
-    """Returns a number with three digits that count.
+    """Returns a number with three significant digits.
 
     >>> [number(n) for n in (0.01234, 5.6789, 1234.5, 30)]
     ['0.0123', '5.68', '1,234', '30']

@@ -10,20 +10,20 @@ from bench_peers.peer import Stopwatch
 
 
 class Clock(TrainerCallback):
-    """Tells the watch of epochs and steps."""
+    """Reports epochs and steps to the stopwatch."""
 
     def __init__(self, watch: Stopwatch) -> None:
         self.watch = watch
 
     def on_epoch_begin(self, *args: Any, **kwargs: Any) -> None:
-        """An epoch begins."""
+        """Reports that an epoch begins."""
         self.watch.begin()
 
     def on_step_end(self, *args: Any, **kwargs: Any) -> None:
-        """The optimizer has stepped."""
+        """Reports that the optimizer took a step."""
         self.watch.step()
 
 
 def trainable(model: Any) -> int:
-    """Returns how many parameters train."""
+    """Returns the number of trainable parameters."""
     return sum(one.numel() for one in model.parameters() if one.requires_grad)

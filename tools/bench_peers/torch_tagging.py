@@ -1,4 +1,4 @@
-"""Sentences as transformers' Trainer takes them, and its logits as tags of words."""
+"""Sentences as transformers' Trainer expects them, and its logits as word tags."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _IGNORED = -100
 
 
 def encode(tokenizer: Any, rows: Sequence[dict], max_length: int) -> list[dict]:
-    """Returns ids, and the tag of each word at its first token."""
+    """Returns the ids, and each word's tag at its first token."""
     encoded = tokenizer(
         [row["tokens"] for row in rows],
         is_split_into_words=True,
@@ -37,11 +37,11 @@ def _on_first_tokens(tags: Sequence[str], words: Sequence[int | None]) -> list[i
 
 
 def tags_of(logits: Any, labels: Any) -> tuple[list[list[str]], list[list[str]]]:
-    """Returns the right and the likeliest tag of each word, by sentence.
+    """Returns the true and the most likely tag of each word, by sentence.
 
     Args:
-        logits: Shape (rows, tokens, tags), an array.
-        labels: Shape (rows, tokens), negative where no word begins.
+        logits: An array of shape (rows, tokens, tags).
+        labels: An array of shape (rows, tokens), negative where no word begins.
     """
     gold, found = [], []
     for likeliest, right in zip(logits.argmax(-1), labels, strict=True):

@@ -1,4 +1,4 @@
-"""The settings of tfft's trainings, as transformers' Trainer has them."""
+"""The settings of tfft's trainings as options of transformers' Trainer."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from bench_peers.machine import multiplies_bfloat16
 def training_arguments(
     options: argparse.Namespace, output: str, learning_rate: float, **more: Any
 ) -> TrainingArguments:
-    """Returns the settings that tfft trains with.
+    """Returns tfft's training settings.
 
     Args:
         options: Has `epochs`, `batch_size` and `seed`.
         output: A folder.
         learning_rate: The peak.
-        **more: Further ones of transformers.
+        **more: More options of transformers.
     """
     return TrainingArguments(
         output_dir=output,

@@ -1,4 +1,4 @@
-"""Writes what this version's AutoTokenizer and AutoModel make of folders.
+"""Writes what this version's AutoTokenizer and AutoModel compute for folders.
 
 `python read.py ROOT OUT logits|ids NAME …`: `NAME.json` holds the ids of the texts in
 `ROOT/texts.json`, `NAME.safetensors` the states or logits of a few, in float64.
@@ -20,10 +20,10 @@ _ROWS = 4
 
 
 def ids_of(folder: Path, texts: list[str]) -> dict[str, Any]:
-    """Returns the ids of texts, of pairs and of texts that are cut."""
+    """Returns the ids of texts, of pairs and of truncated texts."""
     tokenizer = hf.AutoTokenizer.from_pretrained(folder)
     if hf.__version__ >= "5":
-        tokenizer.split_special_tokens = True  # a text that spells </s> is text
+        tokenizer.split_special_tokens = True  # </s> in a text stays text
     pairs = [tokenizer(text, texts[0]) for text in texts[:_SHORT]]
     cut = [
         tokenizer(text, truncation=True, max_length=_SHORT)["input_ids"]
@@ -44,7 +44,7 @@ def ids_of(folder: Path, texts: list[str]) -> dict[str, Any]:
 
 
 def outputs_of(folder: Path, ids: list[list[int]]) -> dict[str, torch.Tensor]:
-    """Returns padded ids with the states or logits of each row computed alone."""
+    """Returns padded ids, with each row's states or logits computed separately."""
     config = hf.AutoConfig.from_pretrained(folder)
     kind = getattr(hf, config.architectures[0])
     model = kind.from_pretrained(folder).double().eval()
@@ -63,7 +63,7 @@ def outputs_of(folder: Path, ids: list[list[int]]) -> dict[str, torch.Tensor]:
 
 
 def main(root: Path, out: Path, logits: bool, names: list[str]) -> None:
-    """Reads folders of `root`, and writes what became of them into `out`."""
+    """Reads folders in `root` and writes the results to `out`."""
     texts = json.loads((root / "texts.json").read_text(encoding="utf-8"))
     for name in names:
         found = ids_of(root / name, texts)

@@ -1,4 +1,4 @@
-"""Texts that tokenizers stumble over, the same at every call."""
+"""Texts that are hard for tokenizers, the same on every call."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _FIRST = [
 
 
 def hostile_texts(count: int, seed: int = 0) -> list[str]:
-    """Returns so many texts; the first are the same for every count."""
+    """Returns the given number of texts; every count starts with the same ones."""
     draw = random.Random(seed)
     texts = list(_FIRST)
     while len(texts) < count:

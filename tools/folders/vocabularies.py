@@ -46,7 +46,7 @@ def _byte_level(folder: Path, name: str, special: list[str]) -> None:
 
 
 def _pieces(folder: Path) -> None:
-    """SentencePiece-like: words begin with ▁, and every byte has a token."""
+    """Trains one like SentencePiece: words begin with ▁, and every byte has a token."""
     library = tokenizers.Tokenizer(models.BPE(unk_token="<unk>"))
     library.pre_tokenizer = pre_tokenizers.Metaspace(split=True)
     special = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
@@ -71,7 +71,7 @@ def _bpe(folder, name, library, special, alphabet) -> None:
 
 
 def main(folder: Path) -> None:
-    """Writes them into a folder."""
+    """Writes the vocabularies to a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     _word_piece(folder, lowercase=True)
     _word_piece(folder, lowercase=False)

@@ -37,7 +37,7 @@ _DECODER = {**_ENCODER, "num_key_value_heads": 1, "max_position_embeddings": 204
 
 
 def folder(name: str, version: str) -> Callable:
-    """Returns a decorator that enters a function that fills a folder.
+    """Returns a decorator that registers a function that fills a folder.
 
     Args:
         name: The folder.
@@ -52,7 +52,7 @@ def folder(name: str, version: str) -> Callable:
 
 
 class Vocabulary:
-    """A trained vocabulary: its files, and its content."""
+    """A trained vocabulary: its files and their content."""
 
     def __init__(self, root: Path, name: str) -> None:
         self.files = [
@@ -66,7 +66,7 @@ class Vocabulary:
 
 
 def save(folder: Path, tokenizer: Any, model_of: Callable[[int], Any], pad: int = 0):
-    """Writes tokenizer and model, whose size is the tokenizer's and `pad` more."""
+    """Writes a tokenizer and a model with `pad` more embeddings than tokens."""
     torch.manual_seed(0)
     model = model_of(len(tokenizer) + pad)
     with torch.no_grad():
@@ -77,7 +77,7 @@ def save(folder: Path, tokenizer: Any, model_of: Callable[[int], Any], pad: int 
 
 
 def edit(path: Path, **changes: Any) -> None:
-    """Changes entries of a JSON file; those that are None are taken out."""
+    """Changes entries of a JSON file; None removes an entry."""
     content = json.loads(path.read_text(encoding="utf-8"))
     content.update(changes)
     content = {key: value for key, value in content.items() if value is not None}
@@ -106,7 +106,7 @@ def gpt2(vocab_size: int) -> Any:
 
 
 def llama(vocab_size: int) -> Any:
-    """Returns a Llama with its head; version 4.30 shares no keys among heads."""
+    """Returns a Llama with its head; in version 4.30 each head has its own keys."""
     sizes = {**_DECODER, "num_key_value_heads": 2 if hf.__version__ < "4.31" else 1}
     return hf.LlamaForCausalLM(hf.LlamaConfig(vocab_size=vocab_size, **sizes))
 
@@ -122,7 +122,7 @@ def qwen2(vocab_size: int) -> Any:
 
 
 def word_piece(root: Path, fast: bool, cls: str = "BertTokenizer", **options: Any):
-    """Returns a tokenizer of BERT's kind, by the vocabulary that suits its case."""
+    """Returns a BERT tokenizer with the vocabulary for its case."""
     name = "uncased.txt" if options.get("do_lower_case", True) else "cased.txt"
     kind = getattr(hf, cls + "Fast" * fast)
     if hf.__version__ >= "5":
@@ -132,7 +132,7 @@ def word_piece(root: Path, fast: bool, cls: str = "BertTokenizer", **options: An
 
 
 def byte_level(root: Path, name: str, cls: str, **options: Any) -> Any:
-    """Returns a tokenizer of a byte-level vocabulary."""
+    """Returns a tokenizer with a byte-level vocabulary."""
     found = Vocabulary(root, name)
     kind = getattr(hf, cls)
     if hf.__version__ >= "5":
@@ -157,7 +157,7 @@ def _bert_5(folder: Path, root: Path) -> None:
 
 @folder("bert-slow-added-4.30", "4.30")
 def _bert_slow_430(folder: Path, root: Path) -> None:
-    """Added words and special tokens in files of their own, embeddings resized."""
+    """Added words and special tokens in separate files, embeddings resized."""
     tokenizer = word_piece(root, False)
     tokenizer.add_tokens(["[E1]", "newword", "ÜBER"])
     tokenizer.add_special_tokens({"additional_special_tokens": ["[USER]"]})
@@ -174,14 +174,14 @@ def _bert_slow_457(folder: Path, root: Path) -> None:
 
 @folder("bert-config-decides-5", "5")
 def _bert_decides(folder: Path, root: Path) -> None:
-    """A tokenizer.json that lowercases beside a config that does not."""
+    """A tokenizer.json that lowercases and a config that does not."""
     save(folder, word_piece(root, False), bert)
     edit(folder / "tokenizer_config.json", do_lower_case=False)
 
 
 @folder("bert-lowercased-4.57", "4.57")
 def _bert_lowercased(folder: Path, root: Path) -> None:
-    """The other way, with text cut on the left and no segments."""
+    """The opposite, with text cut on the left and no segments."""
     save(folder, word_piece(root, True, do_lower_case=False), bert)
     edit(
         folder / "tokenizer_config.json",
@@ -193,7 +193,7 @@ def _bert_lowercased(folder: Path, root: Path) -> None:
 
 @folder("distilbert-4.30", "4.30")
 def _distilbert_430(folder: Path, root: Path) -> None:
-    """Config keys that are transformers' defaults are left out by hand."""
+    """Config keys that equal transformers' defaults are removed by hand."""
     save(folder, word_piece(root, True, "DistilBertTokenizer"), distilbert)
     left_out = ("max_position_embeddings", "activation", "dropout", "pad_token_id")
     edit(folder / "config.json", **dict.fromkeys(left_out))
@@ -201,7 +201,7 @@ def _distilbert_430(folder: Path, root: Path) -> None:
 
 @folder("distilbert-padded-4.57", "4.57")
 def _distilbert_padded(folder: Path, root: Path) -> None:
-    """More embeddings than tokens, and Chinese characters that stay together."""
+    """More embeddings than tokens, and Chinese characters that are not split."""
     options = {"do_lower_case": False, "tokenize_chinese_chars": False}
     tokenizer = word_piece(root, True, "DistilBertTokenizer", **options)
     save(folder, tokenizer, distilbert, pad=64 - len(tokenizer) % 64)
@@ -223,7 +223,7 @@ def _roberta_430(folder: Path, root: Path) -> None:
 
 @folder("roberta-spaced-4.57", "4.57")
 def _roberta_457(folder: Path, root: Path) -> None:
-    """The config asks for a space before a text, tokenizer.json does not."""
+    """The config asks for a space before a text; tokenizer.json does not."""
     save(folder, byte_level(root, "roberta", "RobertaTokenizerFast"), roberta)
     edit(folder / "tokenizer_config.json", add_prefix_space=True)
 
@@ -236,7 +236,7 @@ def _roberta_5(folder: Path, root: Path) -> None:
 
 @folder("gpt2-slow-4.30", "4.30")
 def _gpt2_430(folder: Path, root: Path) -> None:
-    """A padding token and words in added_tokens.json, a text begun with bos."""
+    """A padding token and words in added_tokens.json; texts start with bos."""
     tokenizer = byte_level(root, "gpt2", "GPT2Tokenizer", add_bos_token=True)
     tokenizer.add_special_tokens({"pad_token": "<pad>"})
     tokenizer.add_tokens(["[E1]", "newword"])
@@ -257,7 +257,7 @@ def _gpt2_5(folder: Path, root: Path) -> None:
 
 
 def _pieces(root: Path, legacy: bool) -> tokenizers.Tokenizer:
-    """Returns a SentencePiece-like tokenizer as the versions convert Llama 2's."""
+    """Returns a SentencePiece-like tokenizer as each version converts Llama 2's."""
     found = Vocabulary(root, "pieces")
     library = tokenizers.Tokenizer(
         models.BPE(
@@ -298,7 +298,7 @@ def _llama_457(folder: Path, root: Path) -> None:
 
 @folder("llama-legacy-added-4.57", "4.57")
 def _llama_legacy(folder: Path, root: Path) -> None:
-    """A blank before whatever follows an added word."""
+    """A blank before everything that follows an added word."""
     tokenizer = hf.LlamaTokenizerFast(
         tokenizer_object=_pieces(root, legacy=True), legacy=True
     )
@@ -315,7 +315,7 @@ def _llama_5(folder: Path, root: Path) -> None:
 
 @folder("llama-as-gpt2-4.57", "4.57")
 def _llama_as_gpt2(folder: Path, root: Path) -> None:
-    """As SmolLM2: digits apart in tokenizer.json, GPT2Tokenizer in the config."""
+    """Like SmolLM2: tokenizer.json splits digits, the config says GPT2Tokenizer."""
     found = Vocabulary(root, "gpt2")
     library = tokenizers.Tokenizer(models.BPE(found.ids, found.merges))
     library.pre_tokenizer = pre_tokenizers.Sequence(
@@ -330,7 +330,7 @@ def _llama_as_gpt2(folder: Path, root: Path) -> None:
 
 @folder("mistral-4.57", "4.57")
 def _mistral_457(folder: Path, root: Path) -> None:
-    """Begins texts with bos, has the ends in special_tokens_map.json alone."""
+    """Texts start with bos; the end tokens are only in special_tokens_map.json."""
     tokenizer = hf.LlamaTokenizerFast(tokenizer_object=_pieces(root, legacy=True))
     save(folder, tokenizer, mistral)
     edit(
@@ -344,7 +344,7 @@ def _mistral_457(folder: Path, root: Path) -> None:
 
 @folder("qwen2-slow-4.57", "4.57")
 def _qwen2_457(folder: Path, root: Path) -> None:
-    """No special token is in vocab.json."""
+    """vocab.json has no special tokens."""
     tokenizer = byte_level(root, "qwen2", "Qwen2Tokenizer")
     tokenizer.add_tokens(["<tool_call>", "newword"])
     tokenizer.add_special_tokens(
@@ -354,7 +354,7 @@ def _qwen2_457(folder: Path, root: Path) -> None:
 
 
 def main(out: Path, root: Path, names: list[str]) -> None:
-    """Writes folders anew."""
+    """Rewrites the folders."""
     for name in names:
         folder = out / name
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,9 +1,9 @@
-"""Small random models of other libraries, with what they compute.
+"""Small random models of other libraries, with their outputs.
 
 Each golden is a folder under `tests/goldens/`: a checkpoint as the library writes it,
-and `reference.safetensors` with inputs (`input.*`) and outputs (`output.*`). A module
-of this package adds goldens by the decorator `golden`; `tools/make_goldens.py` runs
-all of them.
+and `reference.safetensors` with inputs (`input.*`) and outputs (`output.*`). The
+modules of this package add goldens with the decorator `golden`; `tools/make_goldens.py`
+runs all of them.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ GOLDENS: dict[str, Callable[[Path], None]] = {}
 
 
 def golden(name: str) -> Callable[[Callable[[Path], None]], Callable[[Path], None]]:
-    """Returns a decorator that enters a function which fills a golden's folder."""
+    """Returns a decorator that registers a function that fills a golden's folder."""
 
     def enter(make: Callable[[Path], None]) -> Callable[[Path], None]:
         if GOLDENS.setdefault(name, make) is not make:
-            raise ValueError(f"golden {name!r} is there twice")
+            raise ValueError(f"golden {name!r} is defined twice")
         return make
 
     return enter
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions of the libraries that speak here."""
+    """Returns the versions of the libraries used."""
     import peft
     import tokenizers
     import transformers
@@ -41,7 +41,7 @@ def versions() -> dict[str, str]:
 
 
 def randomise(model: Any, seed: int = 0, spread: float = 0.25) -> Any:
-    """Gives every parameter a random value; the initial 0 and 1 would hide mistakes."""
+    """Gives every parameter a random value; zeros and ones would hide errors."""
     generator = torch.Generator().manual_seed(seed)
     seen: set[int] = set()
     with torch.no_grad():
@@ -78,7 +78,7 @@ def save_reference(
             whole = array.dtype.kind in "iub"
             array = array.astype("int32" if whole else "float32")
             arrays[f"{kind}.{name}"] = np.ascontiguousarray(array)
-    # One key, because safetensors writes several in another order each time.
+    # A single key, because safetensors writes several in varying order.
     stamp = ", ".join(f"{name} {version}" for name, version in versions().items())
     path = folder / "reference.safetensors"
     save_file(arrays, path, metadata={"versions": stamp})

@@ -1,4 +1,4 @@
-"""Adapters of PEFT over small models of transformers."""
+"""Adapters of PEFT on small models of transformers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _LLAMA = {
 
 
 def _write(folder: Path, base: Any, config: Any, seed: int) -> None:
-    """Writes base, adapter, inputs, and what base and adapter compute together."""
+    """Writes the base, the adapter, inputs, and the outputs of base plus adapter."""
     save_model(folder / "base", randomise(base, seed))
     model = peft.get_peft_model(base, config)
     _randomise_adapter(model, seed + 1)
@@ -60,7 +60,7 @@ def _write(folder: Path, base: Any, config: Any, seed: int) -> None:
         states = out.hidden_states[-1]
         if not hasattr(out, "logits"):
             return [states]
-        # A row's one vector of logits, as the one state of a sequence.
+        # A row has one vector of logits, stored as a sequence of one state.
         single = out.logits.dim() == 2
         return [states, out.logits[:, None] if single else out.logits]
 
@@ -73,7 +73,7 @@ def _write(folder: Path, base: Any, config: Any, seed: int) -> None:
 
 
 def _randomise_adapter(model: Any, seed: int) -> None:
-    """Gives everything that trains a value of its own, around what it has."""
+    """Adds a random value to everything that trains."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for _, parameter in model.named_parameters():

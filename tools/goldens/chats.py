@@ -1,4 +1,4 @@
-"""What transformers makes of conversations by the templates of tests/chat_templates."""
+"""transformers' output for conversations with the templates of tests/chat_templates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from transformers.utils import chat_template_utils
 from goldens import golden
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "tests" / "chat_templates"
-# Tokenizer, beginning and end of a text of each template.
+# Each template's tokenizer, and the start and end of its texts.
 _FAMILIES = {
     "chatml": ("bytes", None, "<|im_end|>"),
     "dates": ("bytes", "<|begin_of_text|>", "<|eot_id|>"),
@@ -39,7 +39,7 @@ _SPACES_SPECIAL = [
     *("[TOOL_CALLS]", "[TOOL_RESULTS]", "[/TOOL_RESULTS]"),
     *("[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]"),
 ]
-# The byte-level tokenizer knows all of them: it is the one that graphs can hold.
+# The byte-level tokenizer, which graphs support, has all of them.
 _SPECIAL = {
     "bytes": [
         *("<|im_start|>", "<|im_end|>", "<|begin_of_text|>"),
@@ -132,7 +132,7 @@ def _rendered(tokenizer: Any, served: Any, **chat: Any) -> dict[str, Any]:
             **arguments, return_assistant_tokens_mask=True
         )
         text = tokenizer.apply_chat_template(**arguments, tokenize=False)
-    except Exception as error:  # whatever a template refuses
+    except Exception as error:  # any error of a template
         return {"error": str(error)}
     arguments["conversation"] = arguments["conversation"][:-1]
     arguments["add_generation_prompt"] = True
@@ -158,7 +158,7 @@ def _arguments(messages: Any, tools: Any = None) -> dict[str, Any]:
 
 
 def _runs(mask: list[int]) -> Iterator[tuple[int, int]]:
-    """Yields where each row of ones begins and ends."""
+    """Yields the start and end of each run of ones."""
     edges = [
         place
         for place, pair in enumerate(zip([0, *mask], [*mask, 0], strict=True))
@@ -168,7 +168,7 @@ def _runs(mask: list[int]) -> Iterator[tuple[int, int]]:
 
 
 def _tokenizer(kind: str) -> tokenizers.Tokenizer:
-    """Returns a byte-level tokenizer, or one with "▁" at the beginning as Llama 2's."""
+    """Returns a byte-level tokenizer, or one that starts with ▁ like Llama 2's."""
     corpus = [
         turn["content"] or ""
         for chat in _CASES.values()

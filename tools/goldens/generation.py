@@ -1,4 +1,4 @@
-"""Greedy texts of small decoders, each prompt generated alone."""
+"""Greedy texts of small decoders, each prompt generated separately."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ _PROMPTS, _LONGEST, _NEW = 50, 19, 12
 
 
 def _greedy(folder: Path, model: Any, seed: int) -> None:
-    """Writes a model with 50 prompts of 1 to 19 ids and what it makes of them.
+    """Writes a model with 50 prompts of 1 to 19 ids and its greedy continuations.
 
-    The end of a text is no end here: every row has as many new ids.
+    The end token does not stop a text here, so every row gets the same number of new
+    ids.
     """
     save_model(folder, randomise(model, seed))
     generator = torch.Generator().manual_seed(seed)

@@ -1,7 +1,7 @@
-"""Ids of texts, prompts with answers and chats, as transformers and TRL make them.
+"""Ids of texts, prompts with answers and chats from transformers and TRL.
 
-The tokenizers differ in what they put before a text, where a part of a text that is
-encoded by itself gets other ids than inside it.
+The tokenizers differ in what they add before a text; a part of a text that is encoded
+separately has other ids than inside the text.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _CHATS = [
     [("user", "hi"), ("assistant", "yo")],
     [("user", "hi"), ("assistant", "yo"), ("user", "two "), ("assistant", " four")],
 ]
-# As Llama 2's, whose answers stand between a word and the end of a text.
+# Like Llama 2's: an answer is between a word and the end of a text.
 _TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}"
     "[INST] {{ m.content }} [/INST]{% else %}"
@@ -79,7 +79,7 @@ def _legacy() -> tokenizers.Tokenizer:
     library.normalizer = normalizers.Sequence(
         [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
     )
-    # Words end where a blank begins only while the merges are learned.
+    # Only while merges are learned does a blank end a word.
     library.pre_tokenizer = pre_tokenizers.Split("▁", "merged_with_next")
     _train(library)
     library.pre_tokenizer = None
@@ -136,13 +136,13 @@ def _reference(tokenizer: Any) -> dict[str, Any]:
     from trl.data_utils import common_prefix_length
 
     def ids(text: str) -> list[int]:
-        """Returns a text's ids with one end, whoever puts it there."""
+        """Returns a text's ids with exactly one end token."""
         return _without_end(tokenizer, tokenizer(text)["input_ids"])
 
     pairs = []
     for prompt, completion in _PAIRS:
         asked = ids(prompt)
-        # TRL adds the end as text to the completion.
+        # TRL adds the end token's text to the completion.
         whole = _without_end(
             tokenizer, tokenizer(prompt + completion + "</s>")["input_ids"]
         )

@@ -1,4 +1,4 @@
-"""Models of transformers: each architecture, and the configs it must follow."""
+"""Models of transformers: each architecture, and the config values that matter."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ _GPT2 = {
 
 
 def save_model(folder: Path, model: Any) -> None:
-    """Writes config and weights alone."""
+    """Writes the config and weights only."""
     model.save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
 
 
 def by_row(model: Any, ids: Any, mask: Any, pick: Any) -> list[torch.Tensor]:
-    """Returns outputs of each row computed alone and without its padding, then padded.
+    """Returns the outputs of each row computed separately without padding, then padded.
 
-    In float64, so what differs from them is the other side's rounding. Alone,
+    In float64, so that differences are the other library's rounding. Separately,
     because padding must not matter, and because a row of padding alone may be NaN.
     """
     model.double()
@@ -80,7 +80,7 @@ def _gpt2(folder: Path) -> None:
 
 @golden("gpt2-config")
 def _gpt2_config(folder: Path) -> None:
-    """Every choice of the config other than the default; no head, no prefix."""
+    """Every config value differs from its default; no head, no prefix."""
     config = hf.GPT2Config(
         **_GPT2, n_inner=40, layer_norm_epsilon=1e-2, activation_function="gelu"
     )
@@ -102,7 +102,7 @@ def _llama(folder: Path) -> None:
 
 @golden("llama-tied")
 def _llama_tied(folder: Path) -> None:
-    """As SmolLM2: a tied head and another base of the rotary positions."""
+    """Like SmolLM2: a tied head and another base for the rotary positions."""
     config = hf.LlamaConfig(
         **_DECODER,
         tie_word_embeddings=True,
@@ -113,7 +113,7 @@ def _llama_tied(folder: Path) -> None:
 
 @golden("llama3-rope")
 def _llama3(folder: Path) -> None:
-    """The rotary scaling of Llama 3.1, within reach of 11 tokens."""
+    """The rotary scaling of Llama 3.1, effective within 11 tokens."""
     config = hf.LlamaConfig(
         **{**_DECODER, "num_attention_heads": 2, "num_key_value_heads": 1},
         rope_parameters={
@@ -136,7 +136,7 @@ def _qwen2(folder: Path) -> None:
 
 @golden("mistral")
 def _mistral(folder: Path) -> None:
-    """A window shorter than the texts, and heads wider than their share."""
+    """A window shorter than the texts, and heads wider than hidden size / heads."""
     config = hf.MistralConfig(**_DECODER, head_dim=6, sliding_window=4)
     _language_model(folder, hf.MistralForCausalLM(config), seed=16)
 
@@ -230,7 +230,7 @@ def _bert_answers(folder: Path) -> None:
 
 @golden("bert-masked")
 def _bert_masked(folder: Path) -> None:
-    """A head of its own, and no pooler."""
+    """Its own head, and no pooler."""
     config = hf.BertConfig(**_ENCODER)
     model = hf.BertForMaskedLM(config)
     _encoder(folder, model, seed=24, segments=True, logits=False)
@@ -238,7 +238,7 @@ def _bert_masked(folder: Path) -> None:
 
 @golden("roberta")
 def _roberta(folder: Path) -> None:
-    """Two segments of which the first is added to all, and positions from 2 on."""
+    """Two segments, of which the first is added everywhere; positions from 2."""
     config = hf.RobertaConfig(
         **_ENCODER | {"num_hidden_layers": 2}, type_vocab_size=2, layer_norm_eps=1e-5
     )
@@ -247,7 +247,7 @@ def _roberta(folder: Path) -> None:
 
 @golden("roberta-classifier")
 def _roberta_classifier(folder: Path) -> None:
-    """One segment, and padding of another id, so positions from 4 on."""
+    """One segment, and another padding id, so positions from 4."""
     config = hf.RobertaConfig(**_ENCODER, type_vocab_size=1, pad_token_id=3)
     _encoder(folder, hf.RobertaForSequenceClassification(config), seed=26)
 
@@ -265,7 +265,7 @@ def _distilbert_classifier(folder: Path) -> None:
 
 @golden("config-defaults")
 def _defaults(folder: Path) -> None:
-    """What transformers takes where a config.json says nothing, by family."""
+    """Defaults in transformers for keys missing from a config.json, by family."""
     families = ("bert", "roberta", "distilbert", "gpt2", "llama", "mistral", "qwen2")
     configs = {name: hf.AutoConfig.for_model(name) for name in families}
     values = {

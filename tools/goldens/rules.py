@@ -1,4 +1,4 @@
-"""Which modules PEFT adapts for a config, and with which scale: a table of cases."""
+"""The modules that PEFT adapts for a config, with their scale: a table of cases."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from peft.utils import ModulesToSaveWrapper
 from goldens import golden
 
 _CASES = 200
-# Two digits, so that layer 1 can be mistaken for layer 10.
+# More than nine layers, so that layer 1 can be confused with layer 10.
 _LAYERS = 11
 _SIZES = {
     "bert": {"hidden_size": 4, "intermediate_size": 6, "num_attention_heads": 1},
@@ -49,20 +49,20 @@ class _Generator:
         self._every = names
 
     def _narrow(self) -> None:
-        """Keeps to two kinds of modules, so that patterns meet targets."""
+        """Uses only two kinds of modules, so that patterns meet targets."""
         kinds = sorted({re.sub(r"\d+", "#", name) for name in self._every})
         kept = self.random.sample(kinds, 2)
         self.names = [n for n in self._every if re.sub(r"\d+", "#", n) in kept]
 
     def entry(self) -> str:
-        """A whole name or one of its tails, now and then one of another model."""
+        """A whole name or one of its tails, sometimes from another model."""
         if self.random.random() < 0.08:
             return self.random.choice(_JUNK)
         parts = self.random.choice(self.names).split(".")
         return ".".join(parts[self.random.randrange(len(parts)) :])
 
     def expression(self) -> str:
-        """A regular expression such as people write."""
+        """A regular expression as people write them."""
         name = self.random.choice(self.names)
         layer = self.random.choice([r"\d+", "[0-4]", "(1|3|10)", ".*", r"\d", "1."])
         shape = re.sub(r"(?<=\.)\d+(?=\.)", lambda _: layer, name)
@@ -144,7 +144,7 @@ class _Generator:
 
 
 def _runs(indices: list[int]) -> str:
-    """Writes sorted numbers as runs, 3-5,9."""
+    """Writes sorted numbers as ranges, such as 3-5,9."""
     runs: list[list[int]] = []
     for index in sorted(indices):
         if runs and runs[-1][1] == index - 1:
@@ -155,15 +155,15 @@ def _runs(indices: list[int]) -> str:
 
 
 def _answer(model: Any, task: str, config: dict[str, Any], names: list[str]) -> Any:
-    """Returns what PEFT makes of a config: modules by rank and scale.
+    """Returns the modules that PEFT adapts for a config, with rank and scale.
 
-    The config gets the `modules_to_save` that PEFT writes.
+    Also sets the config's `modules_to_save` to the value that PEFT writes.
     """
     fields = {**copy.deepcopy(config), "task_type": task}
     kind = fields.pop("peft_type")
     cls = {"LORA": peft.LoraConfig, "IA3": peft.IA3Config}[kind]
     adapted = peft.get_peft_model(copy.deepcopy(model), cls(**fields))
-    # PEFT adds the head of a classifier, and so it stands in a saved file.
+    # PEFT adds a classifier's head, so a saved file contains it.
     if saved := adapted.peft_config["default"].modules_to_save:
         config["modules_to_save"] = sorted(saved)
     found: dict[str, list[int]] = {}
@@ -193,7 +193,7 @@ def _table(name: str, model: Any, task: str, seed: int) -> dict[str, Any]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 answer: Any = _answer(model, task, config, names)
-        except Exception as error:  # whatever PEFT raises is its answer
+        except Exception as error:  # an exception is PEFT's result too
             failures += 1
             if failures > _CASES // 20:
                 continue

@@ -1,4 +1,4 @@
-"""A folder of Sentence Transformers, and what it makes of texts in each way."""
+"""A folder of Sentence Transformers, and its output for texts with each pooling."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _transformer(folder: Path) -> Transformer:
 
 @golden("sentence-transformers")
 def _sentence_transformers(folder: Path) -> None:
-    """Every way to pool, each alone; the folder is that of the mean."""
+    """Every pooling separately; the folder is that of the mean."""
     with TemporaryDirectory() as scratch:
         transformer = _transformer(Path(scratch))
         outputs = {}

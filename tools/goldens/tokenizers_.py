@@ -1,4 +1,4 @@
-"""Tokenizers of transformers: small vocabularies, trained on the spot."""
+"""Tokenizers of transformers with small vocabularies, trained here."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _train(special: list[str]) -> tuple[dict[str, int], list[tuple[str, str]]]:
 
 
 def _write(folder: Path, tokenizer: hf.PreTrainedTokenizerBase) -> None:
-    """Writes both forms of the files, and the ids of the texts and of pairs."""
+    """Writes both forms of the files, and the ids of texts and pairs."""
     tokenizer.save_pretrained(folder)
     model = json.loads((folder / "tokenizer.json").read_text())["model"]
     (folder / "vocab.json").write_text(json.dumps(model["vocab"], ensure_ascii=False))

@@ -23,13 +23,13 @@ LINEAR = [
     "feedforward_intermediate_dense",
     "feedforward_output_dense",
 ]
-# KerasHub has one A for each head: the rank whose number of parameters comes nearest
-# to that of rank 8 elsewhere.
+# KerasHub has an A for each head: the rank with the closest number of parameters
+# to rank 8 elsewhere.
 RANK = 3
 
 
 def main() -> None:
-    """Trains; the last epoch is measured, and the training as a whole."""
+    """Trains; measures the last epoch and the whole training."""
     added = parser()
     added.add_argument("--method", choices=("lora", "head"), default="lora")
     added.add_argument("--epochs", type=int, default=2)
@@ -126,7 +126,7 @@ def _padded(rows: list[list[int]]) -> dict[str, np.ndarray]:
 
 
 def _predict(model: keras.Model, encoded: list[list[int]]) -> np.ndarray:
-    """Returns the number of the likeliest label of each row."""
+    """Returns the number of the most likely label of each row."""
     found = [
         np.argmax(model(_padded([encoded[row] for row in batch]), training=False), -1)
         for batch in chunks(range(len(encoded)), 32)

@@ -19,7 +19,7 @@ METHODS = {
 
 
 def main() -> None:
-    """Trains; the last epoch is measured, and the training as a whole."""
+    """Trains; measures the last epoch and the whole training."""
     added = parser()
     added.add_argument("--method", choices=METHODS, default="lora")
     added.add_argument("--epochs", type=int, default=2)
@@ -33,7 +33,7 @@ def main() -> None:
     choose = frozen.choose_split
 
     def starting(*given: object) -> object:
-        # Computing the frozen layers is part of the training.
+        # The training includes computing the frozen layers.
         watch.start()
         return choose(*given)
 

@@ -24,7 +24,7 @@ LINEAR = ["query", "key", "value", "intermediate.dense", "output.dense"]
 
 
 def main() -> None:
-    """Trains; the last epoch is measured, and the training as a whole."""
+    """Trains; measures the last epoch and the whole training."""
     added = parser()
     added.add_argument("--method", choices=("lora", "head"), default="lora")
     added.add_argument("--epochs", type=int, default=2)
@@ -62,7 +62,7 @@ def main() -> None:
         )
         trainer.train()
         losses = [one["loss"] for one in trainer.state.log_history if "loss" in one]
-        # Like lengths together would be the order of the predictions, too.
+        # Grouping by length would also reorder the predictions.
         settings.train_sampling_strategy = "random"
         logits = trainer.predict(_encode(tokenizer, test)).predictions
     tokens = sum(map(len, encoded["input_ids"]))

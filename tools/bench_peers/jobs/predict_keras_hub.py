@@ -32,7 +32,7 @@ def main() -> None:
             tokenizer, sequence_length=MAX_LENGTH
         ),
     )
-    # KerasHub leaves the head of such a folder out.
+    # KerasHub does not read the head of such a folder.
     weights = load_file(folder / "model.safetensors")
     kernel, bias = (weights[f"classifier.{name}"] for name in ("weight", "bias"))
     model.output_dense.set_weights([kernel.T, bias])

@@ -1,4 +1,4 @@
-"""Labels of raw texts from tfft's SavedModel, or from a run."""
+"""Labels of raw texts from tfft's SavedModel or from a run."""
 
 from __future__ import annotations
 

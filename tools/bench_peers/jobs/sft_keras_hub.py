@@ -22,14 +22,14 @@ from bench_peers.peer import (
     shuffled,
 )
 
-# KerasHub has one A for each head: the ranks whose number of parameters comes nearest
-# to that of rank 8 elsewhere.
+# KerasHub has an A for each head: the ranks with the closest number of parameters
+# to rank 8 elsewhere.
 RANKS = {"gpt2": 1, "smollm2": 2}
 Row = tuple[list[int], int]
 
 
 def main() -> None:
-    """Trains for two epochs; the second is measured."""
+    """Trains for two epochs and measures the second."""
     options = language_parser().parse_args()
     rank = RANKS[options.model]
     keras.utils.set_random_seed(options.seed)
@@ -85,7 +85,7 @@ def main() -> None:
 
 
 def _encode(folder: Path, rows: list[dict[str, str]], max_length: int) -> list[Row]:
-    """Returns the ids of each row, and how many of them are its prompt's."""
+    """Returns the ids of each row, and the number of ids in its prompt."""
     tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
     end = json.loads((folder / "config.json").read_text())["eos_token_id"]
     encoded = []
@@ -114,7 +114,7 @@ def _dataset(rows: list[Row], batches: list[Any]) -> tf.data.Dataset:
 
 
 def _padded(rows: list[Row]) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-    """Returns inputs, labels and weights of a batch."""
+    """Returns the inputs, labels and weights of a batch."""
     shape = (len(rows), max(len(ids) for ids, _ in rows) - 1)
     ids, mask, labels = (np.zeros(shape, "int32") for _ in range(3))
     weights = np.zeros(shape, "float32")
@@ -126,7 +126,7 @@ def _padded(rows: list[Row]) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndar
 
 
 def _loss(model: keras.Model, rows: list[Row], size: int) -> float:
-    """Returns the mean loss of the labels of some rows."""
+    """Returns the mean loss over the labels of some rows."""
     total = 0.0
     for batch in chunks(range(len(rows)), size):
         inputs, labels, weights = _padded([rows[row] for row in batch])

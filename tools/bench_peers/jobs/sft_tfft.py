@@ -12,7 +12,7 @@ from tfft.data.table import Table
 
 
 def main() -> None:
-    """Trains for two epochs; the second is measured."""
+    """Trains for two epochs and measures the second."""
     added = language_parser()
     added.add_argument("--replicas", type=int, default=1)
     options = added.parse_args()
@@ -22,7 +22,7 @@ def main() -> None:
     examples = task.encode(
         Table.from_rows(train, "alpaca"), tfft.read_tokenizer(folder), ()
     ).examples
-    # As many steps as padded rows would be.
+    # The same number of steps as with padded rows.
     steps = -(-options.rows // options.batch_size)
     size = -(-len(examples) // steps)
     watch = Stopwatch()

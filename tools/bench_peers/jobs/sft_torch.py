@@ -15,12 +15,12 @@ from bench_peers.torch_clock import Clock, trainable
 
 # PEFT's defaults for these models.
 TARGETS = {"gpt2": ("c_attn",), "smollm2": ("q_proj", "v_proj")}
-# Several rows in one, or padded rows of like length.
+# Packed rows, or padded rows grouped by length.
 BATCHES = ("packed", "grouped")
 
 
 def main() -> None:
-    """Trains for two epochs; the second is measured."""
+    """Trains for two epochs and measures the second."""
     added = language_parser()
     added.add_argument("--batches", choices=BATCHES, default=BATCHES[0])
     options = added.parse_args()
@@ -73,7 +73,7 @@ def main() -> None:
         )
         size = options.batch_size
         if packed:
-            # As many steps as padded rows would be.
+            # The same number of steps as with padded rows.
             size = -(-len(trainer.train_dataset) // steps)
             trainer.args.per_device_train_batch_size = size
             trainer._train_batch_size = size
@@ -103,7 +103,7 @@ def main() -> None:
 
 
 def _count(trainer: SFTTrainer) -> tuple[int, int]:
-    """Returns the real tokens and the labels of an epoch."""
+    """Returns the numbers of real tokens and of labels in an epoch."""
     tokens = labels = 0
     for batch in trainer.get_train_dataloader():
         real = batch.get("attention_mask")

@@ -1,4 +1,4 @@
-"""How soon KerasHub is there; it has no command line."""
+"""Measures KerasHub's start; it has no command line."""
 
 from bench_peers.starting import measure
 

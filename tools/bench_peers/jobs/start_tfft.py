@@ -1,4 +1,4 @@
-"""How soon tfft is there."""
+"""Measures tfft's start."""
 
 from bench_peers.starting import measure
 

@@ -1,4 +1,4 @@
-"""How soon transformers, PEFT and TRL are there."""
+"""Measures the start of transformers, PEFT and TRL."""
 
 from bench_peers.starting import measure
 

@@ -12,7 +12,7 @@ from tfft.data.table import Table
 
 
 def main() -> None:
-    """Trains the whole model; the last epoch is measured."""
+    """Trains the whole model; measures the last epoch."""
     added = parser()
     added.add_argument("--epochs", type=int, default=2)
     options = added.parse_args()

@@ -20,7 +20,7 @@ from bench_peers.torch_tagging import encode, entity_f1
 
 
 def main() -> None:
-    """Trains the whole model; the last epoch is measured."""
+    """Trains the whole model; measures the last epoch."""
     added = parser()
     added.add_argument("--epochs", type=int, default=2)
     options = added.parse_args()
