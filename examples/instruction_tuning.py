@@ -1,13 +1,13 @@
-"""Instruction tuning in Python: answers before, training, answers after.
+"""Tunes a language model on instructions, and shows its answers before and after.
 
 python examples/instruction_tuning.py --model smollm2 --data alpaca.json \
     --output_dir runs/alpaca
 python examples/instruction_tuning.py --smoke --output_dir runs/smoke
 
 `tools/gguf_to_huggingface.py` makes the model's folder from a GGUF file. With several
---seeds the mean of the weights of a run for each of them answers. With --export,
-the tuned model is written as a folder for transformers, with the answers in it;
-`tools/check_greedy.py` compares them with those of transformers.
+--seeds, one run is trained for each seed, and the mean of their weights answers. With
+--export the tuned model and its answers are written to a folder for transformers;
+`tools/check_greedy.py` compares the answers with those of transformers.
 """
 
 import argparse
@@ -31,7 +31,7 @@ ROWS = [
 
 
 def tiny_model() -> dict[str, Any]:
-    """Returns a GPT-2 of two layers with random weights and a tokenizer of bytes."""
+    """Returns a random GPT-2 with two layers, and a byte-level tokenizer."""
     import keras
     import keras_hub
     from tokenizers import pre_tokenizers
@@ -40,7 +40,7 @@ def tiny_model() -> dict[str, Any]:
     from tfft.text.tokenizer import Tokenizer
 
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    # Runs of several seeds begin with the same weights.
+    # The runs of all seeds start from the same weights.
     keras.utils.set_random_seed(0)
     vocabulary = {token: i for i, token in enumerate(["<|endoftext|>", *letters])}
     backbone = keras_hub.models.GPT2Backbone(
@@ -55,7 +55,7 @@ def tiny_model() -> dict[str, Any]:
 
 
 def show(title: str, answers: Sequence[Any]) -> None:
-    """Prints questions with answers."""
+    """Prints the questions with their answers."""
     print(f"\n{title}")
     for question, answer in zip(QUESTIONS, answers, strict=True):
         print(f"> {question}\n{answer.text.strip()} [{answer.finish}]")
@@ -67,7 +67,7 @@ def tuned(
     folder: Path,
     **options: Any,
 ) -> Any:
-    """Returns a run, or the mean of the weights of one run for each seed."""
+    """Returns a run, or with several seeds the mean of their runs' weights."""
     if len(seeds) == 1:
         return tfft.finetune(**base(), **options, seed=seeds[0], output_dir=folder)
     runs = [
@@ -80,7 +80,7 @@ def tuned(
 
 
 def export(run: Any, folder: Path, asked: Sequence[Any], **options: Any) -> None:
-    """Writes the merged model for transformers, and what it must answer."""
+    """Writes the merged model for transformers, and the answers it must give."""
     run.export_huggingface(folder)
     answers = run.generate(asked, **options)
     results = [
@@ -93,10 +93,12 @@ def export(run: Any, folder: Path, asked: Sequence[Any], **options: Any) -> None
 
 
 def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Returns the arguments."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", help="a Hugging Face folder or a KerasHub preset")
-    parser.add_argument("--data", type=Path, help="a JSON list of Alpaca's rows")
+    parser.add_argument(
+        "--data", type=Path, help="a JSON list of rows in Alpaca's form"
+    )
     parser.add_argument("--output_dir", type=Path, required=True)
     parser.add_argument("--held_out", type=int, default=100)
     parser.add_argument("--validation", type=float, default=0.1)
@@ -117,7 +119,7 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Fine-tunes on instructions, and shows what changed."""
+    """Fine-tunes on instructions and prints what changed."""
     arguments = parsed(argv)
     if arguments.smoke:
         base, rows, held_out = tiny_model, ROWS, 4
@@ -131,10 +133,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     new = {"max_new_tokens": arguments.max_new_tokens}
 
     show("before", tfft.generate(prompts=asked, task=task, **base(), **new))
-    # A row whose answer begins beyond max_length teaches nothing: left out, and said.
+    # Rows whose answer begins after max_length teach nothing: they are left out, and
+    # a note counts them.
     skip = {"on_bad_rows": "skip"}
     before = tfft.evaluate(data=rows[-held_out:], task=task, **base(), **skip).metrics
-    # The epoch is chosen on a share of the other rows, never on those held out.
+    # The best epoch is chosen on a share of the other rows, not on the held-out ones.
     run = tuned(
         base,
         arguments.seeds,

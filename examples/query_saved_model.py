@@ -1,4 +1,4 @@
-"""Asks an exported SavedModel for labels, with TensorFlow alone.
+"""Gets labels from an exported SavedModel, with TensorFlow alone.
 
 python examples/query_saved_model.py demo/serving/spam/1 "a text" "another"
 """
@@ -14,7 +14,7 @@ import tensorflow_text  # noqa: F401 (registers the tokenizer's operations)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Prints label and score of each text."""
+    """Prints the label and score of each text."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("saved_model", help="the version folder")
     parser.add_argument("texts", nargs="+")

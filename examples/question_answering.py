@@ -1,4 +1,4 @@
-"""Answering questions in Python: train on a SQuAD file, look, ask.
+"""Trains on a SQuAD file, prints the scores and answers two questions.
 
 python examples/question_answering.py --model FOLDER --output_dir runs/answers
 python examples/question_answering.py --smoke --output_dir runs/smoke
@@ -15,7 +15,7 @@ QUESTIONS = Path(__file__).parent / "data" / "questions.json"
 
 
 def tiny_model() -> dict[str, Any]:
-    """Returns a BERT of two layers with random weights and a tokenizer of letters."""
+    """Returns a random BERT with two layers, and a tokenizer of letters."""
     import keras_hub
 
     from tfft.models.tokenizer_files import word_piece
@@ -35,7 +35,7 @@ def tiny_model() -> dict[str, Any]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Fine-tunes on the questions and answers two."""
+    """Fine-tunes on the questions and answers two more."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", help="a Hugging Face folder or a KerasHub preset")
     parser.add_argument("--output_dir", type=Path, required=True)

@@ -1,4 +1,4 @@
-"""Text classification in Python: train, look, ask, export.
+"""Trains a text classifier, prints its scores and two answers, and exports it.
 
 python examples/text_classification.py --model FOLDER --output_dir runs/spam
 python examples/text_classification.py --smoke --output_dir runs/smoke
@@ -15,7 +15,7 @@ SPAM = Path(__file__).parent / "data" / "spam"
 
 
 def tiny_model() -> dict[str, Any]:
-    """Returns a BERT of two layers with random weights and a tokenizer of letters."""
+    """Returns a random BERT with two layers, and a tokenizer of letters."""
     import keras_hub
 
     from tfft.models.tokenizer_files import word_piece

@@ -1,4 +1,4 @@
-"""Finding names in Python: train on CoNLL columns, look, ask.
+"""Trains on CoNLL columns to find names, prints the scores and tags two sentences.
 
 python examples/token_classification.py --model FOLDER --output_dir runs/names
 python examples/token_classification.py --smoke --output_dir runs/smoke
@@ -15,7 +15,7 @@ NAMES = Path(__file__).parent / "data" / "names"
 
 
 def tiny_model() -> dict[str, Any]:
-    """Returns a BERT of two layers with random weights and a tokenizer of letters."""
+    """Returns a random BERT with two layers, and a tokenizer of letters."""
     import keras_hub
 
     from tfft.models.tokenizer_files import word_piece
