@@ -102,7 +102,7 @@ OPTIONS = [
      73, ["output_dir is not empty", "old", "expected a new", "choose another"]),
     ("no run", lambda b: b.good_with(
         "--overwrite", out=b.file("old/mine.txt", "x").parent),
-     73, ["no run", "expected a folder with run.json", "removes nothing it has not"]),
+     73, ["not a run", "expected a folder with run.json", "only removes its own"]),
     ("YAML key", lambda b: ["finetune", "--config", str(b.file("a.yaml", "epoch: 3"))],
      2, ["not given", "--data, --model, --output_dir", "fix: "]),
     ("YAML option", lambda b: b.good_with(

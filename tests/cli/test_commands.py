@@ -105,7 +105,7 @@ def test_export_takes_rows_to_prove_it_on_and_a_dtype(
     data.write_text("\n".join(["text,label", *lines]))
     words = ["export", tiny_run.folder, tmp_path / "served", "--data", data]
     shown = call(*words, "--dtype", "int8", "--min_agreement", "0.5")
-    assert "int8: the words of the run on " in shown
+    assert "int8: same answer as the run on " in shown
     assert "of 21 rows" in shown  # 12, and the 9 hard ones
     assert shown.endswith(f"exported: {tmp_path / 'served' / '1'}\n")
 

@@ -59,15 +59,15 @@ def test_the_same_head_is_taken_in_the_order_of_our_labels(tmp_path, labels, ord
 @pytest.mark.parametrize(
     ("options", "note"),
     [
-        ({"labels": ["good", "bad"]}, "left aside: its labels are good, bad"),
-        ({"classes": 3}, "left aside: this task has another"),
-        ({"qa_outputs.bias": np.zeros(2, "float32")}, "this task has another"),
+        ({"labels": ["good", "bad"]}, "its labels are good, bad"),
+        ({"classes": 3}, "this task has a different head"),
+        ({"qa_outputs.bias": np.zeros(2, "float32")}, "this task has a different head"),
     ],
 )
 def test_another_head_is_left_aside_and_said_so(tmp_path, options, note):
     notes, before, after, _ = taken(folder_with_head(tmp_path / "m", **options))
     [said] = notes
-    assert said.startswith("the checkpoint's head is left aside")
+    assert said.startswith("the checkpoint's head is not used")
     assert said.endswith(note)
     for old, new in zip(before, after, strict=True):
         np.testing.assert_array_equal(old, new)
@@ -76,7 +76,7 @@ def test_another_head_is_left_aside_and_said_so(tmp_path, options, note):
 def test_a_head_for_another_summary_is_left_aside(tmp_path):
     folder = folder_with_head(tmp_path / "m")
     [said], before, after, _ = taken(folder, pooling="mean")
-    assert said == "the checkpoint's head is left aside: this task has another"
+    assert said == "the checkpoint's head is not used: this task has a different head"
     np.testing.assert_array_equal(before[0], after[0])
 
 

@@ -111,7 +111,7 @@ def test_a_folder_that_holds_something_is_refused(tune, copied, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     for more in ({"overwrite": True}, {"resume": True}):
-        with pytest.raises(OutputInUseError, match=r"that is no run.*removes nothing"):
+        with pytest.raises(OutputInUseError, match=r"not a run.*only removes its own"):
             tune(output_dir=tmp_path / "mine", **more)
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
 
@@ -160,7 +160,7 @@ def test_a_base_model_that_moved_is_found_with_model(tune, make_bert, tmp_path):
     run = tune(model=make_bert(tmp_path / "here"))
     (tmp_path / "here").rename(tmp_path / "there")
     with pytest.raises(
-        MissingInputError, match=r"base model is not .*here.*with model="
+        MissingInputError, match=r"no base model at .*here.*with model="
     ):
         tfft.load(run.folder)
     moved = tfft.load(run.folder, model=tmp_path / "there")
@@ -169,7 +169,7 @@ def test_a_base_model_that_moved_is_found_with_model(tune, make_bert, tmp_path):
 
 def test_another_base_model_is_refused(copied, make_bert, tmp_path):
     other = make_bert(tmp_path / "other", seed=1)
-    with pytest.raises(DataError, match=r"not the one of the training.*SHA-256"):
+    with pytest.raises(DataError, match=r"not the base model.*SHA-256"):
         tfft.load(copied, model=other)
 
 

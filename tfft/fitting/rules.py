@@ -1,4 +1,4 @@
-"""Rules of thumb for method and settings, in the order in which they apply."""
+"""Which method and settings suit: rules of thumb, in the order they are asked."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _ROOM = 6
 
 @dataclass(frozen=True)
 class Facts:
-    """The facts that the rules use.
+    """What the rules look at.
 
     Attributes:
-        rows: Number of training rows.
-        parameters: Number of weights of the backbone.
-        memory: Free bytes: of the GPU if there is one, otherwise of the host.
-        cores: Number of CPU cores.
+        rows: Training rows.
+        parameters: Weights of the backbone.
+        memory: Bytes that are free: of the GPU where there is one, else of the host.
+        cores: CPU cores.
         accelerator: Whether there is a GPU or TPU.
     """
 
@@ -37,11 +37,11 @@ class Facts:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """Recommended options of `finetune`, and the reason.
+    """Options of `finetune`, and why.
 
     Attributes:
-        options: The options by name; `method` is a mapping with its own options.
-        reason: The reason in one sentence.
+        options: By name; `method` is a mapping with its own options.
+        reason: A sentence.
     """
 
     options: Mapping[str, Any]
@@ -54,10 +54,10 @@ class Recommendation:
 
 
 def choose(facts: Facts) -> Recommendation:
-    """Returns the recommendation for some facts.
+    """Returns what suits some facts.
 
     Raises:
-        OutOfMemoryError: When the weights alone do not fit into memory.
+        OutOfMemoryError: When not even the weights fit into memory.
 
     >>> choose(Facts(500, 22_000_000, 8 * 10**9, 2, False)).options["method"]
     {'name': 'lora', 'rank': 4}

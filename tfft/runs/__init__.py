@@ -1,1 +1,1 @@
-"""What a fine-tuned model is, and the folder that keeps it; knows no training."""
+"""Fine-tuned models, the folders that hold them, and exports; no training."""

@@ -1,4 +1,4 @@
-"""Backbone, method and head put together; the same for training and loading."""
+"""Builds a network from backbone, method and head, for training and for loading."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from tfft.models.pretrained import Pretrained
 from tfft.runs.head import take_head
 from tfft.tasks.task import Labels, Task
 
-_SPREAD = 0.02  # of new kernels, as BERT's authors have it
+_SPREAD = 0.02  # standard deviation of new kernels, as in BERT
 
 
 @dataclass(frozen=True)
 class Built:
-    """A network ready to train or to be given its weights.
+    """A network, ready to train or to load weights into.
 
     Attributes:
         network: The Keras model, backbone and head.
         adapter: The method applied to the backbone.
         pretrained: The backbone with its tokenizer.
-        notes: A sentence for each thing that a user should know.
+        notes: One sentence for each thing that the user should know.
     """
 
     network: Any
@@ -35,20 +35,27 @@ class Built:
 def build(
     task: Task, method: Method, pretrained: Pretrained, labels: Labels, seed: int
 ) -> Built:
-    """Applies the method and adds the head.
+    """Returns a network: the backbone with the method applied and the head added.
 
-    Weights that the checkpoint did not have train whatever the method says: they
-    are random, and no one else would ever fit them.
+    Weights that are missing from the checkpoint always train, whatever the method:
+    they start random, and nothing else would ever fit them.
+
+    Args:
+        task: Decides the head.
+        method: Applied to the backbone, which it changes.
+        pretrained: The backbone and its tokenizer.
+        labels: The labels by id.
+        seed: For all new weights, and for dropout.
     """
     adapter = method.apply(pretrained.backbone, pretrained.architecture, seed)
     for index, variable in enumerate(pretrained.fresh_variables):
         variable.trainable = True
-        if len(variable.shape) > 1:  # biases and norms start at 0 and 1
+        if len(variable.shape) > 1:  # biases stay 0, the weights of norms 1
             random = stream(seed, "fresh", index)
             variable.assign(random.normal(0, _SPREAD, variable.shape))
     network = task.build(pretrained, labels, seed)
     if not network.uses_top:
-        # Such as the pooler: it then takes no part, and has no gradient.
+        # Such as the pooler: the network does not use it, so it has no gradient.
         for variable in pretrained.optional_variables:
             variable.trainable = False
     _seed_dropout(network, seed)
@@ -56,7 +63,7 @@ def build(
 
 
 def _seed_dropout(network: Any, seed: int) -> None:
-    """Sets the random states of a network, which Keras draws for a backbone."""
+    """Sets the random states of dropout, which Keras draws anew for each backbone."""
     states = [v for v in network.variables if "seed_generator" in v.path]
     for index, state in enumerate(states):
         state.assign([derive(seed, "dropout", index), 0])

@@ -1,4 +1,4 @@
-"""The run folder: what stands in it, and how it is written and read."""
+"""The run folder: its files, and how they are written and read."""
 
 from __future__ import annotations
 
@@ -40,26 +40,32 @@ FROZEN = "frozen"
 TRAINED_ROWS = "trained_rows.npy"
 CHECKPOINTS = "checkpoints"
 _HEAD, _BACKBONE = "head.safetensors", "backbone.safetensors"
-# A base waits under this name, which a crash may leave behind, until the run begins.
+# The base model is written under this name and renamed when the training begins. A
+# crash may leave it behind.
 NEW_BASE = ".tmp-base"
 _FORMAT = 1
-# What a resumed run may say otherwise without becoming another run.
+# The options that may change when a run is resumed.
 _FREE_TO_CHANGE = {
     "resume", "overwrite", "verbose", "output_dir", "compile_step",
     "save_every", "keep_last", "keep_best",
     "callbacks", "log_every", "profile", "projector",
 }  # fmt: skip
-# Packages whose versions decide what a step computes.
+# Packages whose version affects the numbers of a training step.
 _DECIDING = ("tfft", "tensorflow", "keras", "keras-hub")
 
 
 @contextlib.contextmanager
 def claimed(folder: Path, *, overwrite: bool, resume: bool) -> Iterator[None]:
-    """Holds a run folder for one training; what it holds stays until `begin`.
+    """Locks a run folder for one training. Its content stays until `begin`.
+
+    Args:
+        folder: The run folder; made if needed.
+        overwrite: Whether it may hold a run, which `begin` then removes.
+        resume: Whether it may hold a run, which the training continues.
 
     Raises:
-        OutputInUseError: When it holds something and neither is said, holds what is
-            no run, or another process writes to it.
+        OutputInUseError: When the folder is not empty and neither option is set, when
+            its content is not a run, or when another process uses it.
     """
     if folder.is_file():
         raise OutputInUseError(
@@ -70,14 +76,14 @@ def claimed(folder: Path, *, overwrite: bool, resume: bool) -> Iterator[None]:
             "output_dir is not empty",
             where=str(folder),
             expected="a new or empty folder",
-            fix="choose another output_dir, or say overwrite or resume",
+            fix="choose another output_dir, or set overwrite or resume",
         )
     if is_occupied(folder) and not (folder / RECORD).is_file():
         raise OutputInUseError(
-            "output_dir holds something that is no run",
+            "output_dir is not empty and not a run",
             where=str(folder),
             expected=f"a folder with {RECORD}",
-            fix="choose another output_dir; tfft removes nothing it has not written",
+            fix="choose another output_dir; tfft only removes its own files",
         )
     with locked(folder):
         try:
@@ -87,7 +93,12 @@ def claimed(folder: Path, *, overwrite: bool, resume: bool) -> Iterator[None]:
 
 
 def begin(folder: Path, *, overwrite: bool) -> None:
-    """Makes room for a run, once its options, data and model have proved usable."""
+    """Clears a folder for a new run, once options, data and model are valid.
+
+    Args:
+        folder: A folder that `claimed` holds.
+        overwrite: Whether to remove the run that it holds.
+    """
     if overwrite:
         _empty(folder)
     if (folder / NEW_BASE).is_dir():
@@ -96,7 +107,7 @@ def begin(folder: Path, *, overwrite: bool) -> None:
 
 
 def _empty(folder: Path) -> None:
-    """Removes what a run writes, and nothing else."""
+    """Removes the files of a run, and no others."""
     for name in (ADAPTER, BASE, LOGS, FROZEN, CHECKPOINTS):
         shutil.rmtree(folder / name, ignore_errors=True)
     files = (RECORD, METRICS, GENERATION, *TOKENIZER, _HEAD, _BACKBONE, *REPORT_FILES)
@@ -108,8 +119,8 @@ def read_record(folder: Path) -> dict[str, Any]:
     """Returns the content of `run.json`.
 
     Raises:
-        MissingInputError: When there is no run.
-        DataError: When it cannot be read.
+        MissingInputError: When the folder holds no run.
+        DataError: When the file cannot be read.
     """
     path = folder / RECORD
     if not path.is_file():
@@ -133,10 +144,10 @@ def write_record(folder: Path, record: dict[str, Any]) -> None:
 
 
 def check_resumable(folder: Path, config: dict[str, Any]) -> None:
-    """Raises when a run was started with other options than these.
+    """Checks that a run was started with these options.
 
     Raises:
-        ConfigError: Naming each option that differs.
+        ConfigError: Names each option that differs.
     """
     before = read_record(folder)["config"]
     before = {**before, "task": _completed(before["task"])}
@@ -147,19 +158,19 @@ def check_resumable(folder: Path, config: dict[str, Any]) -> None:
     ]
     if differing:
         raise ConfigError(
-            f"this is another run: {'; '.join(differing)}",
+            f"the run was started with other options: {'; '.join(differing)}",
             where=str(folder / RECORD),
             expected="the options of the interrupted run",
-            fix="say them as before, or choose another output_dir",
+            fix="give the same options, or choose another output_dir",
         )
 
 
 def check_same_inputs(folder: Path, record: dict[str, Any]) -> None:
-    """Raises when rows or base weights are not those a run was started with.
+    """Checks that rows, base weights and versions are those a run was started with.
 
     Raises:
-        DataError: Naming which.
-        ConfigError: When tfft or what it stands on has another version.
+        DataError: When rows or base weights differ.
+        ConfigError: When tfft or one of its libraries has another version.
     """
     before = read_record(folder)
     for part, noun in (("data", "rows"), ("model", "weights of the base model")):
@@ -168,7 +179,7 @@ def check_same_inputs(folder: Path, record: dict[str, Any]) -> None:
                 f"the {noun} are not those of the interrupted run",
                 where=str(folder / RECORD),
                 expected="the same data and model",
-                fix="put them back, or choose another output_dir",
+                fix="restore them, or choose another output_dir",
             )
     changed = [
         f"{name} was {before['versions'].get(name)} and is {record['versions'][name]}"
@@ -177,15 +188,15 @@ def check_same_inputs(folder: Path, record: dict[str, Any]) -> None:
     ]
     if changed:
         raise ConfigError(
-            f"other versions would go on with other numbers: {'; '.join(changed)}",
+            f"other versions would give other numbers: {'; '.join(changed)}",
             where=str(folder / RECORD),
             expected="the versions of the interrupted run",
-            fix="install them, or choose another output_dir",
+            fix="install those versions, or choose another output_dir",
         )
 
 
 def save_base(folder: Path, pretrained: Pretrained) -> None:
-    """Writes a backbone that came as an object, before a method changes it."""
+    """Writes a backbone that was passed as an object, before a method changes it."""
     with storage_errors(folder):
         pretrained.backbone.save_to_preset(str(folder / NEW_BASE))
     pretrained.tokenizer.save(folder / NEW_BASE)
@@ -198,7 +209,18 @@ def save_weights(
     pretrained: Pretrained,
     task_type: str,
 ) -> None:
-    """Writes adapter, head, changed backbone weights, tokenizer and ends of texts."""
+    """Writes all that distinguishes a run from its base model, and the tokenizer.
+
+    That is the adapter, the head, the changed backbone weights and, for a model that
+    generates, where its texts end.
+
+    Args:
+        folder: The run folder.
+        network: The network.
+        adapter: Its adapter, not merged.
+        pretrained: The backbone with its tokenizer.
+        task_type: PEFT's name for the kind of task.
+    """
     pretrained.tokenizer.save(folder)
     if pretrained.generation is not None:
         write_generation_config(folder, pretrained.tokenizer, pretrained.generation)
@@ -217,7 +239,7 @@ def save_weights(
 
 
 def recorded_task(record: Mapping[str, Any]) -> Task:
-    """Returns the task of a run, with the options that it was trained with."""
+    """Returns the task of a run, with the options it was trained with."""
     return TASKS.resolve(_completed(record["task"]))
 
 
@@ -228,11 +250,11 @@ def _completed(task: Mapping[str, Any]) -> dict[str, Any]:
 def with_own_tokenizer(folder: Path, pretrained: Pretrained) -> Pretrained:
     """Returns a base model with the tokenizer that a run was trained with.
 
-    The files of the base model may have changed since, and so may what tfft makes of
-    them.
+    The base model's tokenizer files may have changed since, and so may the way tfft
+    reads them.
 
     Raises:
-        DataError: When the run's files are damaged.
+        DataError: When the run's tokenizer files are damaged.
     """
     if not (folder / TOKENIZER[0]).is_file():
         return pretrained
@@ -240,31 +262,31 @@ def with_own_tokenizer(folder: Path, pretrained: Pretrained) -> Pretrained:
 
 
 def with_own_generation(folder: Path, pretrained: Pretrained, task: Task) -> Pretrained:
-    """Returns a base model whose texts end where a run's do.
+    """Returns a base model with a run's own settings for the ends of texts.
 
     Raises:
-        DataError: When the run's file is damaged.
+        DataError: When the run's generation config is damaged.
     """
     if not task.generates:
         return dataclasses.replace(pretrained, generation=None)
     tokenizer = pretrained.tokenizer
     if (folder / GENERATION).is_file():
         own = read_generation_config(folder, {}).known_to(tokenizer)
-    else:  # older runs have none
+    else:  # older runs lack the file
         own = pretrained.generation.ending_at(task.taught_ends(tokenizer))
     return dataclasses.replace(pretrained, generation=own)
 
 
 def save_trained_rows(folder: Path, fingerprints: np.ndarray) -> None:
-    """Writes which rows a run was trained on, each once."""
+    """Writes the fingerprints of the rows a run was trained on, without duplicates."""
     rows = np.unique(fingerprints)
     write_atomically(folder / TRAINED_ROWS, lambda path: np.save(path, rows))
 
 
 def read_trained_rows(folder: Path) -> np.ndarray:
-    """Returns the fingerprints of the rows a run was trained on; none when unknown.
+    """Returns the fingerprints of the rows a run was trained on.
 
-    Runs of earlier versions have no such file.
+    The array is empty for runs of earlier versions, which lack the file.
 
     Raises:
         DataError: When the file is damaged.
@@ -281,7 +303,7 @@ def read_trained_rows(folder: Path) -> np.ndarray:
 
 
 def own_variables(network: Any, adapter: Adapter) -> list[Any]:
-    """Returns what `save_weights` writes: all that tells a run from its base model."""
+    """Returns the variables that `save_weights` writes."""
     layers = [
         variable
         for one in adapter.injected
@@ -292,11 +314,11 @@ def own_variables(network: Any, adapter: Adapter) -> list[Any]:
 
 
 def load_weights(folder: Path, network: Any, adapter: Adapter) -> None:
-    """Assigns what `save_weights` wrote to a network built alike.
+    """Loads the weights that `save_weights` wrote into a network of the same build.
 
     Raises:
-        MissingInputError: When a file is not there.
-        DataError: When it does not fit.
+        MissingInputError: When a file is missing.
+        DataError: When a file does not fit the network.
     """
     load_variables(folder / _HEAD, _named(network.head_variables))
     changed = adapter.changed_base_variables

@@ -1,4 +1,4 @@
-"""What a decoder writes after prompts, and how near its texts come to given ones."""
+"""Generates text with a loaded decoder, and scores it against references."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def generate_with(
     batch_size: int,
     stream: bool,
 ) -> list[Generation] | Iterator[Piece]:
-    """Returns what a loaded decoder writes after prompts; see `generate`."""
+    """Returns the texts that a decoder generates for prompts; see `Run.generate`."""
     _Batching(batch_size=batch_size)
     ids = prompt_ids(pretrained, task, prompts)
     sampling = _ending(sampling, pretrained.generation)
@@ -51,7 +51,7 @@ def generate_with(
 
 
 def _ending(sampling: Sampling, model: GenerationConfig | None) -> Sampling:
-    """Returns the sampling that also stops where the model's texts end."""
+    """Returns the sampling, extended by the model's own stop tokens and strings."""
     if model is None:
         return sampling
     return replace(
@@ -63,7 +63,7 @@ def _ending(sampling: Sampling, model: GenerationConfig | None) -> Sampling:
 
 @configuration()
 class _Batching:
-    """How many prompts are computed at a time."""
+    """The checked `batch_size` of a generation."""
 
     batch_size: int
 
@@ -72,7 +72,7 @@ class _Batching:
 
 
 def prompt_ids(pretrained: Pretrained, task: Task, prompts: Any) -> list[list[int]]:
-    """Returns the ids that a generation goes on from.
+    """Returns the token ids of each prompt.
 
     Raises:
         DataError: For a prompt that the chat template refuses.
@@ -89,7 +89,7 @@ def prompt_ids(pretrained: Pretrained, task: Task, prompts: Any) -> list[list[in
     if split:
         warnings.warn(
             f"{split:,} of {len(encoded):,} prompts spell special tokens, which are "
-            "split into letters as in the training; send a chat as messages, or train "
+            "split into letters as in training; send a chat as messages, or train "
             "with task.split_special_tokens=False",
             stacklevel=2,
         )
@@ -97,8 +97,8 @@ def prompt_ids(pretrained: Pretrained, task: Task, prompts: Any) -> list[list[in
         if one.problem:
             raise DataError(
                 f"prompt {number}: {one.problem}",
-                expected="messages that the model was taught to read",
-                fix="mend it",
+                expected="messages that the model's chat template accepts",
+                fix="correct the prompt",
             )
     return [one.token_ids for one in encoded]
 
@@ -111,18 +111,18 @@ def score_texts(
     rows: int,
     sampling: Sampling,
 ) -> dict[str, float]:
-    """Returns how near generated answers come to the given ones.
+    """Returns how close generated answers are to the references.
 
     Args:
         pretrained: The decoder.
         task: A task that generates.
-        data: Anything that holds rows; of several splits, the test split.
-        scores: Names of scores of `text_scores`.
-        rows: How many of the rows, the first.
-        sampling: How to generate.
+        data: Anything that holds rows. Of several splits the test split is used.
+        scores: Names of scores, as in `text_scores`.
+        rows: How many rows to use, from the first on.
+        sampling: How tokens are chosen.
 
     Raises:
-        DataError: For rows that cannot be used.
+        DataError: For unusable rows.
     """
     from tfft.evaluation.text_scores import text_scores
 

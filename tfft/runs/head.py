@@ -1,4 +1,4 @@
-"""The head of a checkpoint as the start of a network's, when it fits."""
+"""Starts a network's head from the checkpoint's head if the two match."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from tfft.models.pretrained import Pretrained
 def take_head(
     network: Any, pretrained: Pretrained, labels: Sequence[Any]
 ) -> tuple[str, ...]:
-    """Gives a network the head of its checkpoint, when the checkpoint has the same.
+    """Copies the checkpoint's head into a network if both are the same head.
 
-    It has when the layers of the head have the same names and sizes, and the labels
-    are the same or have no names in the checkpoint. Labels in another order are put in
-    order.
+    They are when their layers have the same names and sizes, and their labels are the
+    same or have no names in the checkpoint. If the labels are in another order, the
+    weights are reordered.
 
     Args:
         network: The network with a new head.
-        pretrained: Its backbone with what else the checkpoint held.
+        pretrained: Its backbone, with the head of the checkpoint if there is one.
         labels: The labels by id.
 
     Returns:
-        A sentence for what was taken or not; none when the checkpoint has no head.
+        A sentence that says whether the head was copied; nothing if the checkpoint has
+        no head.
 
     Raises:
-        DataError: When the head holds values that are no finite numbers.
+        DataError: When the head holds values that are not finite.
     """
     if not pretrained.head:
         return ()
@@ -40,11 +41,11 @@ def take_head(
     }
     theirs = {name: value.shape for name, value in pretrained.head.items()}
     if modules != theirs:
-        return ("the checkpoint's head is left aside: this task has another",)
+        return ("the checkpoint's head is not used: this task has a different head",)
     order = _order(_names(pretrained.config), [str(label) for label in labels])
     if order is None:
         names = ", ".join(_names(pretrained.config))
-        return (f"the checkpoint's head is left aside: its labels are {names}",)
+        return (f"the checkpoint's head is not used: its labels are {names}",)
     for variable, value in zip(
         network.head_variables, _as_keras(pretrained.head, order), strict=True
     ):
@@ -53,7 +54,7 @@ def take_head(
 
 
 def _names(config: Mapping[str, Any]) -> list[str]:
-    """Returns what a checkpoint calls its labels, none when it has no names."""
+    """Returns the checkpoint's label names; an empty list if it has none."""
     names = config.get("id2label")
     if not isinstance(names, dict):
         return []
@@ -67,7 +68,7 @@ def _names(config: Mapping[str, Any]) -> list[str]:
 
 
 def _order(theirs: list[str], ours: list[str]) -> list[int] | None:
-    """Returns where each label is in the checkpoint; None when they are others."""
+    """Returns the checkpoint's index of each label, or None if the labels differ."""
     if not theirs or not ours:
         return []
     if sorted(theirs) != sorted(ours):
@@ -76,17 +77,17 @@ def _order(theirs: list[str], ours: list[str]) -> list[int] | None:
 
 
 def _as_keras(head: Mapping[str, np.ndarray], order: list[int]) -> list[np.ndarray]:
-    """Returns kernel and bias of each layer, outputs in our order.
+    """Returns the kernel and bias of each layer, outputs in our order.
 
     Raises:
-        DataError: For values that are no finite numbers.
+        DataError: For values that are not finite.
     """
     values = []
     for name in sorted(head, reverse=True):  # weight before bias
         value = np.asarray(head[name], "float32")
         if not np.isfinite(value).all():
             raise DataError(
-                f"{name} holds values that are no finite numbers",
+                f"{name} holds values that are not finite",
                 where="the checkpoint's head",
                 fix="download the model again",
             )

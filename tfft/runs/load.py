@@ -1,4 +1,4 @@
-"""Reading a run back from its folder."""
+"""Loads a run from its folder."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from tfft.runs.run import Run
 
 
 def load(folder: str | Path, model: Any = None) -> Run:
-    """Returns a run from its folder.
+    """Loads a run.
 
     Args:
         folder: The `output_dir` of a training.
-        model: Where the base model is now, when it has moved.
+        model: The base model's new place, if it has moved.
 
     Raises:
         MissingInputError: When the run, its weights or its base model are missing.
-        DataError: When they do not belong together.
+        DataError: When the base model is not the one the run was trained from.
     """
     check_environment()
     folder = Path(folder)
@@ -46,17 +46,17 @@ def load(folder: str | Path, model: Any = None) -> Run:
         )
     if Path(source).is_absolute() and not Path(source).exists():
         raise MissingInputError(
-            f"the base model is not there: {source}",
+            f"no base model at {source}",
             where=str(folder / RECORD),
             expected="the folder that the run was trained from",
             fix="say where it is now with model= (--model on the command line)",
         )
-    # Keras' attention takes another path, of other roundings, when it was built
-    # without dropout.
+    # Keras' attention computes in another order when it was built without dropout,
+    # which changes the last bits.
     pretrained = load_pretrained(source, dropout=record["config"]["backbone_dropout"])
     if base["fingerprint"] and pretrained.fingerprint != base["fingerprint"]:
         raise DataError(
-            "the base model is not the one of the training",
+            "this is not the base model that the run was trained from",
             where=str(source),
             expected=f"weights with SHA-256 {base['fingerprint'][:12]}…",
             fix="give the right folder with model=",

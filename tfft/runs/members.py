@@ -1,4 +1,4 @@
-"""Runs of one base model: the base once in memory, what differs for each."""
+"""Several runs of one base model, with the base in memory once."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from tfft.tasks.task import Task
 
 
 class MemberRuns:
-    """Several runs in one network.
+    """Several runs that share one network.
 
     Args:
-        folders: Their run folders, two or more.
-        model: Where the base model is now, when it has moved.
+        folders: Two or more run folders.
+        model: The base model's new place, if it has moved.
 
     Attributes:
         folders: The run folders.
-        task: The task of all.
-        variables: What differs from member to member.
-        values: Their values, a list for each member.
+        task: The task of all members.
+        variables: The variables whose values differ between members.
+        values: The values of these variables, a list for each member.
 
     Raises:
-        ConfigError: When they have other base models, tasks, labels or methods.
-        MissingInputError: When one is missing.
-        DataError: When one cannot be read.
+        ConfigError: When the base models, tasks, labels or methods differ.
+        MissingInputError: When a run is missing.
+        DataError: When a run cannot be read.
     """
 
     def __init__(self, folders: Sequence[str | Path], model: Any = None) -> None:
@@ -62,7 +62,7 @@ class MemberRuns:
 
     @property
     def names(self) -> list[str]:
-        """What tells the members apart."""
+        """A distinct name for each member: its folder's name, or its whole path."""
         short = [folder.name for folder in self.folders]
         return short if len(set(short)) == len(short) else list(map(str, self.folders))
 
@@ -70,7 +70,7 @@ class MemberRuns:
         return len(self.folders)
 
     def __getitem__(self, index: int) -> Run:
-        """Returns a member; it is that one until another is asked for."""
+        """Returns a member. It is valid until another member is requested."""
         if not 0 <= index < len(self):
             raise IndexError(index)
         for variable, value in zip(self.variables, self.values[index], strict=True):
@@ -87,10 +87,10 @@ def _check_alike(folders: Sequence[Path], records: Sequence[Mapping[str, Any]]) 
     """Returns the task of all members.
 
     Raises:
-        ConfigError: Naming the first that differs, and in what.
+        ConfigError: Names the first member that differs, and what differs.
     """
     checks = {"base model": _base, "labels": _labels, "method": _method}
-    # Once: of a base that the run keeps, it reads all weights.
+    # Computed once: for a base inside the run folder this reads all its weights.
     first = {noun: what(folders[0], records[0]) for noun, what in checks.items()}
     for folder, record in zip(folders[1:], records[1:], strict=True):
         for noun, what in checks.items():
@@ -111,10 +111,10 @@ def _base(folder: Path, record: Mapping[str, Any]) -> str:
 
 
 def _stored_weights(folder: Path) -> str:
-    """Returns a digest of the values of a base that the run keeps, else nothing.
+    """Returns a hash of the base weights inside a run folder, "" if there are none.
 
-    Not of the files: Keras writes into them how many layers of a kind the process had
-    made before, and random states, which differ where the weights are the same.
+    The values are hashed, not the files: Keras also writes random states and counters
+    of the process's layers into them, which differ even if the weights are equal.
     """
     files = sorted((folder / BASE).glob("*.weights.h5"))
     digest = hashlib.sha256()

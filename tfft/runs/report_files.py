@@ -1,4 +1,4 @@
-"""Reports as files: for programs, for repositories and for browsers."""
+"""Writes reports as JSON, Markdown and HTML."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def write_report_files(
     """Writes `report.json`, `report.md` and `report.html`.
 
     Args:
-        folder: Where to.
-        reports: By split.
+        folder: An existing folder.
+        reports: The reports by split.
         title: The heading.
-        drawn: The pictures of each report.
+        drawn: The pictures of each report, by split.
     """
     json_name, markdown_name, html_name = REPORT_FILES
     write_json(
@@ -64,6 +64,6 @@ def write_report_files(
 
 
 def _notes(report: Report) -> str:
-    """Returns what a report says beside its tables, as a list in Markdown."""
+    """Returns a report's notes as a Markdown list."""
     lines = "".join(f"- {escaped(note)}\n" for note in report.notes)
     return f"\n{lines}" if lines else ""

@@ -1,4 +1,4 @@
-"""What a search came to, and its folder."""
+"""The result of a search, and its files."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ BEST, CONFIG, TABLE, PICTURE = "best", "best.yaml", "trials.csv", "search.png"
 
 @dataclass(frozen=True)
 class Search:
-    """A search that has ended.
+    """The result of a finished search.
 
     Attributes:
         folder: The folder of the search.
-        trials: All trials, in their order.
-        searched: The options that were searched.
-        objective: The metric of the validation rows that was searched for.
-        higher_is_better: Its direction.
+        trials: All trials, in the order they ran.
+        searched: The names of the searched options.
+        objective: The metric on the validation rows that the search optimized.
+        higher_is_better: Whether a higher value of the metric is better.
     """
 
     folder: Path
@@ -42,7 +42,7 @@ class Search:
         """The trial with the best score.
 
         Raises:
-            DataError: When no trial has one.
+            DataError: When no trial has a score.
         """
         order = ranked(self.trials, self.higher_is_better)
         if not order:
@@ -50,14 +50,14 @@ class Search:
             raise DataError(
                 f"none of {len(self.trials)} trials has a score",
                 where=str(self.folder),
-                expected="one that ends well",
-                fix="; ".join(sorted(reasons)[:3]) or "search on with resume",
+                expected="at least one trial that succeeds",
+                fix="; ".join(sorted(reasons)[:3]) or "continue the search with resume",
             )
         return order[0]
 
     @property
     def best_config(self) -> Path:
-        """The YAML file that `tfft finetune --config` takes."""
+        """The best options as a YAML file for `tfft finetune --config`."""
         return self.folder / CONFIG
 
     def best_run(self) -> Run:
@@ -65,7 +65,7 @@ class Search:
         return load(self.folder / BEST)
 
     def table(self) -> ReportTable:
-        """Returns the trials, the best first."""
+        """Returns a table of the trials, the best first."""
         return table_of(
             self.trials, self.searched, self.objective, self.higher_is_better
         )
@@ -78,12 +78,12 @@ class Search:
 def write_result(
     search: Search, config: Mapping[str, Any], drawn: bytes | None
 ) -> None:
-    """Writes table, best options and picture.
+    """Writes the table of trials, the best options and the picture.
 
     Args:
-        search: With a best trial.
-        config: The options of `finetune` that the best trial had.
-        drawn: The picture, if there is one.
+        search: A search in which at least one trial has a score.
+        config: The `finetune` options of the best trial.
+        drawn: The picture as PNG bytes, or None.
     """
     table, file = search.table(), io.StringIO()
     csv.writer(file, lineterminator="\n").writerows([table.header, *table.rows])
@@ -94,7 +94,7 @@ def write_result(
 
 
 def to_yaml(options: Mapping[str, Any]) -> str:
-    """Returns options as YAML; those that are objects of Python as a comment.
+    """Returns options as YAML. Python objects become comments.
 
     >>> print(to_yaml({"epochs": 3, "method": {"name": "lora", "target": ("q",)}}))
     epochs: 3

@@ -1,4 +1,4 @@
-"""The average of several runs' weights as a run of its own."""
+"""Averages the weights of several runs into a new run."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ from tfft.runs.run import Run
 
 
 def make_soup(runs: MemberRuns, folder: Path, rank: int | None) -> Run:
-    """Writes a run with the average of the members' weights (Wortsman et al., 2022).
+    """Writes a run with the mean of the members' weights (Wortsman et al., 2022).
 
-    Of LoRA the updates are averaged, not A and B by themselves: two trainings that
-    begin with other A have found other bases, and the product of means holds the A of
-    one times the B of another. The mean of s·A·B is exact with the factors of all
-    members side by side; merged, it costs nothing.
+    For LoRA the updates s·A·B are averaged, not A and B separately: trainings that
+    start from different A find different bases, and mean(A)·mean(B) would mix the A of
+    one member with the B of another. Concatenating the factors of all members gives
+    the mean update exactly; once merged it costs nothing.
 
     Args:
         runs: The members.
         folder: The new run folder.
-        rank: Of LoRA updates, to which the mean is compressed by SVD. None keeps it
+        rank: The rank to which SVD compresses the mean LoRA update. None keeps it
             exact.
 
     Raises:
-        ConfigError: For a method without a mean, and for members that keep different
-            weights.
+        ConfigError: For a method whose weights cannot be averaged, and for members
+            that store different weights.
         OutputInUseError: When the folder is not free.
         StorageError: When the disk refuses.
     """
@@ -56,7 +56,7 @@ def make_soup(runs: MemberRuns, folder: Path, rank: int | None) -> Run:
     method: Method = first.built.adapter.method
     if method.averaging is None:
         raise ConfigError(
-            f"the weights of {method.name} with these options have no mean",
+            f"the weights of {method.name} with these options cannot be averaged",
             where="ensemble",
             expected="LoRA without DoRA, or a method that trains plain weights",
             fix='use how="average"',
@@ -80,7 +80,7 @@ def make_soup(runs: MemberRuns, folder: Path, rank: int | None) -> Run:
 
 
 def _mean_updates(runs: MemberRuns, rank: int | None) -> dict[str, Factors]:
-    """Returns the mean update of each place."""
+    """Returns the mean update of each place, as factors."""
     updates = []
     for index in range(len(runs)):
         updates.append(runs[index].built.adapter.updates())
@@ -96,15 +96,15 @@ def _means(runs: MemberRuns) -> dict[str, np.ndarray]:
     """Returns the mean of each trained variable by path.
 
     Raises:
-        ConfigError: For one that is not trained and differs, such as the places of
-            sparse weights.
+        ConfigError: For an untrained variable that differs between members, such as the
+            positions of sparse weights.
     """
     means = {}
     for variable, *values in zip(runs.variables, *runs.values, strict=True):
         stacked = np.stack(values)
         if not variable.trainable and (stacked != stacked[0]).any():
             raise ConfigError(
-                f"the members keep different weights: {variable.path} is not the same",
+                f"the members store different weights: {variable.path} differs",
                 where="ensemble",
                 expected="members that train the same weights",
                 fix='use how="average"',
@@ -114,7 +114,7 @@ def _means(runs: MemberRuns) -> dict[str, np.ndarray]:
 
 
 def _built(runs: MemberRuns, method: Method) -> Built:
-    """Returns a network for the mean, on a backbone of its own."""
+    """Returns a network for the mean, with a backbone of its own."""
     first = runs[0]
     record = first.record
     source = first.built.pretrained.source or first.folder / BASE
@@ -129,10 +129,10 @@ def _built(runs: MemberRuns, method: Method) -> Built:
 def _fill(
     built: Built, means: Mapping[str, np.ndarray], updates: Mapping[str, Factors]
 ) -> None:
-    """Gives a network the means: of updates where there are such, else of weights.
+    """Assigns the means to a network: of updates for LoRA, of weights otherwise.
 
     Raises:
-        ConfigError: For weights of the base that LoRA trained besides.
+        ConfigError: When LoRA members also trained weights of the base model.
     """
     adapter = built.adapter
     factors = set()
@@ -145,7 +145,7 @@ def _fill(
     kept = {path for path in means if not _is_factor(path, factors)}
     if kept != own.keys() - factors:
         raise ConfigError(
-            "the members train weights of the base model beside LoRA's",
+            "the members also trained weights of the base model",
             where="ensemble",
             expected="bias=none and no modules_to_save",
             fix='use how="average"',
@@ -155,7 +155,10 @@ def _fill(
 
 
 def _is_factor(path: str, factors: set[str]) -> bool:
-    """Tells the weights of a LoRA layer, whose names may differ from start to start."""
+    """Tells whether a path belongs to a LoRA layer of `factors`.
+
+    Compares layers only: their weights' names depend on the initialization.
+    """
     return path.rpartition("/")[0] in {one.rpartition("/")[0] for one in factors}
 
 

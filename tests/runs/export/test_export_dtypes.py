@@ -61,7 +61,7 @@ def test_answers_come_near_and_how_near_is_told(
     # Not zero: the numbers are others. Steps are 1/256 and 1/127 of a matrix' largest.
     assert 1e-6 < worst < most
     assert 1e-6 < proof["difference"] < most
-    said = f"{dtype}: the words of the run on "
+    said = f"{dtype}: same answer as the run on "
     assert said in shown
     assert f"within {proof['difference']:.1e}" in shown
     assert said in (extra / "README.md").read_text(encoding="utf-8")

@@ -84,7 +84,7 @@ def test_litert_answers_as_the_run(dtype, least, most, wide_run, exported, capsy
     assert details["proof"]["rows"] == 9 + 64
     assert f"within {details['proof']['difference']:.1e}" in shown
     assert (folder / "labels.txt").read_text() == "neg\npos\n"
-    said = f"{dtype}: the words of the run on "
+    said = f"{dtype}: same answer as the run on "
     assert said in shown
     assert said in (folder / "README.md").read_text()
 

@@ -95,11 +95,11 @@ def test_runs_that_do_not_go_together_are_refused(runs, tune, tmp_path):
 
     refused(tune(task={"name": "text_classification", "max_length": 32}, method="lora"),
             "b has max_length 32")  # fmt: skip
-    refused(tune(method="full"), "b trained the backbone itself")
+    refused(tune(method="full"), "b also trained weights of the backbone")
     refused(tune(method="ia3"), "ia3 adapters cannot be combined")
     with pytest.raises(ConfigError, match="no runs"):
         tfft.export_many([], tmp_path / "served")
-    with pytest.raises(ConfigError, match="runs of the same name"):
+    with pytest.raises(ConfigError, match="have the same name"):
         tfft.export_many([runs["run0"], runs["run0"]], tmp_path / "served")
 
 

@@ -1,4 +1,4 @@
-"""What stands beside the graph of an export, and beside its versions."""
+"""The files of an export besides its graph: model card, labels, server config."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _SERVER = "server"
 
 @dataclass(frozen=True)
 class Proof:
-    """What an export showed outside of tfft.
+    """How an export compared with its run in a process without tfft.
 
     Attributes:
-        texts: How many texts had the tokenizer's ids.
-        rows: How many rows had the run's answers.
-        difference: The largest difference of their numbers.
-        data: What the texts are beside the hard ones.
-        text_operations: The operations it needs of TensorFlow Text.
-        dtype: In what numbers it keeps its matrices.
-        agreement: The share of rows with the run's words.
+        texts: The number of texts whose tokens were compared, all equal.
+        rows: The number of rows whose answers were compared.
+        difference: The largest difference between numbers, in rows that agree.
+        data: Says where the texts come from that are not built in.
+        text_operations: The TensorFlow Text operations that the graph needs.
+        dtype: The type in which the export stores its matrices.
+        agreement: The share of rows with the run's answer (label, spans, text).
     """
 
     texts: int
@@ -41,19 +41,19 @@ class Proof:
     agreement: float = 1.0
 
     def __str__(self) -> str:
-        """Returns what it says of the answers in a sentence.
+        """Returns how the answers compare, in one sentence.
 
         >>> print(Proof(9, 8, 0.0123, "the data", [], "int8", 0.875))
-        int8: the words of the run on 7 of 8 rows (87.5 %), numbers there within 1.2e-02
+        int8: same answer as the run on 7 of 8 rows (87.5 %), numbers within 1.2e-02
         """
         same = round(self.agreement * self.rows)
         return (
-            f"{self.dtype}: the words of the run on {same:,} of {self.rows:,} rows "
-            f"({self.agreement:.1%}), numbers there within {self.difference:.1e}"
+            f"{self.dtype}: same answer as the run on {same:,} of {self.rows:,} rows "
+            f"({self.agreement:.1%}), numbers within {self.difference:.1e}"
         ).replace("%)", " %)")
 
     def numbers(self) -> dict[str, Any]:
-        """Returns what it says as JSON can hold it."""
+        """Returns its numbers, for JSON."""
         return {
             "texts": self.texts,
             "rows": self.rows,
@@ -145,19 +145,19 @@ def model_card(
         "",
         "## Limits",
         "",
-        f"- At most {task.max_length} tokens are looked at together.",
+        f"- The model reads at most {task.max_length} tokens at once.",
         *[f"- {plain(note)}" for note in record["notes"]],
-        "- It was made from the data above, and repeats what is wrong there.",
+        "- It was trained on the data above and repeats the errors in that data.",
         "",
         "## Signatures",
         "",
         *signatures,
         "",
-        "## Proved before publishing",
+        "## Checked before publishing",
         "",
-        "In a process with TensorFlow and TensorFlow Text alone: the tokenizer's ids "
-        f"on {proof.texts:,} texts ({proof.data}, and hard ones). Its answers beside "
-        f"those of the run: {proof}.",
+        "In a process with only TensorFlow and TensorFlow Text, the tokens of "
+        f"{proof.texts:,} texts ({proof.data}, and hard ones) equal the tokenizer's. "
+        f"The answers: {proof}.",
         "",
         "## Operations of TensorFlow Text",
         "",
@@ -167,12 +167,12 @@ def model_card(
     return "\n".join(lines)
 
 
-# One pass: an escape holds & and #, which must not be escaped again.
+# In one pass, because an escape contains & and #, which must not be escaped again.
 _MARKS = str.maketrans({mark: f"&#{ord(mark)};" for mark in "\\`*_[]<>|#&"})
 
 
 def plain(text: str) -> str:
-    """Returns text on one line in which Markdown and HTML find nothing to obey.
+    """Returns text on one line, escaped for Markdown and HTML.
 
     >>> plain("a_b & c")
     'a&#95;b &#38; c'
@@ -181,7 +181,7 @@ def plain(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """Returns text as a code span on one line; nothing is escaped in there.
+    """Returns text as a code span on one line; inside it, nothing needs an escape.
 
     >>> code("models/my_bert"), code("a`b")
     ('`models/my_bert`', '`` a`b ``')
@@ -193,7 +193,7 @@ def code(text: str) -> str:
 
 
 def write_server_files(directory: Path) -> None:
-    """Writes `server/`: what TF Serving is started with, for this model."""
+    """Writes `server/`: the config files with which TF Serving serves this model."""
     from tfft.serving.warm_up import BATCH_SIZES
 
     folder = directory / _SERVER

@@ -1,4 +1,4 @@
-"""Fine-tuned models as folders that Hugging Face's transformers loads."""
+"""Exports backbones and fine-tuned models as folders for transformers."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def export_huggingface(
 ) -> Path:
     """Writes a KerasHub backbone as a folder that transformers loads.
 
-    A backbone that can go on in a text is written with its language head.
+    A decoder is written with its language model head.
 
     Args:
-        backbone: A backbone of an architecture tfft knows, without adapters.
+        backbone: A backbone without adapters, of an architecture that tfft supports.
         directory: A new or empty folder.
-        tokenizer: A tfft tokenizer or one of KerasHub's, written beside it.
+        tokenizer: A tokenizer of tfft or KerasHub, written into the same folder.
 
     Returns:
         The folder.
 
     Raises:
-        ConfigError: For a backbone that is quantised or holds an adapter.
+        ConfigError: For a backbone that is quantized or has an adapter.
         OutputInUseError: When the folder is not empty.
         StorageError: When the disk refuses.
 
@@ -67,7 +67,7 @@ def export_run(predictor: Predictor, directory: Path, *, head: bool) -> Path:
     """Writes a fine-tuned model, its adapter merged; see `Run.export_huggingface`.
 
     Args:
-        predictor: Its adapter is not merged, neither before nor afterwards.
+        predictor: The model. Its adapter is unmerged before and after.
         directory: A new or empty folder.
         head: Whether to write the head as well.
 
@@ -86,21 +86,25 @@ def export_run(predictor: Predictor, directory: Path, *, head: bool) -> Path:
 
 
 def _check_network(network: Any) -> None:
-    """Raises for several runs that answer as one."""
+    """Refuses an ensemble.
+
+    Raises:
+        ConfigError: When the network answers for several runs.
+    """
     if not hasattr(network, "backbone"):
         raise ConfigError(
-            "several runs that answer as one have no class of transformers",
+            "an ensemble has no class in transformers",
             where="export_huggingface",
             expected="one run, or a soup",
-            fix="export each run by itself, or a SavedModel",
+            fix="export each run by itself, or export a SavedModel",
         )
 
 
 def _save_with_head(built: Built, task: Task, labels: Labels, directory: Path) -> Path:
-    """Writes a model as a class of transformers, else with modules around it."""
+    """Writes a model for a class of transformers, else with modules around it."""
     network, about = built.network, task.about_head(labels)
     generation = built.pretrained.generation
-    if not network.head_variables:  # the backbone's own
+    if not network.head_variables:  # the head belongs to the backbone
         return _save(built, task, directory, task.head_type, generation=generation)
     kernel, bias = (np.array(variable) for variable in network.head_variables)
     linear = Linear(kernel.T, bias)
@@ -119,7 +123,7 @@ def _save_with_head(built: Built, task: Task, labels: Labels, directory: Path) -
 def _layers_of_class(
     built: Built, task: Task, linear: Linear
 ) -> dict[str, dict[str, np.ndarray]] | None:
-    """Returns a head in the layers of transformers' class; None when it has no such."""
+    """Returns the head as layers of transformers' class, or None if none fits."""
     form = built.pretrained.architecture.forms.get(task.head_type)
     if form is None or form.pooling != built.network.pooling:
         return None
@@ -132,9 +136,9 @@ def _layers_of_class(
 
 
 def _save(built: Built, task: Task, directory: Path, kind: str, **options: Any) -> Path:
-    """Writes the backbone and the tokenizer, and what the options say."""
+    """Writes the backbone and the tokenizer; `options` go to `save_huggingface`."""
     pretrained = built.pretrained
-    # Windows and packed rows are tfft's; elsewhere a text is as long as a model takes.
+    # transformers cuts no windows and packs no rows: a text may fill the model.
     whole = task.generates or task.per_token
     limit = pretrained.max_length if whole else task.max_length
     return save_huggingface(
@@ -145,7 +149,8 @@ def _save(built: Built, task: Task, directory: Path, kind: str, **options: Any) 
         tokenizer=pretrained.tokenizer,
         task_type=kind,
         max_length=limit,
-        # transformers has one switch, which would also split what chat templates write.
+        # transformers has one switch for everything: it would also split the special
+        # tokens that a chat template writes.
         split_special_tokens=task.split_special_tokens and not task.generates,
         **options,
     )

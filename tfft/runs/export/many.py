@@ -1,73 +1,46 @@
-"""Several runs over one backbone as one SavedModel, an adapter for each row."""
+"""Exports several runs of one backbone as one SavedModel; each row picks its run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tfft.core.environment import versions
 from tfft.core.errors import ConfigError, shorten
-from tfft.core.files import one_line, storage_errors, write_json, write_text
+from tfft.core.files import storage_errors
 from tfft.core.start import start_tensorflow
-from tfft.methods.combine import Factors
-from tfft.models.places import Place
-from tfft.runs.export.files import code, write_server_files
+from tfft.runs.export.adapter_bank import (
+    Member,
+    compare_members,
+    write_adapter_files,
+)
+from tfft.runs.export.files import write_server_files
 from tfft.runs.export.questions import hard_rows
-from tfft.runs.export.saved_model import asked, check
 from tfft.runs.load import load
 from tfft.runs.run import FineTuned, Run
-from tfft.tasks.served.endpoint import Endpoint, Tryout
-from tfft.tasks.task import Labels, Task
-
-
-@dataclass(frozen=True)
-class Member:
-    """What an export keeps of a run.
-
-    Attributes:
-        name: What requests call it.
-        task: Its task.
-        labels: Its labels by id.
-        kernel: Of its head, shape (hidden, outputs).
-        bias: Of its head, shape (outputs,).
-        updates: Its low-rank updates by place.
-        tryout: What it answers to hard texts.
-        record: Its `run.json`.
-    """
-
-    name: str
-    task: Task
-    labels: Labels
-    kernel: np.ndarray
-    bias: np.ndarray
-    updates: Mapping[Place, Factors]
-    tryout: Tryout
-    record: Mapping[str, Any]
 
 
 def export_many(runs: Sequence[Any] | Mapping[str, Any], directory: str | Path) -> Path:
     """Writes several runs that share a backbone as one SavedModel.
 
-    Each row of a request names its run in the input `adapter`; a batch may mix them,
-    and the backbone is computed once. A name that there is not is an error.
+    Each row of a request names its run in the input `adapter`. One batch may mix
+    several, and the backbone is computed once. An unknown adapter name is an error.
 
     Args:
-        runs: Runs, or their folders; or either of these by name. Without names a
-            run is called as its folder. They have LoRA, one task of one answer a
-            text, and one base model; their labels may differ.
-        directory: The model's folder for TF Serving; a version folder, one above
-            the highest there, is made in it.
+        runs: Runs or run folders, in a list or by name. In a list each is named after
+            its folder. All use LoRA, share the base model and the task, and the task
+            gives one answer for a text. Their labels may differ.
+        directory: The model's folder for TF Serving. A new version folder is made in
+            it, numbered one above the highest.
 
     Returns:
         The version folder.
 
     Raises:
-        ConfigError: For runs that do not go together, naming what differs.
-        TfftError: When what was written does not answer as each of the runs does.
+        ConfigError: When the runs cannot share an export; it names the difference.
+        TfftError: When the export does not answer as each of the runs does.
         StorageError: When the disk refuses.
     """
     start_tensorflow()
@@ -80,7 +53,7 @@ def export_many(runs: Sequence[Any] | Mapping[str, Any], directory: str | Path) 
     _check_together(dict(opened))
     columns = len(opened[0][1].task.text)
     members = [_member(name, run, columns) for name, run in opened]
-    # A copy of its own: banks take the places of the adapters.
+    # A copy of its own, because banks replace the adapters in it.
     base = load(opened[0][1].folder)
     model = _with_banks(base, members)
     tokenizer = TextToIds(
@@ -92,9 +65,11 @@ def export_many(runs: Sequence[Any] | Mapping[str, Any], directory: str | Path) 
     served["tokenize"] = tokenizer.endpoint()
 
     def finish(folder: Path) -> None:
-        difference = _prove(folder, members, list(served["serving_default"].inputs))
+        difference = compare_members(
+            folder, members, list(served["serving_default"].inputs)
+        )
         with storage_errors(folder):
-            _write_beside(folder, members, served, difference)
+            write_adapter_files(folder, members, served, difference)
 
     version = publish(served, Path(directory), finish=finish)
     with storage_errors(Path(directory)):
@@ -110,12 +85,12 @@ def _named(runs: Sequence[Any] | Mapping[str, Any]) -> dict[str, Any]:
         named = dict(listed)
         if len(named) < len(listed):
             raise ConfigError(
-                f"runs of the same name: {', '.join(name for name, _ in listed)}",
+                f"several runs have the same name: {', '.join(n for n, _ in listed)}",
                 where="export_many",
                 fix='give them names: {"first": run, "second": other}',
             )
     if not named:
-        raise ConfigError("no runs", where="export_many", fix="give one at least")
+        raise ConfigError("no runs", where="export_many", fix="give at least one run")
     return named
 
 
@@ -137,20 +112,24 @@ def _opened(run: Any) -> Run:
 
 
 def _check_together(runs: Mapping[str, Run]) -> None:
-    """Raises for the first thing in which runs differ that all must share."""
+    """Checks that runs can share an export.
+
+    Raises:
+        ConfigError: Names the first difference.
+    """
     first_name, first = next(iter(runs.items()))
     for name, run in runs.items():
         if run.task.per_token:
-            run.task.served(None, ())  # says which tasks can be
+            run.task.served(None, ())  # raises, and says which tasks can
         changed = run.built.adapter.changed_base_variables
         if changed:
             raise ConfigError(
-                f"{name} trained the backbone itself, such as {changed[0].path}",
+                f"{name} also trained weights of the backbone: {changed[0].path}",
                 where="export_many",
-                expected="runs with LoRA that leave the backbone as it is",
+                expected="LoRA runs that did not train the backbone's own weights",
                 fix="export it by itself",
             )
-        run.built.adapter.updates()  # refuses other methods
+        run.built.adapter.updates()  # raises for other methods
         for what, value in _shared(run).items():
             expected = _shared(first)[what]
             if value != expected:
@@ -163,7 +142,7 @@ def _check_together(runs: Mapping[str, Run]) -> None:
 
 
 def _shared(run: Run) -> dict[str, Any]:
-    """Returns what all runs of an export have in common."""
+    """Returns the properties that all runs of an export must have in common."""
     model = run.record["model"]
     return {
         "the task": run.task.name,
@@ -193,7 +172,7 @@ def _member(name: str, run: Run, columns: int) -> Member:
 
 
 def _with_banks(base: Run, members: Sequence[Member]) -> Any:
-    """Returns the model of all members, over the backbone of one of them."""
+    """Returns the model of all members, on the backbone of one of them."""
     from tfft.methods.inject import wrap
     from tfft.methods.layers.lora_bank import LoRABank
     from tfft.serving.many import ManyHeads, Selection
@@ -215,82 +194,3 @@ def _with_banks(base: Run, members: Sequence[Member]) -> Any:
 
 def _answer(member: Member) -> Any:
     return lambda outputs: member.task.served(outputs, member.labels)
-
-
-def _prove(folder: Path, members: Sequence[Member], columns: Sequence[str]) -> float:
-    """Returns the largest difference from the runs, asked outside of tfft.
-
-    Raises:
-        TfftError: With the row that differs most.
-    """
-    from tfft.serving.verification import ask_outside
-
-    questions = []
-    for one in members:
-        named = replace(one.tryout, options={"adapter": one.name})
-        questions.append(asked(named, columns[:-1]))
-    reply = ask_outside(folder, [question for part in questions for question in part])
-    differences, start = [], 0
-    for one, part in zip(members, questions, strict=True):
-        replies = reply.answers[start : start + len(part)]
-        start += len(part)
-        own = [_own(outputs, len(one.labels)) for outputs in replies]
-        differences.append(check(one, one.tryout, own).difference)
-    return max(differences)
-
-
-def _own(outputs: Mapping[str, Any], labels: int) -> dict[str, Any]:
-    """Returns outputs without the places of labels that other runs have."""
-    arrays = {name: np.array(value) for name, value in outputs.items()}
-    return {
-        name: value[:, :labels] if value.ndim == 2 else value
-        for name, value in arrays.items()
-    }
-
-
-def _write_beside(
-    folder: Path,
-    members: Sequence[Member],
-    endpoints: Mapping[str, Endpoint],
-    difference: float,
-) -> None:
-    from tfft.serving.warm_up import BATCH_SIZES, write_warm_up
-
-    extra = folder / "assets.extra"
-    *texts, adapter = endpoints["serving_default"].inputs
-    requests = [
-        (
-            "serving_default",
-            {
-                **dict.fromkeys(texts, [text] * size),
-                adapter: [members[row % len(members)].name for row in range(size)],
-            },
-        )
-        for size in BATCH_SIZES
-        for text in members[0].task.warm_up_texts
-    ]
-    write_warm_up(folder, requests)
-    adapters = {
-        one.name: {
-            "labels": [str(label) for label in one.labels],
-            "data": one.record["data"],
-            "metrics": one.record["metrics"],
-        }
-        for one in members
-    }
-    details = {"task": members[0].task.name, "adapters": adapters}
-    write_json(extra / "tfft.json", {**details, "versions": versions()})
-    lines = [
-        f"{one_line(one.name)}\t{one_line(str(label))}\n"
-        for one in members
-        for label in one.labels
-    ]
-    write_text(extra / "labels.txt", "".join(lines))
-    names = "\n".join(f"- {code(one.name)}" for one in members)
-    write_text(
-        extra / "README.md",
-        f"# {members[0].task.name} with {len(members)} adapters\n\n{names}\n\n"
-        "Each row names its adapter in the input `adapter`. Labels, data and scores of "
-        "each are in tfft.json.\n\nAsked outside of tfft before publishing: numbers "
-        f"within {difference:.1e} of each run's.\n",
-    )

@@ -1,4 +1,4 @@
-"""In what numbers an export keeps its matrices."""
+"""The type in which an export stores its matrices."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from tfft.core.errors import ConfigError, nearest, one_of
 
 @dataclass(frozen=True)
 class Precision:
-    """In what numbers an export keeps its matrices, and what that may cost.
+    """The type in which an export stores its matrices, and what it may cost.
 
     Attributes:
-        dtype: One of those allowed.
-        min_agreement: The least share of rows with the words of the run.
-        allowed: What there is, the exact one first.
+        dtype: One of `allowed`.
+        min_agreement: The least share of rows whose answer must be the run's.
+        allowed: The types of the format, the exact one first.
 
     Raises:
-        ConfigError: For values that make no sense.
+        ConfigError: For an unknown type, or a share outside 0 to 1.
 
     >>> Precision("float32").exact, Precision("int8").exact
     (True, False)
@@ -28,7 +28,7 @@ class Precision:
     allowed: tuple[str, ...] = ("float32", "bfloat16", "int8")
 
     def __post_init__(self) -> None:
-        """Refuses values that make no sense."""
+        """Checks the values."""
         if self.dtype not in self.allowed:
             raise ConfigError(
                 f"dtype={self.dtype!r}",
@@ -41,10 +41,10 @@ class Precision:
                 f"min_agreement={self.min_agreement!r}",
                 where="export",
                 expected="from 0 to 1",
-                fix="0.95 lets one row in twenty have other words",
+                fix="0.95 lets one row in twenty differ",
             )
 
     @property
     def exact(self) -> bool:
-        """Whether the export answers as the run, but for the order of sums."""
+        """Whether only the order of sums may make answers differ from the run's."""
         return self.dtype == self.allowed[0]

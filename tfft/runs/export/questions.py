@@ -15,9 +15,9 @@ from tfft.tasks.task import Task
 
 _MOST_TEXTS = 10_000
 MOST_ROWS = 24
-# A share of rows means something from some hundreds on.
+# A share of rows takes some hundreds of them to mean anything.
 MOST_COMPARED = 256
-# Looked at before publishing: what tokenizers stumble over.
+# Texts on which tokenizers often go wrong.
 HARD = (
     "A plain sentence, with a comma.",
     "",
@@ -103,7 +103,7 @@ def question_rows(
 
 
 def hard_rows(columns: int) -> list[tuple[str, ...]]:
-    """Returns each hard text in each of some columns, a plain one in the others."""
+    """Returns rows with each hard text in each column, a plain text in the others."""
     return [
         tuple(text if place == column else HARD[0] for place in range(columns))
         for column in range(columns)
@@ -121,5 +121,5 @@ def _training_rows(
         table = sources.read(source.record["config"]["data"])["train"]
         task.texts(table)
     except TfftError:
-        return None, "no texts of the training data, which is not at hand"
+        return None, "no texts of the training data, which cannot be read"
     return table, "the training data"

@@ -1,4 +1,4 @@
-"""Exporting a run: merged, asked outside of tfft, then published."""
+"""Exports a model as a SavedModel: merge, compare outside of tfft, publish."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _SAVED_MODEL = "saved_model"
 _FORMATS = (_SAVED_MODEL, "litert", "onnx")
-# Where padding and batches differ, and with them the order of float32 sums.
+# Padding and batches differ from the run's, and so does the order of float32 sums.
 _TOLERANCE = 1e-5
 _AT_ONCE = 16
 
@@ -43,7 +43,7 @@ def export_as(
     dtype: str,
     min_agreement: float,
 ) -> Path:
-    """Writes a run in a format, and prints what that costs; see `Run.export`."""
+    """Writes a model in a format and prints what that costs; see `Run.export`."""
     if form not in _FORMATS:
         raise ConfigError(
             f"format={form!r}",
@@ -54,13 +54,13 @@ def export_as(
     if form == _SAVED_MODEL:
         precision = Precision(dtype, min_agreement)
         written, proof = export_model(predictor, source, directory, data, precision)
-        told = not precision.exact
+        is_lossy = not precision.exact
     else:
         written, proof = export_tensors(
             predictor, source, directory, data, form, dtype, min_agreement
         )
-        told = True
-    if told:
+        is_lossy = True
+    if is_lossy:
         Console(highlight=False).print(str(proof), markup=False, soft_wrap=True)
     return written
 
@@ -99,20 +99,24 @@ def export_model(
 
 
 def _check_network(predictor: Predictor, precision: Precision) -> None:
-    """Raises for several runs that answer as one: they have no backbone of one form."""
+    """Refuses an ensemble in another dtype: it has no single backbone to convert.
+
+    Raises:
+        ConfigError: When the network answers for several runs.
+    """
     if not (precision.exact or hasattr(predictor.model, "backbone")):
         raise ConfigError(
-            f"dtype={precision.dtype!r} for several runs that answer as one",
+            f"dtype={precision.dtype!r} for an ensemble",
             where="export",
             expected="one run, or a soup",
-            fix="export them in float32",
+            fix="export the ensemble in float32",
         )
 
 
 def _kept(
     predictor: Predictor, endpoints: Mapping[str, Any], precision: Precision
 ) -> Any:
-    """Returns a context with the endpoints as they compute in a precision."""
+    """Returns a context manager that gives the endpoints in a precision."""
     if precision.exact:
         return contextlib.nullcontext(endpoints)
     from tfft.serving.fewer_bits import in_fewer_bits
@@ -127,10 +131,17 @@ def prove(
     questions: Questions,
     precision: Precision | None = None,
 ) -> Proof:
-    """Returns what a written model showed in a process of its own.
+    """Compares a written model with a predictor, in a process without tfft.
+
+    Args:
+        predictor: Has the tokenizer, the task and the labels.
+        folder: The version folder.
+        columns: The inputs of `serving_default`.
+        questions: What to ask, and the right answers.
+        precision: The type of the export's matrices. Defaults to float32.
 
     Raises:
-        TfftError: When it does not answer as the run does, with what differs.
+        TfftError: When tokens or answers differ; it says where.
     """
     from tfft.serving import verification
 
@@ -154,7 +165,7 @@ def prove(
 
 
 def asked(tryout: Tryout, columns: Sequence[str]) -> list[dict[str, Any]]:
-    """Returns questions for a SavedModel, some rows at a time."""
+    """Returns the requests for a SavedModel, 16 rows in each."""
     questions = []
     for start in range(0, len(tryout.rows), _AT_ONCE):
         part = tryout.rows[start : start + _AT_ONCE]
@@ -166,30 +177,30 @@ def asked(tryout: Tryout, columns: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def check(
-    run: Any,
+    model: Any,
     tryout: Tryout,
     replies: Sequence[Mapping[str, Any]],
     precision: Precision | None = None,
 ) -> Agreement:
-    """Returns how near the replies to `asked` come to a run.
+    """Compares the replies to the requests of `asked` with the right answers.
 
     Args:
-        run: Has the task and the labels.
-        tryout: What was asked, and what the run says.
-        replies: Outputs of each question, lists by name.
-        precision: Of the numbers that were asked. Defaults to float32.
+        model: Has the task and the labels.
+        tryout: The rows, and the right answers.
+        replies: The outputs of each request, lists by name.
+        precision: The type of the export's matrices. Defaults to float32.
 
     Raises:
-        TfftError: With the row that differs most; in fewer bits, for too many rows
-            with other words.
+        TfftError: Names the row that differs most; with a smaller type, when too few
+            rows have the right answer.
     """
     from tfft.serving.verification import Agreement, check_agreement, check_answers
 
     found = [
         answer
         for outputs in replies
-        for answer in run.task.read_served(
-            {name: np.array(value) for name, value in outputs.items()}, run.labels
+        for answer in model.task.read_served(
+            {name: np.array(value) for name, value in outputs.items()}, model.labels
         )
     ]
     if precision is not None and not precision.exact:

@@ -1,4 +1,4 @@
-"""Exporting a run as a model that takes ids, for runtimes without TensorFlow."""
+"""Exports a model that takes ids, for runtimes without TensorFlow."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tfft.runs.predictor import Predictor, Provenance
 from tfft.tasks.served.endpoint import Endpoint
 from tfft.tasks.task import Task
 
-# Other libraries sum in another order, and have an exp of their own.
+# Other libraries sum in another order and compute exp differently.
 _TOLERANCE = 1e-4
 _SIGNATURE = "serving_tensors"
 
@@ -40,7 +40,7 @@ def export_tensors(
     dtype: str,
     min_agreement: float,
 ) -> tuple[Path, Proof]:
-    """Writes a model from ids to numbers, and its tokenizer; see `Run.export`."""
+    """Writes a model that maps ids to numbers, and its tokenizer; see `Run.export`."""
     from tfft.serving.formats import FORMATS, numbers_of
 
     chosen = FORMATS[form]
@@ -51,7 +51,7 @@ def export_tensors(
             "the folder is not empty", where=str(directory), fix="choose another folder"
         )
     network, task = predictor.model, predictor.task
-    # Ids come from outside: no tokenizer goes into this graph.
+    # Requests hold ids, so this graph needs no tokenizer.
     every = task.endpoints(network, None, predictor.labels)
     endpoint = numbers_of(every[_SIGNATURE])
     columns = len(every["serving_default"].inputs)
@@ -82,7 +82,7 @@ def _check_task(task: Task, form: str) -> None:
 def _questions(
     predictor: Predictor, rows: Sequence[tuple[str, ...]], names: Sequence[str]
 ) -> list[dict[str, np.ndarray]]:
-    """Returns the examples of rows one by one, without padding."""
+    """Returns the examples of rows, each as a batch of one without padding."""
     task, tokenizer = predictor.task, predictor.built.pretrained.tokenizer
     table = task.rows([row if len(row) > 1 else row[0] for row in rows])
     examples = task.encode(table, tokenizer, None).examples
@@ -90,7 +90,7 @@ def _questions(
     found = []
     for index, length in list(enumerate(examples.lengths))[:MOST_COMPARED]:
         batch = batches.batch(np.array([index]))
-        # A decoder's tokenizer makes no token of an empty text; padding is one.
+        # An empty text may have no tokens at all; then one of padding is kept.
         found.append({name: batch[name][:, : max(length, 1)] for name in names})
     return found
 
@@ -108,10 +108,10 @@ def _prove(
     expected: Sequence[Mapping[str, np.ndarray]],
     precision: Precision,
 ) -> tuple[float, float]:
-    """Returns the largest difference, and the share of examples decided alike.
+    """Returns the largest difference, and the share of examples decided the same.
 
     Raises:
-        TfftError: When they are too far from those of the run.
+        TfftError: When either is beyond what the precision allows.
     """
     from tfft.serving.verification import ask_script
 
@@ -124,8 +124,8 @@ def _prove(
     ]
     worst = max(_difference(*pair) for pair in pairs)
     outputs = len(expected[0])
-    alike = [_same_decision(*pair) for pair in pairs]
-    same = [all(alike[i : i + outputs]) for i in range(0, len(alike), outputs)]
+    equal = [_same_decision(*pair) for pair in pairs]
+    same = [all(equal[i : i + outputs]) for i in range(0, len(equal), outputs)]
     share = sum(same) / len(same)
     near = worst <= _TOLERANCE if precision.exact else np.isfinite(worst)
     least = 1.0 if precision.exact else precision.min_agreement
@@ -135,7 +135,7 @@ def _prove(
         )
         raise TfftError(
             f"the exported model differs from the run by {worst:.1e}, and decides "
-            f"{share:.1%} of {len(same):,} examples alike",
+            f"{share:.1%} of {len(same):,} examples the same",
             expected=limit,
             fix="nothing was written; export it in float32, or a SavedModel",
         )
@@ -143,7 +143,7 @@ def _prove(
 
 
 def _difference(found: np.ndarray, expected: np.ndarray) -> float:
-    """Returns the largest difference of numbers, of those above 1 by their share."""
+    """Returns the largest difference: absolute up to 1, relative above."""
     if found.shape != expected.shape:
         return np.inf
     if expected.dtype.kind != "f":
@@ -153,7 +153,7 @@ def _difference(found: np.ndarray, expected: np.ndarray) -> float:
 
 
 def _same_decision(found: np.ndarray, expected: np.ndarray) -> bool:
-    """Tells whether whole numbers are equal, or the likeliest of each row."""
+    """Tells whether integers are equal, or for scores the best of each row."""
     if expected.dtype.kind != "f":
         return bool((found == expected).all())
     if expected.ndim < 2:
@@ -177,9 +177,9 @@ def _write_beside(
         "",
         f"A {source.record['model']['architecture']} model for {task.name} ({form}).",
         f"Inputs: {', '.join(endpoint.inputs)}, int32 of shape (batch, length), from",
-        f"tokenizer.json; at most {task.max_length} tokens are looked at together.",
+        f"tokenizer.json; the model reads at most {task.max_length} tokens at once.",
         "",
-        f"Asked outside of tfft before publishing: {proof}.",
+        f"Compared outside of tfft before publishing: {proof}.",
         "",
     ]
     write_text(folder / "README.md", "\n".join(lines))

@@ -1,4 +1,4 @@
-"""The base class of both clients, and the types they share."""
+"""What both clients have in common."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class ServerError(TfftError):
     """A server that cannot be reached, or that does not answer a request.
 
     Attributes:
-        status: The HTTP status or the name of the gRPC status; empty if there was no
-            answer.
+        status: The HTTP status or the name of the gRPC status; empty when there was
+            no answer at all.
     """
 
     exit_code = 69
@@ -43,9 +43,9 @@ class Patience:
 
     Args:
         timeout: Seconds for one attempt. Defaults to 30.
-        retries: Attempts after the first, if the server cannot be reached or is busy.
-            At most 4, gRPC's own limit. Defaults to 3.
-        backoff: Seconds before the first retry, doubled each time. Defaults to 0.2.
+        retries: Attempts after the first, when the server cannot be reached or says
+            that it is busy. At most 4, gRPC's own limit. Defaults to 3.
+        backoff: Seconds before the first of them, doubled each time. Defaults to 0.2.
     """
 
     timeout: float = 30.0
@@ -65,7 +65,7 @@ class Place:
     Attributes:
         model: The model's name.
         version: A version, or None.
-        label: A label instead of a version, or None.
+        label: A label in place of a version, or None.
     """
 
     model: str
@@ -99,7 +99,7 @@ class TensorInfo:
 
     Attributes:
         dtype: NumPy's name of its type, or `string`.
-        shape: Its shape, with None for a free size; None for any shape.
+        shape: Its shape, None for a size that is free; None for any shape at all.
     """
 
     dtype: str
@@ -108,7 +108,7 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class SignatureInfo:
-    """The inputs and outputs of a signature.
+    """What a signature takes and gives.
 
     Attributes:
         inputs: Its inputs by name.
@@ -120,9 +120,9 @@ class SignatureInfo:
 
 
 class Client(ABC):
-    """A model on a server, as returned by `connect`. Threads may share it.
+    """A model on a server; `connect` makes one. Threads may share it.
 
-    Use it in a `with` block, or call `close`.
+    Use it in a `with` block, or close it.
     """
 
     def predict(self, rows: Any, signature: str = DEFAULT_SIGNATURE) -> list[Any]:
@@ -132,15 +132,14 @@ class Client(ABC):
             rows: The values of the only input, or dicts with a value for each input; or
                 anything that holds rows with a column for each input: a data frame, a
                 dict of columns, a file.
-            signature: The signature to call.
+            signature: The signature to ask.
 
         Returns:
-            For each row a dict of the outputs, or the output itself if there is only
-            one.
+            For each row a dict of the outputs, or the output when there is one only.
 
         Raises:
-            DataError: For unusable rows, such as a single text.
-            ServerError: When the server does not answer.
+            DataError: For rows that cannot be used, such as a single text.
+            ServerError: When there is no answer.
         """
         given = prediction_inputs(rows, "rows")
         if isinstance(given, Table):
@@ -162,14 +161,14 @@ class Client(ABC):
 
         Args:
             inputs: An array, or nested lists, for each input.
-            signature: The signature to call.
+            signature: The signature to ask.
 
         Returns:
-            The outputs by name; texts as `str`, or as `bytes` if the name of the output
-            ends in `_bytes`.
+            The outputs by name; texts as `str`, or `bytes` when the name of the
+            output ends in `_bytes`.
 
         Raises:
-            ServerError: When the server does not answer.
+            ServerError: When there is no answer.
         """
 
     @abstractmethod
@@ -177,15 +176,15 @@ class Client(ABC):
         """Returns the state of each version that the server knows.
 
         Raises:
-            ServerError: When the server does not answer.
+            ServerError: When there is no answer.
         """
 
     @abstractmethod
     def signatures(self) -> dict[str, SignatureInfo]:
-        """Returns the signatures of the model.
+        """Returns what the model can be asked.
 
         Raises:
-            ServerError: When the server does not answer.
+            ServerError: When there is no answer.
         """
 
     @abstractmethod
@@ -199,11 +198,11 @@ class Client(ABC):
         self.close()
 
     def signature(self, name: str) -> SignatureInfo:
-        """Returns the inputs and outputs of a signature.
+        """Returns what a signature takes and gives.
 
         Raises:
-            ConfigError: For a signature that the model does not have.
-            ServerError: When the server does not answer.
+            ConfigError: For one that the model does not have.
+            ServerError: When there is no answer.
         """
         found = self.signatures()
         if name not in found:
@@ -242,7 +241,7 @@ def as_columns(rows: Sequence[Any], names: Sequence[str]) -> dict[str, list[Any]
 
 
 def as_rows(outputs: Mapping[str, np.ndarray]) -> list[Any]:
-    """Returns the outputs row by row; a single output comes without its name.
+    """Returns the outputs row by row, the only one without its name.
 
     >>> as_rows({"a": np.array([1, 2]), "b": np.array([3, 4])})
     [{'a': 1, 'b': 3}, {'a': 2, 'b': 4}]
