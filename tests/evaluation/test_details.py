@@ -17,6 +17,7 @@ from tfft.evaluation.evidence import Evidence, intervals
 from tfft.evaluation.page import draw_all, to_html
 from tfft.evaluation.pictures import pictures
 
+pytestmark = pytest.mark.usefixtures("real_pictures")
 LABELS = ("ham", "<b>spam</b>")
 PNG = b"\x89PNG\r\n\x1a\n"
 
