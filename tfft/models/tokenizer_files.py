@@ -17,7 +17,12 @@ from tfft.text.special_tokens import ASSUMED, assumed_roles
 from tfft.text.tokenizer import Tokenizer
 from tfft.text.tokenizer_kinds import Bert
 from tfft.text.tokenizer_notes import ignored_options, lost_tokens
-from tfft.text.tokenizer_read import Read, from_json, from_vocabulary, named_tokens
+from tfft.text.tokenizer_read import (
+    BareTokenizer,
+    from_json,
+    from_vocabulary,
+    named_tokens,
+)
 from tfft.text.tokenizer_settings import (
     Settings,
     choice,
@@ -60,7 +65,7 @@ def read_tokenizer(folder: str | Path) -> Tokenizer:
 
 
 def _completed(
-    folder: Path, read: Read, settings: Settings, config: Mapping[str, Any]
+    folder: Path, read: BareTokenizer, settings: Settings, config: Mapping[str, Any]
 ) -> Tokenizer:
     """Returns a tokenizer with its added tokens, its roles and its chat template."""
     library, options = read.library, settings.options
@@ -97,7 +102,7 @@ def _in_vocabulary(
 
 
 def _put_around(
-    read: Read, roles: Mapping[str, str], options: Mapping[str, Any]
+    read: BareTokenizer, roles: Mapping[str, str], options: Mapping[str, Any]
 ) -> None:
     """Sets what stands around a text, where not `tokenizer.json` alone says it."""
     library, around = read.library, None
@@ -109,7 +114,7 @@ def _put_around(
         library.post_processor = around
 
 
-def _conventions(read: Read, options: Mapping[str, Any]) -> Conventions:
+def _conventions(read: BareTokenizer, options: Mapping[str, Any]) -> Conventions:
     """Returns how texts are cut and padded; `tokenizer.json` may say a side too."""
     kind, rules = read.kind, read.rules or {}
     sides = {
@@ -129,7 +134,7 @@ def _conventions(read: Read, options: Mapping[str, Any]) -> Conventions:
 
 
 def _segments(
-    read: Read, conventions: Conventions, config: Mapping[str, Any]
+    read: BareTokenizer, conventions: Conventions, config: Mapping[str, Any]
 ) -> list[str]:
     """Puts pairs into one segment where transformers gives the model none."""
     names, family = conventions.input_names, family_of(config)

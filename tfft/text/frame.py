@@ -8,7 +8,7 @@ from tfft.core.errors import DataError
 from tfft.text.tokenizer import Tokenizer
 
 
-class Part(NamedTuple):
+class FramePart(NamedTuple):
     """A special token, or the position of a text.
 
     Attributes:
@@ -22,7 +22,7 @@ class Part(NamedTuple):
     segment_id: int
 
 
-def frame(tokenizer: Tokenizer, texts: int) -> list[Part]:
+def frame(tokenizer: Tokenizer, texts: int) -> list[FramePart]:
     """Returns the tokens that a tokenizer puts before, between and after texts.
 
     Args:
@@ -38,14 +38,14 @@ def frame(tokenizer: Tokenizer, texts: int) -> list[Part]:
     [(None, 2, 0), (0, -1, 0), (None, 3, 0)]
     """
     encoded = tokenizer.library.encode(*[_some_text(tokenizer)] * texts)
-    parts: list[Part] = []
+    parts: list[FramePart] = []
     for text, token_id, segment_id in zip(
         encoded.sequence_ids, encoded.ids, encoded.type_ids, strict=True
     ):
         if text is None:
-            parts.append(Part(None, token_id, segment_id))
+            parts.append(FramePart(None, token_id, segment_id))
         elif not parts or parts[-1].text != text:
-            parts.append(Part(text, -1, segment_id))
+            parts.append(FramePart(text, -1, segment_id))
     order = [part.text for part in parts if part.text is not None]
     if order != list(range(texts)):
         raise DataError(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _CONVERT = "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
 
 
-class Read(NamedTuple):
+class BareTokenizer(NamedTuple):
     """A tokenizer without its added tokens.
 
     Attributes:
@@ -41,7 +41,7 @@ def from_json(
     rules: Mapping[str, Any],
     settings: Settings,
     name: str,
-) -> Read:
+) -> BareTokenizer:
     """Returns the tokenizer of `tokenizer.json` with the rules of a class.
 
     Args:
@@ -55,19 +55,19 @@ def from_json(
         kind = kind_named(name)
     except KeyError:
         note += f"{name} of transformers may add rules to it"
-        return Read(library, None, rules, (note,))
+        return BareTokenizer(library, None, rules, (note,))
     if kind is None:
-        return Read(library, None, rules)
+        return BareTokenizer(library, None, rules)
     if model["type"] != kind.model:
         note += f"{name} of transformers expects a {kind.model} vocabulary"
-        return Read(library, None, rules, (note,))
+        return BareTokenizer(library, None, rules, (note,))
     merges = [tuple(pair) for pair in model.get("merges", ())]
     built = _built(kind, model["vocab"], merges, settings)
     built.post_processor = library.post_processor
-    return Read(built, kind, rules, tuple(differences(rules, built, name)))
+    return BareTokenizer(built, kind, rules, tuple(differences(rules, built, name)))
 
 
-def from_vocabulary(folder: Path, settings: Settings, name: str) -> Read:
+def from_vocabulary(folder: Path, settings: Settings, name: str) -> BareTokenizer:
     """Returns the tokenizer of `vocab.txt`, or of `vocab.json` and `merges.txt`.
 
     Raises:
@@ -102,7 +102,7 @@ def from_vocabulary(folder: Path, settings: Settings, name: str) -> Read:
     else:
         ids = read_vocabulary(there["vocab.json"])
         merges = read_merges(there["merges.txt"])
-    return Read(_built(kind, ids, merges, settings), kind, notes=notes)
+    return BareTokenizer(_built(kind, ids, merges, settings), kind, notes=notes)
 
 
 def _kind_of(folder: Path, there: Mapping[str, Path]) -> Kind:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfft.core.errors import DataError
-from tfft.text.frame import Part, frame
+from tfft.text.frame import FramePart, frame
 from tfft.text.graph.no_graph_form import no_graph_form
 from tfft.text.tokenizer import Tokenizer
 
@@ -151,7 +151,7 @@ def _never_empty(
 
 
 def _filled(
-    part: Part, columns: Sequence[tf.RaggedTensor], rows: tf.Tensor
+    part: FramePart, columns: Sequence[tf.RaggedTensor], rows: tf.Tensor
 ) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
     """Returns the ids and the segments of a part, repeated for every row."""
     if part.text is None:
