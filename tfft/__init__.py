@@ -1,6 +1,6 @@
 """Fine-tunes BERT- and GPT-2-class language models in Keras on TensorFlow.
 
-Importing tfft imports no TensorFlow; the first use of a name does.
+`import tfft` does not import TensorFlow; the first use of a name does.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Processes that train together on this machine."""
+"""Starts processes on this machine that train together."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from tfft.core.errors import LostWorkerError
 
 _LOST = LostWorkerError.exit_code
 _POLL_SECONDS = 0.2
-# What a worker gets to notice that another is gone, and to say so.
+# The time for a worker to notice that another one has died, and to report it.
 _GRACE_SECONDS = 60.0
 
 
 def launch(command: Sequence[str], workers: int) -> int:
-    """Runs a command in several processes that find each other by TF_CONFIG.
+    """Runs a command in several processes that find each other through TF_CONFIG.
 
-    The output of the first worker is shown, that of the others only when they fail.
+    Shows the standard output of the first worker, and the errors of all.
 
     Args:
         command: The program and its arguments.
-        workers: How many processes.
+        workers: The number of processes.
 
     Returns:
-        0 when all ended well. Else an error's exit code, or 75 when a worker was
-        lost: the others get a minute to stop by themselves.
+        0 when all succeed. Else the exit code of an error, or 75 when a worker died:
+        the others have a minute to stop by themselves.
     """
     addresses = [f"localhost:{port}" for port in _free_ports(workers)]
     processes = [_start(command, addresses, index) for index in range(workers)]
@@ -56,7 +56,7 @@ def _start(
 
 
 def _wait(processes: list[subprocess.Popen]) -> int:
-    """Returns the exit code of the whole once all have ended."""
+    """Waits for all processes and returns the common exit code."""
     deadline = float("inf")
     while any(process.poll() is None for process in processes):
         if deadline == float("inf") and _failures(processes):
@@ -74,20 +74,20 @@ def _wait(processes: list[subprocess.Popen]) -> int:
 
 
 def _failures(processes: list[subprocess.Popen]) -> list[int]:
-    """Returns exit codes as a shell gives them: 128 more than a deadly signal."""
+    """Returns the exit codes of failed processes; for a signal, 128 plus its number."""
     codes = [one.returncode for one in processes if one.returncode]
     return [128 - code if code < 0 else code for code in codes]
 
 
 def _cause(failures: list[int]) -> int:
-    """Returns the code that says most: an error's, before a loss, before a signal."""
+    """Returns the most informative code: of an error, a dead worker, a signal."""
     errors = [code for code in failures if code < 128 and code != _LOST]
     return (errors or [code for code in failures if code == _LOST] or failures)[0]
 
 
 @contextlib.contextmanager
 def _forwarded_signals(processes: list[subprocess.Popen]) -> Iterator[None]:
-    """Hands SIGINT and SIGTERM on to the processes."""
+    """Forwards SIGINT and SIGTERM to the processes."""
 
     def forward(number: int, frame: object) -> None:
         for process in processes:

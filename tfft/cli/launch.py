@@ -1,4 +1,4 @@
-"""`tfft launch`: one training in several processes of this machine."""
+"""`tfft launch`: one training in several processes on this machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tfft.core.errors import ConfigError
 
 
 def add_launch(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Adds the command to a parser's commands."""
+    """Adds the parser of `tfft launch`."""
     parser = commands.add_parser(
         "launch",
         parents=[common],
@@ -20,21 +20,23 @@ def add_launch(commands: Any, common: argparse.ArgumentParser) -> None:
         usage="tfft launch --workers N finetune …",
     )
     parser.add_argument(
-        "--workers", type=int, required=True, help="how many processes train together"
+        "--workers", type=int, required=True, help="number of processes"
     )
     parser.add_argument(
-        "rest", nargs=argparse.REMAINDER, help="finetune, and its options"
+        "rest", nargs=argparse.REMAINDER, help="finetune and its options"
     )
 
 
 def check_launch(workers: int, rest: Sequence[str]) -> None:
-    """Raises for what cannot be launched.
+    """Raises for a command that cannot be launched.
 
     Raises:
-        ConfigError: For fewer than one worker, or another command than finetune.
+        ConfigError: For fewer than one worker, or a command other than finetune.
     """
     if workers < 1:
-        raise ConfigError(f"--workers {workers}", expected="1 or more")
+        raise ConfigError(
+            f"--workers {workers}", expected="1 or more", fix="change --workers"
+        )
     if rest[:1] != ["finetune"]:
         raise ConfigError(
             f"tfft launch runs {rest[0] if rest else 'nothing'}",
@@ -44,6 +46,6 @@ def check_launch(workers: int, rest: Sequence[str]) -> None:
 
 
 def run_launch(arguments: argparse.Namespace) -> int:
-    """Runs the processes and returns their exit code."""
+    """Runs the processes and returns the common exit code."""
     command = [sys.executable, "-m", "tfft", *arguments.rest]
     return launch([*command, "--strategy", "multi_worker"], arguments.workers)

@@ -1,4 +1,4 @@
-"""What the command line understands; imports no TensorFlow."""
+"""The parser of the command line; imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _estimate(commands: Any, common: argparse.ArgumentParser) -> None:
         "estimate",
         parents=[common],
         allow_abbrev=False,
-        help="say what a fine-tuning will cost in memory and time, without doing it",
+        help="estimate memory and time of a fine-tuning without running it",
         epilog=_DOTTED,
     )
     _add_options(parser)
@@ -129,7 +129,7 @@ def _tune(commands: Any, common: argparse.ArgumentParser) -> None:
         parents=[common],
         allow_abbrev=False,
         help="search for the options with the best score on the validation rows",
-        epilog='What is searched: --space.learning_rate "log_uniform(1e-5, 1e-3)" '
+        epilog='The search space: --space.learning_rate "log_uniform(1e-5, 1e-3)" '
         f'--space.rank "4, 8, 16". {_DOTTED}',
     )
     _add_options(parser, TuneConfig, FinetuneConfig)
@@ -137,9 +137,7 @@ def _tune(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def _add_options(parser: _Parser, *configs: type) -> None:
     """Adds the options of configuration classes, by default those of `finetune`."""
-    parser.add_argument(
-        "--config", type=Path, help="YAML file with these options by name"
-    )
+    parser.add_argument("--config", type=Path, help="YAML file with these options")
     for config in configs or (FinetuneConfig,):
         described = descriptions(config)
         parser.aliases |= aliases_of(config)
@@ -168,15 +166,15 @@ def _serve(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Returns the arguments; `options` holds those of a training as it takes them.
+    """Returns the parsed arguments; for a training, `options` holds its options.
 
     Raises:
-        ConfigError: For anything the command does not know.
+        ConfigError: For an unknown command, option or value.
     """
     if argv[:1] == ["launch"]:
         arguments = make_parser().parse_args(argv)
         check_launch(arguments.workers, arguments.rest)
-        parse(arguments.rest)  # says what is wrong before any process starts
+        parse(arguments.rest)  # raises before any process starts
         return arguments
     plain, dotted = _split_dotted(argv)
     arguments = make_parser().parse_args(plain)
@@ -198,10 +196,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _split_dotted(argv: Sequence[str]) -> tuple[list[str], dict[str, dict[str, str]]]:
-    """Takes `--method.rank 4` and `--task.text=body` out of the arguments.
+    """Separates options such as `--method.rank 4` and `--task.text=body` from the rest.
 
     Raises:
-        ConfigError: For one without a value, or of no known group.
+        ConfigError: For an option without a value or of an unknown group.
     """
     plain: list[str] = []
     dotted: dict[str, dict[str, str]] = {}
@@ -228,7 +226,7 @@ def _split_dotted(argv: Sequence[str]) -> tuple[list[str], dict[str, dict[str, s
 def _finetune_options(
     arguments: argparse.Namespace, dotted: dict[str, dict[str, str]]
 ) -> dict[str, Any]:
-    """Returns the options of the YAML file, overridden by the command line's."""
+    """Returns the options of the YAML file, overridden by the command line."""
     options = yaml.load_mapping(arguments.config) if arguments.config else {}
     fields = [
         field

@@ -1,4 +1,4 @@
-"""The commands that train several times, and the one that makes one of many."""
+"""The commands that train several times, and `tfft ensemble`."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from tfft.fitting.series_config import (
     RepeatConfig,
 )
 
-# By command: its own options, the recipe, and what it does.
+# For each command: its own options, its recipe, and its help.
 SERIES: dict[str, tuple[type, str, str]] = {
     "cross-validate": (
         CrossValidateConfig,
         "cross_validate",
-        "train once for each fold, and test every row once",
+        "train once per fold, and test on every row once",
     ),
     "learning-curve": (
         LearningCurveConfig,
         "learning_curve",
-        "train on more and more rows, to tell whether more would help",
+        "train on more and more rows, to see whether more data would help",
     ),
     "repeat": (RepeatConfig, "repeat", "train with several seeds, and show the spread"),
 }
@@ -41,10 +41,10 @@ def add_series(
     """Adds the commands to a parser's commands.
 
     Args:
-        commands: Where to.
+        commands: The subparsers to add to.
         common: The options of all commands.
-        add_options: Adds those of configurations.
-        epilog: What help ends with.
+        add_options: Adds the options of configuration classes.
+        epilog: The end of the help text.
     """
     for name, (config, _, purpose) in SERIES.items():
         parser = commands.add_parser(
@@ -67,28 +67,34 @@ def _add_ensemble(commands: Any, common: argparse.ArgumentParser) -> None:
         "ensemble",
         parents=[common],
         allow_abbrev=False,
-        help="make one model of several runs",
+        help="combine several runs into one model",
     )
     parser.add_argument("runs", nargs="+", help="the run folders, two or more")
     parser.add_argument(
         "--how",
         default="average",
-        help="average, vote, or soup for the average of the weights",
+        help="average, vote, or soup (the average of the weights)",
     )
-    parser.add_argument("--data", help="rows to score ensemble and members on")
-    parser.add_argument("--metric", help="the score that tells the best member")
+    parser.add_argument("--data", help="rows to score the ensemble and its members on")
+    parser.add_argument("--metric", help="the metric that decides which member is best")
     parser.add_argument("--on_bad_rows", choices=("error", "skip"), default="error")
     parser.add_argument("--output_dir", help="the run folder of a soup")
-    parser.add_argument("--rank", type=int, help="to compress a soup of LoRA to")
-    parser.add_argument("--export", type=Path, help="write one SavedModel there")
-    parser.add_argument("--model", help="where the base model is now, if it has moved")
+    parser.add_argument("--rank", type=int, help="the rank of a soup of LoRA runs")
+    parser.add_argument(
+        "--export",
+        type=Path,
+        help="write one SavedModel to this folder",
+    )
+    parser.add_argument(
+        "--model", help="the new place of the base model, if it has moved"
+    )
 
 
 def run_ensemble(arguments: argparse.Namespace) -> int:
     """Runs `tfft ensemble` and returns its exit code.
 
     Raises:
-        ConfigError: When nothing is asked of the ensemble.
+        ConfigError: Without --data, --export and --output_dir.
     """
     if not (arguments.data or arguments.export or arguments.output_dir):
         raise ConfigError(

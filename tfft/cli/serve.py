@@ -1,4 +1,4 @@
-"""`tfft serve`, and asking a server in place of a run."""
+"""`tfft serve`, and predictions from a server instead of a run."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def add_serve_options(
     """Adds the options of `tfft serve` to its parser.
 
     Args:
-        parser: The command's parser.
-        described: Help text of each field of `ServeConfig`.
+        parser: The parser of the command.
+        described: The help text of each field of `ServeConfig`.
     """
-    parser.add_argument("directory", help="the model's folder, with its versions")
+    parser.add_argument("directory", help="the folder of the model, with its versions")
     for field in dataclasses.fields(ServeConfig):
         if field.name != "directory":
             parser.add_argument(
@@ -34,7 +34,7 @@ def add_serve_options(
 
 
 def run_serve(arguments: argparse.Namespace) -> int:
-    """Serves until a signal comes, then returns 0."""
+    """Serves until a signal arrives, then returns 0."""
     names = {field.name for field in dataclasses.fields(ServeConfig)}
     options = {name: one for name, one in vars(arguments).items() if name in names}
     config = ServeConfig(**{**options, "directory": Path(arguments.directory)})
@@ -47,15 +47,15 @@ def run_serve(arguments: argparse.Namespace) -> int:
 def ask_server(
     url: str, texts: Sequence[str], file: Path | None
 ) -> tuple[list[Any], list[dict[str, Any]]]:
-    """Returns what was asked of a server, and its answers.
+    """Returns the inputs for a server, and its answers.
 
     Args:
-        url: The model's address.
-        texts: Texts for the only input.
-        file: A data file with a column for each input.
+        url: The address of the model.
+        texts: Texts, for a model with one input.
+        file: A data file with a column for each input of the model.
 
     Raises:
-        ConfigError: For texts where the model has several inputs.
+        ConfigError: For texts when the model has several inputs.
     """
     from tfft.serving.client.connect import connect
 
