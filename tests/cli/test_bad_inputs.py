@@ -83,7 +83,7 @@ OPTIONS = [
      lambda b: b.good_with("--gradient_accumulation_steps", "5"),
      2, ["unknown option --gradient_accumulation_steps", "raise batch_size"]),
     ("an alias", lambda b: b.good_with("--num_train_epochs", "5"),
-     2, ["unknown option --num_train_epochs", "say --epochs"]),
+     2, ["unknown option --num_train_epochs", "use --epochs"]),
     ("option", lambda b: b.good_with("--epoch", "3"),
      2, ["unknown option --epoch", "tfft finetune", 'did you mean "--epochs"?']),
     ("method's option", lambda b: b.good_with("--method.rnak", "4"),

@@ -131,9 +131,9 @@ def test_a_foreign_name_gets_the_option_that_does_the_same(name, answer):
 
 
 def test_answers_name_options_that_there_are():
-    """Each `say X`, and each option of a method or a task that an answer shows."""
+    """Each `use X`, and each option of a method or a task that an answer shows."""
     for name, answer in FOREIGN_NAMES.items():
-        if not answer.startswith("say "):
+        if not answer.startswith("use "):
             continue
         if ", an option of the " in answer:
             noun = "method" if "of the method" in answer else "task"
@@ -143,7 +143,7 @@ def test_answers_name_options_that_there_are():
             known = field_types(registry.get(spec.pop("name")))
             assert set(spec) <= set(known), name
         else:
-            option = answer.removeprefix("say ").split(",")[0].split("=")[0]
+            option = answer.removeprefix("use ").split(",")[0].split("=")[0]
             tune = field_types(TuneConfig)
             assert option in field_types(FinetuneConfig) | tune or " " in option, name
 

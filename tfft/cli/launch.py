@@ -41,7 +41,7 @@ def check_launch(workers: int, rest: Sequence[str]) -> None:
         raise ConfigError(
             f"tfft launch runs {rest[0] if rest else 'nothing'}",
             expected="finetune after the options of launch",
-            fix="say for example: tfft launch --workers 2 finetune --config run.yaml",
+            fix="for example: tfft launch --workers 2 finetune --config run.yaml",
         )
 
 

@@ -70,7 +70,7 @@ class _Parser(argparse.ArgumentParser):
     def _fix(self, name: str) -> str:
         plain = name.lstrip("-").replace("-", "_")
         if plain in self.aliases:
-            return f"say --{self.aliases[plain]}"
+            return f"use --{self.aliases[plain]}"
         answer = foreign_name_fix(plain) if self.aliases else ""
         near = nearest(name, self._names())
         return answer or near or f"see {self.prog} --help"
@@ -218,7 +218,7 @@ def _split_dotted(argv: Sequence[str]) -> tuple[list[str], dict[str, dict[str, s
                 fix=nearest(group, _GROUPS) or "leave it out",
             )
         if value is None and not rest:
-            raise ConfigError(f"{word} has no value", fix=f"say {word} VALUE")
+            raise ConfigError(f"{word} has no value", fix=f"write {word} VALUE")
         dotted.setdefault(group, {})[name] = rest.pop(0) if value is None else value
     return plain, dotted
 

@@ -100,7 +100,7 @@ def run_ensemble(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             "nothing to do with the ensemble",
             expected="--data, --export or --output_dir",
-            fix="say --data test.csv to score it",
+            fix="give --data test.csv to score it",
         )
     from tfft.recipes.ensemble import ensemble
 

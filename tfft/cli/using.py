@@ -156,7 +156,7 @@ def run_predict(arguments: Namespace) -> int:
             if arguments.file
             else "nothing to predict",
             expected="texts, or --file with a data file",
-            fix='say for example: tfft predict RUN "some text"',
+            fix='for example: tfft predict RUN "some text"',
         )
     if arguments.server:
         inputs, answers = ask_server(arguments.server, arguments.texts, arguments.file)
@@ -183,7 +183,7 @@ def _ask_run(arguments: Namespace) -> tuple[list[Any], list[dict[str, Any]]]:
 
     if arguments.run is None:
         raise ConfigError(
-            "no run is given", fix='say for example: tfft predict RUN "some text"'
+            "no run is given", fix='for example: tfft predict RUN "some text"'
         )
     run = load(arguments.run, arguments.model)
     if run.task.generates:

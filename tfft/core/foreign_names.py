@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 def foreign_name_fix(name: str) -> str:
-    """Returns what to say instead of another library's option name, or nothing.
+    """Returns the fix for another library's option name, or an empty text.
 
     >>> foreign_name_fix("eval_strategy")
     'leave it out: each epoch ends with a validation'
@@ -18,8 +18,8 @@ def foreign_name_fix(name: str) -> str:
     return FOREIGN_NAMES.get(name.lstrip("-").replace("-", "_"), "")
 
 
-def _say(option: str, names: str) -> dict[str, str]:
-    return {name: f"say {option}" for name in names.split()}
+def _use(option: str, names: str) -> dict[str, str]:
+    return {name: f"use {option}" for name in names.split()}
 
 
 def _leave_out(reason: str, names: str) -> dict[str, str]:
@@ -28,7 +28,7 @@ def _leave_out(reason: str, names: str) -> dict[str, str]:
 
 def _of_method(option: str, method: str, names: str) -> dict[str, str]:
     text = (
-        f'say {option}, an option of the method: method={{"name": "{method}", '
+        f'use {option}, an option of the method: method={{"name": "{method}", '
         f'"{option}": …}}, or --method.{option}'
     )
     return dict.fromkeys(names.split(), text)
@@ -36,7 +36,7 @@ def _of_method(option: str, method: str, names: str) -> dict[str, str]:
 
 def _of_task(option: str, task: str, names: str) -> dict[str, str]:
     text = (
-        f'say {option}, an option of the task: task={{"name": "{task}", '
+        f'use {option}, an option of the task: task={{"name": "{task}", '
         f'"{option}": …}}, or --task.{option}'
     )
     return dict.fromkeys(names.split(), text)
@@ -48,27 +48,27 @@ _ACCUMULATION = (
 )
 FOREIGN_NAMES: dict[str, str] = {
     # What is trained, and on what.
-    **_say(
+    **_use(
         "model", "model_name_or_path model_name model_id pretrained_model base_model"
     ),
-    **_say(
+    **_use(
         "data",
         "dataset dataset_name dataset_dir train_dataset train_data train_file "
         "train_dataset_name data_path data_files",
     ),
-    **_say(
+    **_use(
         "validation",
         "eval_dataset validation_data validation_file validation_split val_size "
         "val_data eval_data test_size",
     ),
-    **_say("tokenizer", "processing_class tokenizer_name tokenizer_name_or_path"),
-    **_say("method", "finetuning_type peft_config use_peft peft_method peft"),
-    **_say("task='causal_lm'", "stage"),
+    **_use("tokenizer", "processing_class tokenizer_name tokenizer_name_or_path"),
+    **_use("method", "finetuning_type peft_config use_peft peft_method peft"),
+    **_use("task='causal_lm'", "stage"),
     # Steps and epochs.
     "gradient_accumulation_steps": _ACCUMULATION,
     "accumulate_grad_batches": _ACCUMULATION,
-    **_say("epochs, a number of passes over the rows", "max_steps num_epochs n_epochs"),
-    **_say("batch_size", "train_batch_size micro_batch_size per_device_batch_size"),
+    **_use("epochs, a number of passes over the rows", "max_steps num_epochs n_epochs"),
+    **_use("batch_size", "train_batch_size micro_batch_size per_device_batch_size"),
     **_leave_out(
         "every epoch passes over all rows",
         "steps_per_epoch validation_steps max_samples",
@@ -89,21 +89,21 @@ FOREIGN_NAMES: dict[str, str] = {
         "dataloader_pin_memory workers use_multiprocessing",
     ),
     # The optimizer.
-    **_say("learning_rate", "lr"),
-    **_say("optimizer", "optim optimizers"),
-    **_say(
+    **_use("learning_rate", "lr"),
+    **_use("optimizer", "optim optimizers"),
+    **_use(
         'the option with the name of the Keras class: optimizer={"name": "adamw", '
         '"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}',
         "adam_beta1 adam_beta2 adam_epsilon optim_args",
     ),
-    **_say("schedule", "lr_scheduler scheduler learning_rate_schedule"),
-    **_say("schedule_power", "lr_scheduler_kwargs"),
-    **_say("clip_norm", "clipnorm global_clipnorm gradient_clipping"),
-    **_say("ema", "use_ema ema_momentum"),
-    **_say('precision="mixed_bfloat16"', "bf16 pure_bf16"),
-    **_say('precision="mixed_float16"', "fp16"),
-    **_say("precision", "torch_dtype dtype compute_dtype mixed_precision"),
-    **_say("compile_step", "jit_compile torch_compile"),
+    **_use("schedule", "lr_scheduler scheduler learning_rate_schedule"),
+    **_use("schedule_power", "lr_scheduler_kwargs"),
+    **_use("clip_norm", "clipnorm global_clipnorm gradient_clipping"),
+    **_use("ema", "use_ema ema_momentum"),
+    **_use('precision="mixed_bfloat16"', "bf16 pure_bf16"),
+    **_use('precision="mixed_float16"', "fp16"),
+    **_use("precision", "torch_dtype dtype compute_dtype mixed_precision"),
+    **_use("compile_step", "jit_compile torch_compile"),
     # Validation, and what is kept.
     **_leave_out(
         "each epoch ends with a validation",
@@ -123,18 +123,18 @@ FOREIGN_NAMES: dict[str, str] = {
     ),
     **_leave_out("the report of the task has all metrics", "metrics compute_metrics"),
     **_leave_out("the task has its loss", "loss compute_loss_func"),
-    **_say(
+    **_use(
         "early_stopping, the epochs to wait",
         "early_stopping_patience patience early_stopping_steps",
     ),
     # Checkpoints and logs.
-    **_say("save_every, in steps", "save_steps save_freq"),
+    **_use("save_every, in steps", "save_steps save_freq"),
     **_leave_out(
         "a checkpoint is saved at the end of each epoch; save_every adds more",
         "save_strategy",
     ),
-    **_say("keep_last", "save_total_limit"),
-    **_say("log_every, in steps", "logging_steps update_freq"),
+    **_use("keep_last", "save_total_limit"),
+    **_use("log_every, in steps", "logging_steps update_freq"),
     **_leave_out(
         "TensorBoard's logs are always in output_dir",
         "report_to logging_dir log_dir logging_strategy plot_loss run_name",

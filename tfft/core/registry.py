@@ -89,7 +89,7 @@ class Registry:
             raise ConfigError(
                 f"{self._noun} {shorten(spec)} is of type {type(spec).__name__}",
                 expected=f"a name ({', '.join(self.names())}) or an object of tfft",
-                fix=f'say for example {self._noun}="{self.names()[0]}"',
+                fix=f'for example {self._noun}="{self.names()[0]}"',
             )
         if given:
             raise ConfigError(

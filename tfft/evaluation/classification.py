@@ -111,15 +111,15 @@ class ClassificationReport(Report):
     ) -> Evidence:
         """Returns the statistics of each row. The arguments are those of `make`."""
         names, count = [str(label) for label in labels], len(labels)
-        said = predictions.argmax(axis=-1)
+        predicted = predictions.argmax(axis=-1)
         right = predictions[np.arange(len(gold)), gold].astype("float64")
         losses = -np.log(np.maximum(right, np.finfo("float32").tiny))
-        hits = said == gold
+        hits = predicted == gold
         one_hot = np.eye(count)
         statistics = np.concatenate(
             [
                 one_hot[gold] * hits[:, None],
-                one_hot[said],
+                one_hot[predicted],
                 one_hot[gold],
                 np.stack([hits, losses, np.ones(len(gold))], axis=1),
             ],
@@ -130,7 +130,7 @@ class ClassificationReport(Report):
             lambda sums: _scores_of(sums, count),
             badness=np.where(hits, 0.0, losses),
             right=[names[one] for one in gold],
-            answers=[names[one] for one in said],
+            answers=[names[one] for one in predicted],
             confidences=predictions.max(axis=-1),
             hits=hits,
             curves={
@@ -205,9 +205,9 @@ def _notes(
 
 def _scores_of(sums: np.ndarray, classes: int) -> dict[str, np.ndarray]:
     """Returns the metrics from sums: counts by class, right answers, losses, rows."""
-    found, said, right = np.split(sums[..., : 3 * classes], 3, axis=-1)
+    found, predicted, right = np.split(sums[..., : 3 * classes], 3, axis=-1)
     hits, losses, rows = np.moveaxis(sums[..., 3 * classes :], -1, 0)
-    by_class = f1(found, said, right)
+    by_class = f1(found, predicted, right)
     return {
         "accuracy": ratio(hits, rows),
         "macro_f1": by_class.mean(axis=-1),

@@ -51,9 +51,9 @@ def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     )
 
 
-def f1(found: np.ndarray, said: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Returns F1 from counts: 2 found / (said + right)."""
-    return ratio(2 * found, said + right)
+def f1(found: np.ndarray, predicted: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Returns F1 from counts: 2 found / (predicted + right)."""
+    return ratio(2 * found, predicted + right)
 
 
 def intervals(

@@ -183,12 +183,12 @@ class MultiLabelReport(Report):
 
 def _scores_of(sums: np.ndarray, labels: int) -> dict[str, np.ndarray]:
     """Returns the scores from sums: counts by label, F1 of rows, right rows, rows."""
-    found, said, right = np.split(sums[..., : 3 * labels], 3, axis=-1)
+    found, predicted, right = np.split(sums[..., : 3 * labels], 3, axis=-1)
     sample_f1, all_right, rows = np.moveaxis(sums[..., 3 * labels :], -1, 0)
-    totals = found.sum(axis=-1), said.sum(axis=-1), right.sum(axis=-1)
+    totals = found.sum(axis=-1), predicted.sum(axis=-1), right.sum(axis=-1)
     return {
         "micro_f1": f1(*totals),
-        "macro_f1": f1(found, said, right).mean(axis=-1),
+        "macro_f1": f1(found, predicted, right).mean(axis=-1),
         "sample_f1": ratio(sample_f1, rows),
         "all_right": ratio(all_right, rows),
     }

@@ -95,10 +95,10 @@ class TokenClassificationReport(Report):
 
         found = [one.tags for one in predictions]
         right = [tag for row in gold for tag in row]
-        said = [tag for row in found for tag in row]
+        predicted = [tag for row in found for tag in row]
         entities = _by_entity(gold, found)
         words = by_word(
-            right, said, labels=list(labels), output_dict=True, zero_division=0.0
+            right, predicted, labels=list(labels), output_dict=True, zero_division=0.0
         )
         total, averages = entities["micro avg"], words["weighted avg"]
         summary = {
@@ -106,12 +106,12 @@ class TokenClassificationReport(Report):
             "recall": float(total["recall"]),
             "f1": float(total["f1-score"]),
             "macro_f1": float(entities["macro avg"]["f1-score"]),
-            "word_accuracy": float(accuracy_score(right, said)),
+            "word_accuracy": float(accuracy_score(right, predicted)),
             "word_weighted_f1": float(averages["f1-score"]),
             "loss": _loss(predictions, gold, labels),
             "words": float(len(right)),
         }
-        return cls(summary, _plain(entities), _plain(words), _notes(said, gold))
+        return cls(summary, _plain(entities), _plain(words), _notes(predicted, gold))
 
     @classmethod
     def evidence(
@@ -131,7 +131,7 @@ class TokenClassificationReport(Report):
             _scores_of,
             badness=np.array([float(row.wrong) for row in rows]),
             right=[row.right for row in rows],
-            answers=[row.said for row in rows],
+            answers=[row.predicted for row in rows],
             confidences=np.array([p for row in rows for p in row.confidences]),
             hits=np.array([hit for row in rows for hit in row.hits]),
         )
@@ -163,10 +163,10 @@ def _by_entity(gold: Sequence[Any], found: Sequence[Any]) -> dict[str, Any]:
     return {name: none for name in ("micro avg", "macro avg", "weighted avg")}
 
 
-def _notes(said: Sequence[str], gold: Sequence[list[str]]) -> tuple[str, ...]:
+def _notes(predicted: Sequence[str], gold: Sequence[list[str]]) -> tuple[str, ...]:
     """Returns a note when no entity is found; most scores of words hide that."""
     missed = sum(len(spans_of(row)) for row in gold)
-    if not missed or any(tag != OUTSIDE for tag in said):
+    if not missed or any(tag != OUTSIDE for tag in predicted):
         return ()
     return (
         f"every word is tagged O: none of {missed:,} entities is found; train longer "
@@ -211,31 +211,31 @@ class _Compared(NamedTuple):
     statistics: np.ndarray
     wrong: int
     right: str
-    said: str
+    predicted: str
     confidences: list[float]
     hits: list[bool]
 
 
 def _compared(
-    predicted: Any, gold: list[str], kinds: list[str], kind_of_label: np.ndarray
+    prediction: Any, gold: list[str], kinds: list[str], kind_of_label: np.ndarray
 ) -> _Compared:
-    right, said = spans_of(gold), spans_of(predicted.tags)
-    common = set(right) & set(said)
+    right, predicted = spans_of(gold), spans_of(prediction.tags)
+    common = set(right) & set(predicted)
     counts = [
         [sum(span.type == kind for span in some) for kind in kinds]
-        for some in (common, said, right)
+        for some in (common, predicted, right)
     ]
     confidences = [
-        float(predicted.probabilities[a:b, kind_of_label == kind].sum(-1).mean())
-        for a, b, kind in said
+        float(prediction.probabilities[a:b, kind_of_label == kind].sum(-1).mean())
+        for a, b, kind in predicted
     ]
     return _Compared(
         np.array(counts, "float64").ravel(),
-        len(right) + len(said) - 2 * len(common),
+        len(right) + len(predicted) - 2 * len(common),
         _in_words(right),
-        _in_words(said),
+        _in_words(predicted),
         confidences,
-        [span in common for span in said],
+        [span in common for span in predicted],
     )
 
 
@@ -245,10 +245,10 @@ def _in_words(spans: Sequence[Any]) -> str:
 
 def _scores_of(sums: np.ndarray) -> dict[str, np.ndarray]:
     """Returns the scores of entities from counts by type: found, predicted, right."""
-    found, said, right = np.split(sums, 3, axis=-1)
-    by_type = f1(found, said, right)
-    present = (said + right > 0).sum(axis=-1).astype("float64")
-    totals = found.sum(axis=-1), said.sum(axis=-1), right.sum(axis=-1)
+    found, predicted, right = np.split(sums, 3, axis=-1)
+    by_type = f1(found, predicted, right)
+    present = (predicted + right > 0).sum(axis=-1).astype("float64")
+    totals = found.sum(axis=-1), predicted.sum(axis=-1), right.sum(axis=-1)
     return {
         "precision": ratio(totals[0], totals[1]),
         "recall": ratio(totals[0], totals[2]),

@@ -215,7 +215,7 @@ def read_distribution(given: Any, where: str) -> Distribution:
         f"{shorten(given)} is not a set of values",
         where=where,
         expected="a list, or log_uniform, uniform, int_range or choice",
-        fix=f"say [{given}] for one value",
+        fix=f"write [{given}] for one value",
     )
 
 

@@ -136,7 +136,7 @@ def _length(
                 f"{name} {'without' if wanted else 'with'} {option}",
                 where="tune",
                 expected="epochs, which decide its number of trials",
-                fix=f"{'say' if wanted else 'leave out'} {option}",
+                fix=f"{'give' if wanted else 'leave out'} {option}",
             )
     if any(entry.name == "epochs" for entry in space.space):
         raise ConfigError(
@@ -154,7 +154,7 @@ def _given(given: Any, space: Any, objective: Any, max_trials: int | None) -> An
         raise ConfigError(
             f"search {shorten(given)} is of type {type(given).__name__}",
             expected=f"{one_of(_TABLE)}; or an oracle or tuner of KerasTuner",
-            fix='say for example search="random"',
+            fix='for example search="random"',
         )
     if max_trials is not None:
         raise ConfigError(

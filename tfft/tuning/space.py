@@ -104,7 +104,7 @@ def read_space(
         raise ConfigError(
             f"space={shorten(given)}",
             expected="names of options with the values to search",
-            fix="say for example space={'learning_rate': [1e-4, 1e-3]}",
+            fix="for example space={'learning_rate': [1e-4, 1e-3]}",
         )
     read = {k: read_distribution(v, f"space.{k}") for k, v in given.items()}
     names = {key: _full_name(key, options, methods, task) for key in read}
