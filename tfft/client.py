@@ -1,4 +1,4 @@
-"""Clients of TF Serving and of `tfft serve`, by REST and by gRPC."""
+"""Clients for TF Serving and `tfft serve`, over REST and gRPC."""
 
 from tfft.serving.client.base import Client, Patience, ServerError, SignatureInfo
 from tfft.serving.client.connect import connect

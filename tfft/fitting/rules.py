@@ -1,4 +1,4 @@
-"""Which method and settings suit: rules of thumb, in the order they are asked."""
+"""Rules of thumb for method and settings, in the order in which they apply."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _ROOM = 6
 
 @dataclass(frozen=True)
 class Facts:
-    """What the rules look at.
+    """The facts that the rules use.
 
     Attributes:
-        rows: Training rows.
-        parameters: Weights of the backbone.
-        memory: Bytes that are free: of the GPU where there is one, else of the host.
-        cores: CPU cores.
+        rows: Number of training rows.
+        parameters: Number of weights of the backbone.
+        memory: Free bytes: of the GPU if there is one, otherwise of the host.
+        cores: Number of CPU cores.
         accelerator: Whether there is a GPU or TPU.
     """
 
@@ -37,11 +37,11 @@ class Facts:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """Options of `finetune`, and why.
+    """Recommended options of `finetune`, and the reason.
 
     Attributes:
-        options: By name; `method` is a mapping with its own options.
-        reason: A sentence.
+        options: The options by name; `method` is a mapping with its own options.
+        reason: The reason in one sentence.
     """
 
     options: Mapping[str, Any]
@@ -54,10 +54,10 @@ class Recommendation:
 
 
 def choose(facts: Facts) -> Recommendation:
-    """Returns what suits some facts.
+    """Returns the recommendation for some facts.
 
     Raises:
-        OutOfMemoryError: When not even the weights fit into memory.
+        OutOfMemoryError: When the weights alone do not fit into memory.
 
     >>> choose(Facts(500, 22_000_000, 8 * 10**9, 2, False)).options["method"]
     {'name': 'lora', 'rank': 4}

@@ -49,14 +49,14 @@ class Pretrained:
         tokenizer: Its tokenizer.
         architecture: Its named places.
         source: The folder or preset name; None for an object.
-        fingerprint: SHA-256 of the weight files, empty when there are none.
-        notes: What the checkpoint did not fit exactly, a sentence each.
+        fingerprint: SHA-256 of the weight files; empty without files.
+        notes: Where the checkpoint did not fit exactly, one sentence each.
         fresh: Names of the places with random weights, which always train.
-        summary: How the model's makers sum up a text.
-        max_length: The most tokens of a text; None when the model does not say.
-        config: The Hugging Face config, empty for a model of KerasHub's.
-        head: The head of the checkpoint, tensors by Hugging Face's names.
-        generation: Where its texts end; None for a model that writes none.
+        summary: The model's own pooling.
+        max_length: Maximum number of tokens of a text; None if the model sets none.
+        config: The Hugging Face config; empty for a KerasHub model.
+        head: The tensors of the checkpoint's head, by their Hugging Face names.
+        generation: Where generated texts end; None for a model that does not generate.
     """
 
     backbone: Any
@@ -74,7 +74,7 @@ class Pretrained:
 
     @property
     def pooling(self) -> Pooling:
-        """The way in which the model's makers sum up a text.
+        """The model's own pooling.
 
         Raises:
             ConfigError: When tfft does not have it.
@@ -116,17 +116,17 @@ class Pretrained:
 def load_pretrained(
     model: Any, tokenizer: Any = None, dropout: float | None = None
 ) -> Pretrained:
-    """Returns the backbone and tokenizer that `model` stands for.
+    """Loads a backbone and its tokenizer from a folder, a preset or an object.
 
     Args:
         model: A Hugging Face folder, a KerasHub preset name or folder, a KerasHub
             backbone, or a KerasHub task with a preprocessor.
-        tokenizer: The tokenizer, when `model` is a bare backbone.
-        dropout: Dropout inside the backbone; None leaves the model's own.
+        tokenizer: The tokenizer, if `model` is a bare backbone.
+        dropout: Dropout inside the backbone. Defaults to None, the model's own.
 
     Raises:
-        MissingInputError: When a folder or preset is not there or not whole.
-        DataError: When its files cannot be used.
+        MissingInputError: When a folder or preset is missing or incomplete.
+        DataError: For unusable files.
         ConfigError: For anything else, or a backbone without tokenizer.
     """
     start_tensorflow()
@@ -141,12 +141,12 @@ def load_pretrained(
 
 
 def _without_ids_beyond(loaded: Pretrained) -> Pretrained:
-    """Leaves tokens aside that no text has and the model has no embedding for.
+    """Drops tokens that no text contains and the model has no embedding for.
 
-    Folders often name a padding token that was never given one.
+    Folders often name a padding token without an embedding.
 
     Raises:
-        DataError: When a text can have such a token.
+        DataError: When a text can contain such a token.
     """
     size, tokenizer = loaded.backbone.vocabulary_size, loaded.tokenizer
     beyond = tokenizer.tokens_from(size)
@@ -263,7 +263,7 @@ def _preset(name: str) -> Pretrained:
 def _from_keras_hub(
     backbone: Any, tokenizer: Tokenizer, architecture: Architecture, source: str | None
 ) -> Pretrained:
-    """Returns what KerasHub made, with what its backbone says of itself."""
+    """Wraps a KerasHub model, with a config that describes its backbone."""
     return Pretrained(
         backbone,
         tokenizer,
@@ -285,7 +285,7 @@ def _preset_tokenizer(name: str) -> Tokenizer:
 
 
 def _is_keras_json(folder: Path) -> bool:
-    """Tells KerasHub's `tokenizer.json` from the one of Hugging Face."""
+    """Tells whether a `tokenizer.json` is KerasHub's and not Hugging Face's."""
     content = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     return "registered_name" in content
 

@@ -1,4 +1,4 @@
-"""Reading the tokenizer of a model folder."""
+"""Reads the tokenizer of a model folder."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def read_tokenizer(folder: str | Path) -> Tokenizer:
     """Returns the tokenizer of a Hugging Face folder, as `AutoTokenizer` reads it.
 
     Args:
-        folder: Holds `tokenizer.json`, or `vocab.txt`, or `vocab.json` with
-            `merges.txt`, and perhaps `tokenizer_config.json`,
+        folder: A folder with `tokenizer.json`, or `vocab.txt`, or `vocab.json` with
+            `merges.txt`; optionally also `tokenizer_config.json`,
             `special_tokens_map.json`, `added_tokens.json` and `config.json`.
 
     Raises:
-        MissingInputError: When it holds no vocabulary.
-        DataError: When a file cannot be used.
+        MissingInputError: When the folder holds no vocabulary.
+        DataError: For an unusable file.
     """
     folder = Path(folder)
     path = file_in(folder, "tokenizer.json")
@@ -104,7 +104,7 @@ def _in_vocabulary(
 def _put_around(
     read: BareTokenizer, roles: Mapping[str, str], options: Mapping[str, Any]
 ) -> None:
-    """Sets what stands around a text, where not `tokenizer.json` alone says it."""
+    """Sets the tokens around a text, if other files than `tokenizer.json` name them."""
     library, around = read.library, None
     if read.kind is not None:
         around = read.kind.frame(library, roles, options)
@@ -115,7 +115,7 @@ def _put_around(
 
 
 def _conventions(read: BareTokenizer, options: Mapping[str, Any]) -> Conventions:
-    """Returns how texts are cut and padded; `tokenizer.json` may say a side too."""
+    """Returns how to truncate and pad; `tokenizer.json` may name a side too."""
     kind, rules = read.kind, read.rules or {}
     sides = {
         part: str((rules.get(part) or {}).get("direction", default)).lower()
@@ -136,7 +136,7 @@ def _conventions(read: BareTokenizer, options: Mapping[str, Any]) -> Conventions
 def _segments(
     read: BareTokenizer, conventions: Conventions, config: Mapping[str, Any]
 ) -> list[str]:
-    """Puts pairs into one segment where transformers gives the model none."""
+    """Puts pairs into one segment if transformers gives the model no segments."""
     names, family = conventions.input_names, family_of(config)
     if family is None or "segment_ids" not in family.inputs:
         return []
@@ -171,8 +171,8 @@ def load_tokenizer(path: Path) -> Tokenizer:
     """Returns the tokenizer in a `tokenizer.json`.
 
     Raises:
-        MissingInputError: When there is no such file.
-        DataError: When it is none.
+        MissingInputError: When the file does not exist.
+        DataError: When the file is not a tokenizer.
     """
     if not path.is_file():
         raise MissingInputError(f"no such file: {path}", fix="check the path")
@@ -191,7 +191,8 @@ def word_piece(
     Args:
         vocabulary: The tokens in the order of their ids.
         lowercase: Whether text is lowercased.
-        strip_accents: Whether accents go; None means: when text is lowercased.
+        strip_accents: Whether to remove accents; None removes them if text is
+            lowercased.
         split_chinese: Whether each Chinese character is a word.
     """
     options = {

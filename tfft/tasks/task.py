@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
+
+import numpy as np
 
 from tfft.core.errors import ConfigError, DataError, shorten
 from tfft.core.registry import Registry
@@ -22,6 +24,8 @@ from tfft.text.tokenizer import Tokenizer
 TASKS = Registry("task", "tfft.tasks")
 
 Labels = tuple[Any, ...]
+# From a batch to named columns, one row for each example of the batch.
+ReferencePass = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,24 @@ class Encoded:
     def row_lengths(self) -> Sequence[int]:
         """The tokens of each row."""
         return self.examples.lengths if self.lengths is None else self.lengths
+
+    def with_columns(self, columns: Mapping[str, np.ndarray]) -> Encoded:
+        """Returns the rows with further columns in their batches.
+
+        Args:
+            columns: Arrays of shape (examples, ...) by batch name.
+
+        Raises:
+            ValueError: For a name that is taken, or another number of examples.
+        """
+        examples, count = self.examples, len(self.examples)
+        for name, column in columns.items():
+            if name in examples.values or name in examples.sequences:
+                raise ValueError(f"column {name!r} is already in the batch")
+            if len(column) != count:
+                raise ValueError(f"column {name!r}: {len(column)} of {count} examples")
+        values = {**examples.values, **columns}
+        return replace(self, examples=replace(examples, values=values))
 
 
 class Task(abc.ABC):
@@ -201,6 +223,24 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def build(self, pretrained: Pretrained, labels: Labels, seed: int) -> Any:
         """Returns the Keras model: the backbone with a new head."""
+
+    def reference(self, network: Any) -> ReferencePass | None:
+        """Returns a pass of the untouched model over the rows, before training.
+
+        For tasks whose loss compares the model with its own start, such as preference
+        tuning. The engine calls the function once for each batch of training and
+        validation rows and adds the columns to the rows with `Encoded.with_columns`:
+        `loss` finds them in its batch. The function must compute as inference does,
+        without dropout.
+
+        Args:
+            network: What `build` returns on the plain backbone, before a method
+                changes it.
+
+        Returns:
+            The function; None, the default, if the task needs no such pass.
+        """
+        return None
 
     @abc.abstractmethod
     def loss(self, outputs: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:

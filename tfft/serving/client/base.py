@@ -1,4 +1,4 @@
-"""What both clients have in common."""
+"""The base class of both clients, and the types they share."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class ServerError(TfftError):
     """A server that cannot be reached, or that does not answer a request.
 
     Attributes:
-        status: The HTTP status or the name of the gRPC status; empty when there was
-            no answer at all.
+        status: The HTTP status or the name of the gRPC status; empty if there was no
+            answer.
     """
 
     exit_code = 69
@@ -43,9 +43,9 @@ class Patience:
 
     Args:
         timeout: Seconds for one attempt. Defaults to 30.
-        retries: Attempts after the first, when the server cannot be reached or says
-            that it is busy. At most 4, gRPC's own limit. Defaults to 3.
-        backoff: Seconds before the first of them, doubled each time. Defaults to 0.2.
+        retries: Attempts after the first, if the server cannot be reached or is busy.
+            At most 4, gRPC's own limit. Defaults to 3.
+        backoff: Seconds before the first retry, doubled each time. Defaults to 0.2.
     """
 
     timeout: float = 30.0
@@ -65,7 +65,7 @@ class Place:
     Attributes:
         model: The model's name.
         version: A version, or None.
-        label: A label in place of a version, or None.
+        label: A label instead of a version, or None.
     """
 
     model: str
@@ -99,7 +99,7 @@ class TensorInfo:
 
     Attributes:
         dtype: NumPy's name of its type, or `string`.
-        shape: Its shape, None for a size that is free; None for any shape at all.
+        shape: Its shape, with None for a free size; None for any shape.
     """
 
     dtype: str
@@ -108,7 +108,7 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class SignatureInfo:
-    """What a signature takes and gives.
+    """The inputs and outputs of a signature.
 
     Attributes:
         inputs: Its inputs by name.
@@ -120,9 +120,9 @@ class SignatureInfo:
 
 
 class Client(ABC):
-    """A model on a server; `connect` makes one. Threads may share it.
+    """A model on a server, as returned by `connect`. Threads may share it.
 
-    Use it in a `with` block, or close it.
+    Use it in a `with` block, or call `close`.
     """
 
     def predict(self, rows: Any, signature: str = DEFAULT_SIGNATURE) -> list[Any]:
@@ -132,14 +132,15 @@ class Client(ABC):
             rows: The values of the only input, or dicts with a value for each input; or
                 anything that holds rows with a column for each input: a data frame, a
                 dict of columns, a file.
-            signature: The signature to ask.
+            signature: The signature to call.
 
         Returns:
-            For each row a dict of the outputs, or the output when there is one only.
+            For each row a dict of the outputs, or the output itself if there is only
+            one.
 
         Raises:
-            DataError: For rows that cannot be used, such as a single text.
-            ServerError: When there is no answer.
+            DataError: For unusable rows, such as a single text.
+            ServerError: When the server does not answer.
         """
         given = prediction_inputs(rows, "rows")
         if isinstance(given, Table):
@@ -161,14 +162,14 @@ class Client(ABC):
 
         Args:
             inputs: An array, or nested lists, for each input.
-            signature: The signature to ask.
+            signature: The signature to call.
 
         Returns:
-            The outputs by name; texts as `str`, or `bytes` when the name of the
-            output ends in `_bytes`.
+            The outputs by name; texts as `str`, or as `bytes` if the name of the output
+            ends in `_bytes`.
 
         Raises:
-            ServerError: When there is no answer.
+            ServerError: When the server does not answer.
         """
 
     @abstractmethod
@@ -176,15 +177,15 @@ class Client(ABC):
         """Returns the state of each version that the server knows.
 
         Raises:
-            ServerError: When there is no answer.
+            ServerError: When the server does not answer.
         """
 
     @abstractmethod
     def signatures(self) -> dict[str, SignatureInfo]:
-        """Returns what the model can be asked.
+        """Returns the signatures of the model.
 
         Raises:
-            ServerError: When there is no answer.
+            ServerError: When the server does not answer.
         """
 
     @abstractmethod
@@ -198,11 +199,11 @@ class Client(ABC):
         self.close()
 
     def signature(self, name: str) -> SignatureInfo:
-        """Returns what a signature takes and gives.
+        """Returns the inputs and outputs of a signature.
 
         Raises:
-            ConfigError: For one that the model does not have.
-            ServerError: When there is no answer.
+            ConfigError: For a signature that the model does not have.
+            ServerError: When the server does not answer.
         """
         found = self.signatures()
         if name not in found:
@@ -241,7 +242,7 @@ def as_columns(rows: Sequence[Any], names: Sequence[str]) -> dict[str, list[Any]
 
 
 def as_rows(outputs: Mapping[str, np.ndarray]) -> list[Any]:
-    """Returns the outputs row by row, the only one without its name.
+    """Returns the outputs row by row; a single output comes without its name.
 
     >>> as_rows({"a": np.array([1, 2]), "b": np.array([3, 4])})
     [{'a': 1, 'b': 3}, {'a': 2, 'b': 4}]

@@ -1,4 +1,4 @@
-"""A client for an address."""
+"""Connects a client to an address."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tfft.serving.client.rest import RestClient
 def connect(url: str, **options: Any) -> Client:
     """Returns a client of a model on TF Serving or `tfft serve`.
 
-    Nothing is sent yet. Asking again is safe, so what the server was too busy for, or
-    could not be reached for, is tried again.
+    This sends nothing yet. Requests can safely be repeated, so the client retries when
+    the server is busy or cannot be reached.
 
     ```python
     with tfft.client.connect("http://localhost:8501/v1/models/reviews") as client:
@@ -23,11 +23,11 @@ def connect(url: str, **options: Any) -> Client:
         url: `http://HOST:PORT/v1/models/NAME`, or `grpc://HOST:PORT/NAME` (which
             needs the extra `serve`); either may end in `/versions/N` or
             `/labels/LABEL`.
-        **options: Those of `Patience`: `timeout`, `retries`, `backoff`.
+        **options: The fields of `Patience`: `timeout`, `retries`, `backoff`.
 
     Raises:
-        ConfigError: For an address or an option that cannot be meant.
-        MissingInputError: For gRPC without its packages.
+        ConfigError: For an invalid address or option.
+        MissingInputError: For gRPC when its packages are not installed.
     """
     patience = Patience(**options)
     if url.startswith("grpc://"):

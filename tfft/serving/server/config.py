@@ -21,23 +21,23 @@ class ServeConfig:
     Args:
         directory: Folder of one model, with its versions in numbered folders.
         name: The model's name in requests. Defaults to the folder's name.
-        host: Address to listen on. Defaults to 127.0.0.1, this machine alone.
+        host: Address to listen on. Defaults to 127.0.0.1, only this machine.
         rest_port: Port of the REST API, 0 for a free one. Defaults to 8501.
         grpc_port: Port of gRPC, 0 for a free one. Defaults to 8500.
-        keep_versions: How many of the newest versions are served. Defaults to 1.
-        labels: Names for versions, as stable=1,canary=2; a version with a label is
-            served as well. Defaults to none.
-        poll_seconds: How often the folder is looked at. Defaults to 1.
-        max_batch_size: Rows of several requests that go through the model together
-            at most; 1 switches batching off. Defaults to 32.
-        batch_timeout_ms: How long a batch waits for more rows. Defaults to 0:
-            requests gather only while the model is busy.
-        threads: How many batches go through the model at once. Defaults to 0: half
-            of the cores, for TensorFlow itself computes in parallel.
+        keep_versions: Number of newest versions to serve. Defaults to 1.
+        labels: Names for versions, such as stable=1,canary=2. Versions with a label are
+            always served. Defaults to none.
+        poll_seconds: Seconds between looks at the folder. Defaults to 1.
+        max_batch_size: Maximum number of rows that run through the model together; 1
+            turns batching off. Defaults to 32.
+        batch_timeout_ms: How long a batch waits for more rows. Defaults to 0: requests
+            only gather while the model is busy.
+        threads: Number of batches that run at once. Defaults to 0: half of the cores,
+            because TensorFlow itself computes in parallel.
         max_body_mb: Largest request in MiB. Defaults to 16.
-        max_rows: Most rows of one request. Defaults to 1024.
-        max_requests: Most requests at once; more are told to come again. Defaults
-            to 512.
+        max_rows: Maximum number of rows of one request. Defaults to 1024.
+        max_requests: Maximum number of requests at once; further ones are refused as
+            busy. Defaults to 512.
         timeout: Seconds a request may take. Defaults to 30.
     """
 
@@ -89,12 +89,12 @@ class ServeConfig:
 
     @property
     def batches_at_once(self) -> int:
-        """How many batches go through the model at once."""
+        """Number of batches that run at once."""
         return self.threads or max(1, (os.cpu_count() or 1) // 2)
 
     @property
     def is_local(self) -> bool:
-        """Whether no other machine reaches the server."""
+        """Whether only this machine can reach the server."""
         if self.host == "localhost":
             return True
         try:
