@@ -102,7 +102,7 @@ class CausalLanguageModelling(Task):
 
     @property
     def form(self) -> str:
-        """The form, where it does not depend on the columns."""
+        """The format, if it does not depend on the columns."""
         return TEMPLATE if self.template is not None else self.format
 
     @property
@@ -111,7 +111,7 @@ class CausalLanguageModelling(Task):
 
     @property
     def text(self) -> tuple[str, ...]:
-        """No column is text alone in every form."""
+        """Empty: no column is plain text in every format."""
         return ()
 
     @property
@@ -120,10 +120,10 @@ class CausalLanguageModelling(Task):
         return "CAUSAL_LM"
 
     def suited_to(self, pretrained: Pretrained) -> tuple[Task, list[str]]:
-        """Returns the task within the model's length.
+        """Returns the task with at most the model's length.
 
         Raises:
-            ConfigError: For a model that is no decoder.
+            ConfigError: For a model that is not a decoder.
         """
         if not pretrained.architecture.causal:
             raise ConfigError(
@@ -141,20 +141,20 @@ class CausalLanguageModelling(Task):
     def conversations(
         self, table: Table, *, answered: bool = True
     ) -> list[Conversation | Problem]:
-        """Returns each row in its one form, or what is wrong with it.
+        """Returns each row as a conversation, or the reason why it is not one.
 
         Raises:
-            ConfigError: When the columns are of no form, or of several.
+            ConfigError: When the columns fit no format, or several.
         """
         return self._reader.table(table, answered=answered)
 
     def bad_rows(self, table: Table, *, labelled: bool = True) -> list[BadRow]:
-        """Returns the rows that are no conversations, with the fault of each."""
+        """Returns the rows that are not conversations, with the reason for each."""
         found = enumerate(self.conversations(table, answered=labelled))
         return [BadRow(row, *one) for row, one in found if isinstance(one, Problem)]
 
     def unsuited_rows(self, table: Table, tokenizer: Tokenizer) -> list[BadRow]:
-        """Returns the rows that the chat template refuses, or with nothing to learn."""
+        """Returns the rows that the chat template refuses or that teach nothing."""
         column = next(iter(table.columns))
         found = self._learnable(table, tokenizer, training=True)
         bad = [(row, one.problem) for row, one in enumerate(found) if one.problem]
@@ -173,36 +173,36 @@ class CausalLanguageModelling(Task):
 
     @classmethod
     def as_recorded(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the options of a run; older ones split special tokens always."""
+        """Returns the options of a run; older runs always split special tokens."""
         return {"split_special_tokens": True, **options}
 
     def taught_ends(self, tokenizer: Tokenizer) -> tuple[int, ...]:
-        """Returns what ends an answer that the chat template writes."""
+        """Returns the tokens that end an answer in the chat template."""
         return template_ends(tokenizer)
 
     def learn_labels(self, table: Table) -> Labels:
-        """Returns none: the vocabulary is the model's."""
+        """Returns no labels, because the vocabulary belongs to the model."""
         return ()
 
     def check_labels(self, table: Table, labels: Labels, split: str) -> None:
-        """Has nothing to check."""
+        """Does nothing: there are no labels."""
 
     def strata(self, table: Table) -> Sequence[Hashable]:
-        """Returns one stratum."""
+        """Returns the same value for all rows."""
         return [""] * len(table)
 
     def described(self, table: Table) -> list[tuple[str, ...]]:
-        """Returns the form of each row."""
+        """Returns the format of each row."""
         return [(self._reader.form_of(table),)] * len(table)
 
     def texts(self, table: Table) -> list[tuple[str, ...]]:
-        """Returns all that is said in each row."""
+        """Returns all texts of each row."""
         return [row_texts(one) for one in self.conversations(table)]
 
     def encode(
         self, table: Table, tokenizer: Tokenizer, labels: Labels | None
     ) -> Encoded:
-        """Returns the rows packed, and how many were cut; None scores answers alone."""
+        """Returns the rows packed. Without labels (None), only answers are scored."""
         rows = self._learnable(table, tokenizer, training=labels is not None)
         return encoded_rows(
             rows,
@@ -227,8 +227,9 @@ class CausalLanguageModelling(Task):
         """Returns the sums of the losses and of the weights over the labels.
 
         Args:
-            outputs: Loss and hit of each label, shape (batch, count, 2).
-            batch: `labels`, shape (batch, count), -1 where there is none, and
+            outputs: For each label its loss, and 1 if it is the most likely token;
+                shape (batch, count, 2).
+            batch: `labels`, shape (batch, count), -1 for padding, and
                 `weights`, shape (batch,).
         """
         from keras import ops
@@ -238,23 +239,23 @@ class CausalLanguageModelling(Task):
         return ops.sum(outputs[..., 0] * weights), ops.sum(weights)
 
     def gold(self, table: Table, labels: Labels) -> Any:
-        """Returns nothing: predictions hold what was right."""
+        """Returns None: predictions already contain the scores."""
         return None
 
     def decode(
         self, outputs: Any, encoded: Encoded, table: Table, labels: Labels
     ) -> Any:
-        """Returns sums of losses, hits and labels of each row, shape (rows, 3)."""
+        """Returns the loss, correct tokens and labels of each row, shape (rows, 3)."""
         return sums_by_row(outputs, encoded.examples, len(table))
 
     def answers(
         self, predictions: Any, table: Table, labels: Labels
     ) -> list[dict[str, Any]]:
-        """Refuses: what a language model answers is generated."""
+        """Raises an error: a language model generates its answers."""
         raise _generates()
 
     def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
-        """Returns endpoints that generate."""
+        """Returns signatures that generate."""
         from tfft.tasks.served.texts import endpoints
 
         split = self.split_special_tokens
@@ -267,20 +268,20 @@ class CausalLanguageModelling(Task):
         return read(outputs)
 
     def tryout(self, run: Any, rows: Sequence[tuple[str, ...]]) -> Tryout:
-        """Returns prompts that have room, and what the run writes after them."""
+        """Returns prompts that leave room, and what the run writes after them."""
         from tfft.tasks.served.texts import tryout
 
         return tryout(run, [text for text, *_ in rows])
 
     def rows(self, inputs: Sequence[Any]) -> Table:
-        """Refuses, as `answers` does."""
+        """Raises an error, like `answers`."""
         raise _generates()
 
     def prompts(self, inputs: Sequence[Any]) -> list[Conversation]:
-        """Returns texts, lists of messages, or rows without answers in one form.
+        """Returns texts, lists of messages, or rows without answers as conversations.
 
         Raises:
-            DataError: With the number of an input that is none of these.
+            DataError: For another input; names its number.
         """
         return read_prompts(inputs, self._reader.asked)
 
@@ -288,7 +289,7 @@ class CausalLanguageModelling(Task):
         """Returns a row without its last answer, and that answer.
 
         Raises:
-            ConfigError: For a plain text, which asks nothing.
+            ConfigError: For a plain text, which has no question.
         """
         return without_answer(self.conversations(Table.from_rows([row], "row"))[0])
 

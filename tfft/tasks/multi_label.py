@@ -23,17 +23,17 @@ from tfft.tasks.thresholds import best_f1_threshold
 from tfft.text.tokenizer import Tokenizer
 
 _PLAIN_THRESHOLD = 0.5
-# What `DataFrame.to_csv` makes of a list of labels, and `str` of an array of them.
+# How `DataFrame.to_csv` writes a list of labels, and `str` an array of them.
 _LIST = re.compile(r"""\[\s*(['"].*['"])?\s*\]""", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class LabelSets:
-    """What the model says of some texts.
+    """The model's predictions for some texts.
 
     Attributes:
-        probabilities: Of each label, shape (rows, labels).
-        chosen: Whether a label is given, alike.
+        probabilities: Probability of each label, shape (rows, labels).
+        chosen: Whether each label is chosen, same shape.
     """
 
     probabilities: np.ndarray
@@ -84,10 +84,10 @@ class MultiLabel(TextTask):
         require(fits, self, "thresholds", "probabilities from 0 to 1")
 
     def learned_from(self, table: Table, labels: Labels) -> tuple[Task, list[str]]:
-        """Returns the task once its thresholds fit the labels.
+        """Returns the task, after checking its thresholds against the labels.
 
         Raises:
-            DataError: For another number of thresholds than of labels.
+            DataError: When the number of thresholds is not that of the labels.
         """
         if self.thresholds is not None and len(self.thresholds) != len(labels):
             raise DataError(
@@ -101,7 +101,7 @@ class MultiLabel(TextTask):
     def tuned(
         self, predictions: LabelSets, gold: np.ndarray, labels: Labels
     ) -> tuple[Task, list[str]]:
-        """Returns the task with the threshold of the best F1 of each label."""
+        """Returns the task with the threshold of the best F1 for each label."""
         if self.thresholds is not None:
             return self, []
         found = [
@@ -113,7 +113,7 @@ class MultiLabel(TextTask):
         return replace(self, thresholds=tuple(found)), [f"thresholds: {listed}"]
 
     def bad_rows(self, table: Table, *, labelled: bool = True) -> list[BadRow]:
-        """Returns the rows with an empty text, or labels of another form.
+        """Returns the rows with an empty text, or with labels of another form.
 
         Raises:
             DataError: When a column is missing.
@@ -132,7 +132,7 @@ class MultiLabel(TextTask):
         return sorted(bad)
 
     def described(self, table: Table) -> list[tuple[str, ...]]:
-        """Returns the labels of each row, each once."""
+        """Returns the labels of each row, without duplicates."""
         return [
             tuple(dict.fromkeys(self._split(value)))
             for value in table.column(self.label, "task.label")
@@ -148,7 +148,7 @@ class MultiLabel(TextTask):
         """Returns the labels of the rows, sorted.
 
         Raises:
-            DataError: When there is none.
+            DataError: When no row has a label.
         """
         labels = sorted({label for row in self.described(table) for label in row})
         if not labels:
@@ -161,7 +161,7 @@ class MultiLabel(TextTask):
         return tuple(labels)
 
     def check_labels(self, table: Table, labels: Labels, split: str) -> None:
-        """Raises for a label that no training row has.
+        """Raises an error for a label that no training row has.
 
         Raises:
             DataError: With the label, its row and the labels of training.
@@ -185,12 +185,12 @@ class MultiLabel(TextTask):
     def encode(
         self, table: Table, tokenizer: Tokenizer, labels: Labels | None
     ) -> Encoded:
-        """Returns the rows as ids; `max_length` may cost them tokens."""
+        """Returns the rows as ids, truncated at `max_length`."""
         values = {} if labels is None else {"labels": self.gold(table, labels)}
         return self.encoded(table, tokenizer, values)
 
     def build(self, pretrained: Pretrained, labels: Labels, seed: int) -> Any:
-        """Returns a `TextClassifier` whose outputs are decided one by one."""
+        """Returns a `TextClassifier` with an independent output for each label."""
         return self.classifier(pretrained, len(labels), seed)
 
     def loss(self, outputs: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -209,9 +209,9 @@ class MultiLabel(TextTask):
         return ops.sum(losses * weights), ops.sum(weights)
 
     def about_head(self, labels: Labels) -> dict[str, Any]:
-        """Returns the labels, each decided by itself, with their thresholds.
+        """Returns the labels, that they are independent, and their thresholds.
 
-        transformers keeps `label_thresholds` in the config, and takes 0.5 for all.
+        transformers stores `label_thresholds` but uses 0.5 for all labels.
         """
         thresholds = map(float, self._thresholds(labels))
         return {
@@ -221,7 +221,7 @@ class MultiLabel(TextTask):
         }
 
     def gold(self, table: Table, labels: Labels) -> np.ndarray:
-        """Returns 1 for each label of a row, else 0, shape (rows, labels)."""
+        """Returns 1 for each label of a row, otherwise 0; shape (rows, labels)."""
         ids = {label: index for index, label in enumerate(labels)}
         found = np.zeros((len(table), len(labels)), "float32")
         for row, given in enumerate(self.described(table)):
@@ -231,7 +231,7 @@ class MultiLabel(TextTask):
     def decode(
         self, outputs: np.ndarray, encoded: Encoded, table: Table, labels: Labels
     ) -> LabelSets:
-        """Returns the probabilities of the labels, and which are given."""
+        """Returns the probabilities of the labels, and which are chosen."""
         probabilities = 1 / (1 + np.exp(-outputs))
         return LabelSets(probabilities, probabilities >= self._thresholds(labels))
 
@@ -242,11 +242,11 @@ class MultiLabel(TextTask):
     def answers(
         self, predictions: LabelSets, table: Table, labels: Labels
     ) -> list[dict[str, Any]]:
-        """Returns the labels given, and every label's probability."""
+        """Returns the chosen labels, and the probability of every label."""
         return _answers(predictions.probabilities, predictions.chosen, labels)
 
     def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
-        """Returns the probabilities, and whether each label is given."""
+        """Returns the probabilities, and whether each label is chosen."""
         import tensorflow as tf
 
         probabilities = tf.nn.sigmoid(outputs)
@@ -256,7 +256,7 @@ class MultiLabel(TextTask):
         }
 
     def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
-        """Returns endpoints with what `served` returns, the summary and `classify`."""
+        """Returns `served`, the text vector and `classify` as signatures."""
         from tfft.tasks.served.examples import classify
 
         endpoints = super().endpoints(network, tokenizer, labels)
@@ -265,7 +265,7 @@ class MultiLabel(TextTask):
     def read_served(
         self, outputs: Mapping[str, Any], labels: Labels
     ) -> list[dict[str, Any]]:
-        """Returns the labels given and the probabilities of each row."""
+        """Returns the chosen labels and the probabilities of each row."""
         return _answers(outputs["probabilities"], outputs["labels"], labels)
 
 

@@ -1,4 +1,4 @@
-"""Question answering: the answer is a part of a given text, or there is none."""
+"""Question answering: the answer is a part of the context, or there is none."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class QuestionAnswering(Task):
         return "QUESTION_ANS"
 
     def suited_to(self, pretrained: Pretrained) -> tuple[Task, list[str]]:
-        """Returns the task with windows that the model takes."""
+        """Returns the task with windows that fit the model."""
         limit = pretrained.max_length
         if limit is None or self.max_length <= limit:
             return self, []
@@ -113,7 +113,7 @@ class QuestionAnswering(Task):
         return task, [note]
 
     def learned_from(self, table: Table, labels: Labels) -> tuple[Task, list[str]]:
-        """Returns the task that knows whether questions may have no answer."""
+        """Returns the task with `no_answer` set from the training rows."""
         if self.no_answer is not None:
             return self, []
         silent = sum(not answers for answers in self._answers(table))
@@ -123,7 +123,7 @@ class QuestionAnswering(Task):
     def tuned(
         self, predictions: Sequence[Answered], gold: Sequence[list[str]], labels: Labels
     ) -> tuple[Task, list[str]]:
-        """Returns the task with the threshold of the highest F1."""
+        """Returns the task with the no-answer threshold of the highest F1."""
         if not self.no_answer or self.no_answer_threshold is not None:
             return self, []
         pairs = list(zip(predictions, gold, strict=True))
@@ -136,7 +136,7 @@ class QuestionAnswering(Task):
         return replace(self, no_answer_threshold=threshold), [note]
 
     def bad_rows(self, table: Table, *, labelled: bool = True) -> list[BadRow]:
-        """Returns the rows without question or context, or with unusable answers.
+        """Returns the rows without a question or context, or with unusable answers.
 
         Raises:
             DataError: When a column is missing.
@@ -157,7 +157,7 @@ class QuestionAnswering(Task):
         return sorted(bad)
 
     def mended(self, table: Table) -> tuple[Table, list[str]]:
-        """Returns the rows with answers at their places, or without those."""
+        """Returns the rows with misplaced answers corrected or dropped."""
         return with_mended_answers(table, self.text[1], self.answers_column)
 
     def _answers(self, table: Table) -> list[list[GoldAnswer]]:
@@ -165,14 +165,14 @@ class QuestionAnswering(Task):
         return [read_answers(value) for value in column]
 
     def learn_labels(self, table: Table) -> Labels:
-        """Returns none: answers are learned, not labels."""
+        """Returns no labels, because answers are learned."""
         return ()
 
     def check_labels(self, table: Table, labels: Labels, split: str) -> None:
         """Accepts every answer."""
 
     def described(self, table: Table) -> list[tuple[str, ...]]:
-        """Returns whether each row has one."""
+        """Returns whether each row has an answer, in words."""
         return [("answer",) if one else ("no answer",) for one in self._answers(table)]
 
     def strata(self, table: Table) -> Sequence[Hashable]:
@@ -180,13 +180,13 @@ class QuestionAnswering(Task):
         return self.described(table)
 
     def keys(self, table: Table) -> Sequence[Hashable]:
-        """Returns the contexts: all questions about one stay together."""
+        """Returns the contexts: splits keep all questions about one together."""
         return table.column(self.text[1], "task.text")
 
     def encode(
         self, table: Table, tokenizer: Tokenizer, labels: Labels | None
     ) -> Encoded:
-        """Returns the rows as windows; an answer's ends are in those that hold it."""
+        """Returns the rows as windows; those that contain an answer have its ends."""
         questions, cut = cut_questions(
             tokenizer, table.column(self.text[0]), self.max_question
         )
@@ -210,7 +210,7 @@ class QuestionAnswering(Task):
         return Encoded(examples, cut, places, lengths=lengths)
 
     def build(self, pretrained: Pretrained, labels: Labels, seed: int) -> Any:
-        """Returns a `TokenClassifier` of two classes: the ends of the answer."""
+        """Returns a `TokenClassifier` with two outputs: start and end of the answer."""
         from tfft.tasks.networks.token_classifier import TokenClassifier
 
         return TokenClassifier(
@@ -235,7 +235,7 @@ class QuestionAnswering(Task):
         return ops.sum(ops.mean(losses, axis=1) * weights), ops.sum(weights)
 
     def gold(self, table: Table, labels: Labels) -> list[list[str]]:
-        """Returns the texts of the right answers of each row; none for no answer."""
+        """Returns the texts of the correct answers of each row; empty for no answer."""
         return [[one.text for one in answers] for answers in self._answers(table)]
 
     def decode(
@@ -245,7 +245,7 @@ class QuestionAnswering(Task):
         table: Table,
         labels: Labels,
     ) -> list[Answered]:
-        """Returns the candidates of each row, and how likely no answer is."""
+        """Returns the candidates of each row, and the score of no answer."""
         contexts = table.column(self.text[1])
         return [
             best_answers(
@@ -268,12 +268,12 @@ class QuestionAnswering(Task):
     ) -> list[dict[str, Any]]:
         """Returns the answer of each row, "" for none, and `candidates`, best first.
 
-        `start` and `end` are characters of the context.
+        `start` and `end` count characters of the context.
         """
         return [answer_of(one) for one in predictions]
 
     def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
-        """Returns endpoints with the answer, its place, and candidates."""
+        """Returns signatures for the answer, its position, and candidates."""
         from tfft.tasks.served.answers import Search, endpoints
 
         options = (self.stride, self.max_question, self.max_answer, self.n_best)

@@ -1,4 +1,4 @@
-"""Regression: a number for a text, or for how a pair of texts relates."""
+"""Regression: a number for a text or a pair of texts."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Regression(TextTask):
         require(positive, self, "scale", "a number above 0")
 
     def learned_from(self, table: Table, labels: Labels) -> tuple[Task, list[str]]:
-        """Returns the task with mean and deviation of the training rows."""
+        """Returns the task with mean and standard deviation of the training rows."""
         numbers = np.array(self._numbers(table))
         center = float(numbers.mean()) if self.center is None else self.center
         scale = float(numbers.std()) if self.scale is None else self.scale
@@ -91,7 +91,7 @@ class Regression(TextTask):
         return [number for value in column if (number := _number(value)) is not None]
 
     def learn_labels(self, table: Table) -> Labels:
-        """Returns none: numbers are learned, not labels.
+        """Returns no labels, because numbers are learned.
 
         Raises:
             DataError: When all rows have the same number.
@@ -110,7 +110,7 @@ class Regression(TextTask):
         """Accepts every number."""
 
     def strata(self, table: Table) -> Sequence[Hashable]:
-        """Returns which of up to ten equal parts of all numbers each lies in."""
+        """Returns for each number which of up to ten equally large groups it is in."""
         return bands(self._numbers(table))
 
     def described(self, table: Table) -> list[tuple[str, ...]]:
@@ -120,7 +120,7 @@ class Regression(TextTask):
     def encode(
         self, table: Table, tokenizer: Tokenizer, labels: Labels | None
     ) -> Encoded:
-        """Returns the rows as ids; `max_length` may cost them tokens."""
+        """Returns the rows as ids, truncated at `max_length`."""
         values = {}
         if labels is not None:
             scaled = (self.gold(table, labels) - self._center) / self._scale
@@ -136,7 +136,7 @@ class Regression(TextTask):
         return self.scale or 1.0
 
     def build(self, pretrained: Pretrained, labels: Labels, seed: int) -> Any:
-        """Returns a `TextClassifier` of one output."""
+        """Returns a `TextClassifier` with one output."""
         return self.classifier(pretrained, 1, seed)
 
     def loss(self, outputs: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -152,11 +152,11 @@ class Regression(TextTask):
         return ops.sum(losses * batch["weights"]), ops.sum(batch["weights"])
 
     def about_head(self, labels: Labels) -> dict[str, Any]:
-        """Returns that there is one output, a number."""
+        """Returns that the head has one output, a number."""
         return {"problem_type": "regression", **super().about_head(("LABEL_0",))}
 
     def in_units(self, head: Linear) -> Linear:
-        """Returns the head with center and scale in its weights."""
+        """Returns the head with `center` and `scale` folded into its weights."""
         weight, bias = (np.asarray(one, "float64") for one in head)
         return Linear(weight * self._scale, bias * self._scale + self._center)
 
@@ -167,7 +167,7 @@ class Regression(TextTask):
     def decode(
         self, outputs: np.ndarray, encoded: Encoded, table: Table, labels: Labels
     ) -> np.ndarray:
-        """Returns the numbers the model gives, shape (rows,)."""
+        """Returns the predicted numbers, shape (rows,)."""
         return outputs[:, 0].astype("float64") * self._scale + self._center
 
     def answers(
@@ -181,7 +181,7 @@ class Regression(TextTask):
         return {"value": outputs[:, 0] * self._scale + self._center}
 
     def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
-        """Returns endpoints with what `served` returns, the summary and `regress`."""
+        """Returns `served`, the text vector and `regress` as signatures."""
         from tfft.tasks.served.examples import regress
 
         endpoints = super().endpoints(network, tokenizer, labels)
@@ -195,7 +195,7 @@ class Regression(TextTask):
 
 
 def _number(value: Any) -> float | None:
-    """Returns a finite number, also one given as text; None for anything else."""
+    """Returns a value, which may be text, as a finite number; None if it is not one."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

@@ -1,4 +1,4 @@
-"""What every task is."""
+"""The base class of all tasks."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ ReferencePass = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Encoded:
-    """Rows as a model takes them.
+    """Rows in the form that a model takes.
 
     Attributes:
-        examples: What goes into batches. A long row may be several examples.
-        cut: How many rows lost tokens.
-        places: What decoding needs to know of each row, in the task's own form.
-        notes: A sentence for each thing that a user should know about the ids.
+        examples: The examples to batch. A long row may be several examples.
+        cut: Number of truncated rows.
+        places: What decoding needs to know about each row, in the task's own form.
+        notes: What a user should know about the ids, one sentence each.
         ends: The tokens that end the answers, for tasks that generate.
-        lengths: The tokens of each row, where an example is a part of a row or holds
-            several.
+        lengths: The number of tokens of each row, if an example is a part of a row or
+            holds several rows.
     """
 
     examples: Examples
@@ -51,7 +51,7 @@ class Encoded:
 
     @property
     def row_lengths(self) -> Sequence[int]:
-        """The tokens of each row."""
+        """The number of tokens of each row."""
         return self.examples.lengths if self.lengths is None else self.lengths
 
     def with_columns(self, columns: Mapping[str, np.ndarray]) -> Encoded:
@@ -76,25 +76,26 @@ class Encoded:
 class Task(abc.ABC):
     """A task; subclasses are frozen configurations.
 
-    What a model says travels in three forms: outputs of the network by example,
-    predictions by row (`decode`), which a report compares with the right ones
-    (`gold`), and answers that users read (`answers`).
+    A result takes three forms: the network's outputs for each example; predictions for
+    each row (`decode`), which a report compares with the correct ones (`gold`); and
+    answers that users read (`answers`).
 
     Attributes:
-        name: What users call it.
-        evaluation: Name of the report that suits its predictions.
-        per_token: Whether the network answers for each token, not for each example.
-        brings_all: Whether a model needs no new head for it.
-        tunes: Whether `tuned` decides something.
-        generates: Whether its answers are written by `generate`, not given by row.
-        joiner: Makes one output of those of several models.
-        averaged: Options of which an ensemble takes the mean of its members'.
-        warm_up_texts: What a server asks itself before it takes requests.
+        name: The name that users give.
+        evaluation: Name of the report for its predictions.
+        per_token: Whether the network has one output per token instead of one per
+            example.
+        brings_all: Whether the task works without a new head.
+        tunes: Whether `tuned` sets anything.
+        generates: Whether `generate` writes its answers.
+        joiner: Combines the outputs of several models into one.
+        averaged: Options that an ensemble sets to the mean of its members' values.
+        warm_up_texts: Inputs that a server runs before it takes requests.
         text: The columns with text.
-        max_length: The most tokens of an example.
-        tail_tokens: How many of them a text that is cut keeps of its end.
-        split_special_tokens: Whether a text that spells a special token is split into
-            the tokens of its letters, rather than becoming that token.
+        max_length: Maximum number of tokens of an example.
+        tail_tokens: How many of these tokens a truncated text keeps from its end.
+        split_special_tokens: Whether to split a text that spells a special token into
+            letters; otherwise it becomes that token.
     """
 
     name: ClassVar[str]
@@ -113,25 +114,25 @@ class Task(abc.ABC):
 
     @classmethod
     def as_recorded(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the options that a run folder holds, completed.
+        """Returns the options of a run folder, completed.
 
-        An option that came later has the value that stands for what the run was
-        trained with, which need not be its default.
+        An option that is newer than the run gets the value that describes how the run
+        was trained, which may differ from its default.
         """
         return dict(options)
 
     @property
     @abc.abstractmethod
     def peft_task_type(self) -> str:
-        """What PEFT calls it."""
+        """PEFT's name of the task."""
 
     @property
     def head_type(self) -> str:
-        """PEFT's name of a model with the task's head, whatever the head takes."""
+        """PEFT's name of a model with the task's head, whatever the pooling."""
         return self.peft_task_type
 
     def about_head(self, labels: Labels) -> dict[str, Any]:
-        """Returns what `config.json` of transformers says of the head's outputs.
+        """Returns the entries of transformers' `config.json` about the head's outputs.
 
         Args:
             labels: The labels by id.
@@ -145,26 +146,26 @@ class Task(abc.ABC):
         }
 
     def in_units(self, head: Linear) -> Linear:
-        """Returns a head that gives answers in the unit of the rows; by default it."""
+        """Returns the head with outputs in the unit of the rows. Default: unchanged."""
         return head
 
     @abc.abstractmethod
     def suited_to(self, pretrained: Pretrained) -> tuple[Task, list[str]]:
-        """Returns the task with what a model decides, and a sentence for each."""
+        """Returns the task with options set from the model, and a note for each."""
 
     def learned_from(self, table: Table, labels: Labels) -> tuple[Task, list[str]]:
-        """Returns the task with what the training rows decide, and a sentence each."""
+        """Returns the task with options set from the training rows, and notes."""
         return self, []
 
     def tuned(
         self, predictions: Any, gold: Any, labels: Labels
     ) -> tuple[Task, list[str]]:
-        """Returns the task with what validation decides, and a sentence for each."""
+        """Returns the task with options set from validation predictions, and notes."""
         return self, []
 
     @abc.abstractmethod
     def bad_rows(self, table: Table, *, labelled: bool = True) -> list[BadRow]:
-        """Returns the rows the task cannot use.
+        """Returns the rows that the task cannot use.
 
         Raises:
             DataError: When a column is missing.
@@ -175,9 +176,9 @@ class Task(abc.ABC):
         return []
 
     def mended(self, table: Table) -> tuple[Table, list[str]]:
-        """Returns usable rows with small faults mended, and a sentence for each kind.
+        """Returns the usable rows with small faults repaired, and a note per kind.
 
-        Rows beyond mending are left out and listed.
+        Rows that cannot be repaired are left out and listed.
         """
         return table, []
 
@@ -186,12 +187,12 @@ class Task(abc.ABC):
         """Returns the labels of the training rows, in the order of their ids.
 
         Raises:
-            DataError: When they cannot be learned from.
+            DataError: When nothing can be learned from them.
         """
 
     @abc.abstractmethod
     def check_labels(self, table: Table, labels: Labels, split: str) -> None:
-        """Raises for a label that training did not have.
+        """Raises an error for a label that does not occur in training.
 
         Raises:
             DataError: With the label and its row.
@@ -199,10 +200,10 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def strata(self, table: Table) -> Sequence[Hashable]:
-        """Returns what a split keeps in proportion, one value a row."""
+        """Returns one value per row; splits keep the proportions of the values."""
 
     def keys(self, table: Table) -> Sequence[Hashable]:
-        """Returns what a split keeps together, one value a row: by default texts."""
+        """Returns one value per row, by default texts; splits keep equal ones together."""
         return self.texts(table)
 
     def texts(self, table: Table) -> list[tuple[str, ...]]:
@@ -218,7 +219,7 @@ class Task(abc.ABC):
     def encode(
         self, table: Table, tokenizer: Tokenizer, labels: Labels | None
     ) -> Encoded:
-        """Returns the rows as ids, without labels when None."""
+        """Returns the rows as ids, without labels if `labels` is None."""
 
     @abc.abstractmethod
     def build(self, pretrained: Pretrained, labels: Labels, seed: int) -> Any:
@@ -248,18 +249,18 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def gold(self, table: Table, labels: Labels) -> Any:
-        """Returns what is right for the rows, in the form its report takes."""
+        """Returns the correct predictions of the rows, in the report's form."""
 
     @abc.abstractmethod
     def decode(
         self, outputs: Any, encoded: Encoded, table: Table, labels: Labels
     ) -> Any:
-        """Returns predictions by row, in the form that its report takes.
+        """Returns the predictions of the rows, in the report's form.
 
         Args:
             outputs: An array of shape (examples, ...); for `per_token` tasks a
                 list of arrays of shape (tokens, ...), one for each example.
-            encoded: What `encode` returned for the rows.
+            encoded: The return value of `encode` for the rows.
             table: The rows.
             labels: The labels by id.
         """
@@ -268,34 +269,34 @@ class Task(abc.ABC):
     def answers(
         self, predictions: Any, table: Table, labels: Labels
     ) -> list[dict[str, Any]]:
-        """Returns what users read, one for each row."""
+        """Returns the answer that users read, one for each row."""
 
     @abc.abstractmethod
     def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
-        """Returns what a SavedModel computes, by the names of its signatures.
+        """Returns the signatures of the SavedModel, by name.
 
         Args:
-            network: What `build` returned, its adapter merged.
+            network: The return value of `build`, with its adapter merged.
             tokenizer: The tokenizer inside the graph, with the task's `max_length`.
             labels: The labels by id.
 
         Returns:
-            `serving_default`, from texts to what `read_served` takes;
-            `serving_tensors`, from ids; and others.
+            `serving_default`, which takes texts and returns what `read_served` reads;
+            `serving_tensors`, which takes ids; and others.
 
         Raises:
-            ConfigError: When the tokenizer cannot do in a graph what the task needs.
+            ConfigError: When the tokenizer's in-graph form lacks what the task needs.
         """
 
     def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
-        """Returns what a SavedModel says of the outputs of a row, as tensors by name.
+        """Returns the SavedModel's outputs from the network's, as tensors by name.
 
         Args:
-            outputs: What the network made of a batch of texts, one row each.
+            outputs: The network's outputs for a batch of texts, one row each.
             labels: The labels by id.
 
         Raises:
-            ConfigError: For a task whose network does not answer once for a text.
+            ConfigError: For a task that does not have one answer per text.
         """
         raise ConfigError(
             f"{self.name} answers for each token",
@@ -307,18 +308,18 @@ class Task(abc.ABC):
     def read_served(
         self, outputs: Mapping[str, Any], labels: Labels
     ) -> list[dict[str, Any]]:
-        """Returns the outputs of `serving_default` as `answers` has them.
+        """Returns the outputs of `serving_default` in the form of `answers`.
 
         Args:
-            outputs: Arrays by name, one row for each row.
+            outputs: Arrays by name; their rows are the rows of the request.
             labels: The labels by id.
         """
 
     def tryout(self, run: Any, rows: Sequence[tuple[str, ...]]) -> Tryout:
-        """Returns what an export is asked before it is published.
+        """Returns the questions that an export must answer before publication.
 
         Args:
-            run: What answers now, by `predict` or `generate`.
+            run: The run, which answers with `predict` or `generate`.
             rows: Texts for the columns.
         """
         inputs = [row if len(row) > 1 else row[0] for row in rows]
@@ -326,17 +327,17 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def rows(self, inputs: Sequence[Any]) -> Table:
-        """Returns a table of what users ask about.
+        """Returns a table of a user's inputs.
 
         Raises:
             DataError: For an input of another form.
         """
 
     def prompts(self, inputs: Sequence[Any]) -> list[Conversation]:
-        """Returns what a generation goes on from, for tasks that generate.
+        """Returns the conversations to continue, for tasks that generate.
 
         Raises:
-            ConfigError: For a task that does not.
+            ConfigError: For a task that does not generate.
             DataError: For an input of another form.
         """
         raise ConfigError(
@@ -346,11 +347,11 @@ class Task(abc.ABC):
         )
 
     def taught_ends(self, tokenizer: Tokenizer) -> tuple[int, ...]:
-        """Returns the tokens that end answers in runs that did not record them."""
+        """Returns the tokens that end answers, for runs that did not record them."""
         return ()
 
     def asked(self, row: Mapping[str, Any]) -> tuple[Any, str]:
-        """Returns what a row asks, as an input of `prompts`, and its answer.
+        """Returns the question of a row, as an input of `prompts`, and its answer.
 
         Raises:
             ConfigError: For a task that does not generate.
@@ -358,7 +359,7 @@ class Task(abc.ABC):
         raise ConfigError(f"{self.name} does not generate", fix="call evaluate")
 
     def check_inputs(self, table: Table) -> None:
-        """Raises for a value that is no text; an empty one is a text like any other.
+        """Raises an error for a value that is not text. Empty text is fine.
 
         Raises:
             DataError: With the value and its place.

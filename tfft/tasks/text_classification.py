@@ -1,4 +1,4 @@
-"""Text classification: one text or a pair of texts, one label."""
+"""Text classification: one label for a text or a pair of texts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tfft.tasks.task import TASKS, Encoded, Labels, Task
 from tfft.tasks.texts import TextTask, bad_texts
 from tfft.text.tokenizer import Tokenizer
 
-# Numbers that each stand in fewer rows than this are no classes.
+# Numbers that each occur in fewer rows than this are not classes.
 _ROWS_OF_A_CLASS = 5
 
 
@@ -86,11 +86,11 @@ class TextClassification(TextTask):
         return replace(self, class_weights=weights), [note] * bool(fraction)
 
     def bad_rows(self, table: Table, *, labelled: bool = True) -> list[BadRow]:
-        """Returns the rows with an empty text or label, or one of another type.
+        """Returns the rows where a text or label is empty or of another type.
 
         Raises:
-            DataError: When a column is missing, and when most labels are numbers with
-                a fraction.
+            DataError: When a column is missing, or most labels are numbers with a
+                fraction.
         """
         bad = bad_texts(table, self.text)
         if labelled:
@@ -117,11 +117,11 @@ class TextClassification(TextTask):
         """Returns the labels of the rows, sorted.
 
         Raises:
-            DataError: When there is one class only, when types are mixed, and when the
-                labels are numbers with a fraction that hardly ever occur twice.
+            DataError: When there is only one class, when types are mixed, or when the
+                labels are numbers with a fraction that rarely occur twice.
         """
         labels = self.strata(table)
-        # Not of the counts: True and 1 are one key.
+        # Not from the counts, where True and 1 are the same key.
         kinds = sorted({type(label).__name__ for label in labels})
         if len(kinds) > 1:
             raise DataError(
@@ -146,7 +146,7 @@ class TextClassification(TextTask):
         return tuple(sorted(counts))
 
     def check_labels(self, table: Table, labels: Labels, split: str) -> None:
-        """Raises for a label that no training row has.
+        """Raises an error for a label that no training row has.
 
         Raises:
             DataError: With the label, the row and the labels of training.
@@ -163,13 +163,13 @@ class TextClassification(TextTask):
                 )
 
     def strata(self, table: Table) -> Sequence[Hashable]:
-        """Returns the labels, whole numbers as int whatever type held them."""
+        """Returns the labels, with whole numbers as int whatever their type."""
         return [as_label(value) for value in table.column(self.label, "task.label")]
 
     def encode(
         self, table: Table, tokenizer: Tokenizer, labels: Labels | None
     ) -> Encoded:
-        """Returns the rows as ids; `max_length` may cost them tokens."""
+        """Returns the rows as ids, truncated at `max_length`."""
         values = {} if labels is None else {"labels": self.gold(table, labels)}
         return self.encoded(table, tokenizer, values)
 
@@ -197,7 +197,7 @@ class TextClassification(TextTask):
         return ops.sum(losses * rows), ops.sum(weights * rows)
 
     def about_head(self, labels: Labels) -> dict[str, Any]:
-        """Returns the labels, of which a text has one."""
+        """Returns the labels, and that each text has one of them."""
         return {
             "problem_type": "single_label_classification",
             **super().about_head(labels),
@@ -244,7 +244,7 @@ class TextClassification(TextTask):
         }
 
     def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
-        """Returns endpoints with what `served` returns, the summary and `classify`."""
+        """Returns `served`, the text vector and `classify` as signatures."""
         from tfft.tasks.served.examples import classify
 
         endpoints = super().endpoints(network, tokenizer, labels)

@@ -1,4 +1,4 @@
-"""What tasks on whole texts, or pairs of them, have in common."""
+"""The base class of tasks with one answer per text or pair of texts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tfft.text.tokenizer import Tokenizer
 
 @configuration()
 class TextTask(Task):
-    """A task that answers once for a text, or for a pair of texts; abstract.
+    """A task with one answer per text or pair of texts; abstract.
 
     Args:
         text: Column with the text, or two columns for pairs. Defaults to `text`.
@@ -56,7 +56,7 @@ class TextTask(Task):
 
     @property
     def peft_task_type(self) -> str:
-        """SEQ_CLS, whose head takes the pooler's summary; else no head of PEFT's."""
+        """SEQ_CLS for a head on the pooler; for other poolings PEFT has no head."""
         return "SEQ_CLS" if self.pooling == "pooler" else "FEATURE_EXTRACTION"
 
     @property
@@ -65,7 +65,7 @@ class TextTask(Task):
         return "SEQ_CLS"
 
     def suited_to(self, pretrained: Pretrained) -> tuple[Task, list[str]]:
-        """Returns the task with the model's pooling, within the model's length."""
+        """Returns the task with the model's pooling and at most the model's length."""
         task, notes = self, []
         limit = pretrained.max_length
         if limit is not None and task.max_length > limit:
@@ -80,20 +80,20 @@ class TextTask(Task):
     def encoded(
         self, table: Table, tokenizer: Tokenizer, values: Mapping[str, np.ndarray]
     ) -> Encoded:
-        """Returns one example a row; `max_length` may cost it tokens.
+        """Returns one example per row, truncated at `max_length`.
 
         Args:
             table: The rows.
-            tokenizer: The model's.
-            values: What else goes into the batch, such as `labels`.
+            tokenizer: The model's tokenizer.
+            values: Further values for the batch, such as `labels`.
         """
         columns = [table.column(name, "task.text") for name in self.text]
         pairs = columns[1] if len(columns) == 2 else None
         encodings = tokenizer.encode(
             columns[0], pairs, self.max_length, self.tail_tokens
         )
-        # Where no special tokens are added, as for GPT-2, an empty text has no state to
-        # sum up: it is read as the padding token, here and in a SavedModel's graph.
+        # Without special tokens, as in GPT-2, an empty text has no state to pool. It
+        # becomes the padding token, here and in a SavedModel.
         examples = Examples(
             sequences={
                 "token_ids": [one.token_ids or [tokenizer.pad_id] for one in encodings],
@@ -105,7 +105,7 @@ class TextTask(Task):
         return Encoded(examples, sum(one.truncated for one in encodings))
 
     def classifier(self, pretrained: Pretrained, outputs: int, seed: int) -> Any:
-        """Returns a `TextClassifier` on the backbone, with so many outputs."""
+        """Returns a `TextClassifier` with the given number of outputs."""
         from tfft.tasks.networks.text_classifier import TextClassifier
 
         return TextClassifier(
@@ -117,7 +117,7 @@ class TextTask(Task):
         )
 
     def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
-        """Returns endpoints with what `served` returns, and with the summary."""
+        """Returns `served` and the text vector as signatures."""
         from tfft.tasks.served.rows import endpoints
 
         return endpoints(
@@ -137,7 +137,7 @@ class TextTask(Task):
 
 
 def bad_texts(table: Table, names: Sequence[str]) -> list[BadRow]:
-    """Returns the rows with an empty text or one of another type.
+    """Returns the rows where a text is empty or not a string.
 
     Raises:
         DataError: When a column is missing.

@@ -1,4 +1,4 @@
-"""Token classification: spans of words that have a type, such as names."""
+"""Token classification: typed spans of words, such as names."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class TokenClassification(Task):
         )
 
     def suited_to(self, pretrained: Pretrained) -> tuple[Task, list[str]]:
-        """Returns the task with windows that the model takes."""
+        """Returns the task with windows that fit the model."""
         limit = pretrained.max_length
         if limit is None or self.max_length <= limit:
             return self, []
@@ -127,7 +127,7 @@ class TokenClassification(Task):
         return replace(self, class_weights=weights), []
 
     def bad_rows(self, table: Table, *, labelled: bool = True) -> list[BadRow]:
-        """Returns the rows without words, or whose tags are of no scheme.
+        """Returns the rows without words, or with tags of no scheme.
 
         Raises:
             DataError: When a column is missing.
@@ -138,7 +138,7 @@ class TokenClassification(Task):
         return self._columns.sentences(table, labelled=labelled)
 
     def learn_labels(self, table: Table) -> Labels:
-        """Returns O and the tags of the types, B- before I-, types sorted.
+        """Returns O, then B- and I- of each type, sorted by type.
 
         Raises:
             DataError: When no row has a span.
@@ -155,7 +155,7 @@ class TokenClassification(Task):
         return (OUTSIDE, *(f"{p}-{kind}" for kind in kinds for p in "BI"))
 
     def check_labels(self, table: Table, labels: Labels, split: str) -> None:
-        """Raises for a type that no training row has.
+        """Raises an error for a type that no training row has.
 
         Raises:
             DataError: With the type, its word and row, and the types of training.
@@ -186,7 +186,7 @@ class TokenClassification(Task):
         return rarest(self.described(table))
 
     def texts(self, table: Table) -> list[tuple[str, ...]]:
-        """Returns the text of each row, words joined by blanks."""
+        """Returns the text of each row, with words joined by spaces."""
         return [(one.text,) for one in self._sentences(table, labelled=False)]
 
     def encode(
@@ -253,7 +253,7 @@ class TokenClassification(Task):
         self, outputs: Sequence[np.ndarray], encoded: Encoded, table: Table,
         labels: Labels,
     ) -> list[Tagged]:  # fmt: skip
-        """Returns the tags of each row, with the probabilities of its words."""
+        """Returns the tags of each row, and the probabilities for its words."""
         found = []
         for places in encoded.places:
             log_p = word_log_probabilities(outputs, places, labels)
@@ -279,7 +279,7 @@ class TokenClassification(Task):
         ]
 
     def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
-        """Returns endpoints with words, their tags, and spans."""
+        """Returns signatures for words, their tags, and spans."""
         from tfft.tasks.served.tags import endpoints
 
         options = {"stride": self.stride, "viterbi": self.decoding == "viterbi"}
@@ -292,11 +292,11 @@ class TokenClassification(Task):
         return read(outputs)
 
     def rows(self, inputs: Sequence[Any]) -> Table:
-        """Returns a table from texts, lists of words, or rows with one of these."""
+        """Returns a table from texts, lists of words, or rows with either."""
         return self._columns.rows(inputs)
 
     def check_inputs(self, table: Table) -> None:
-        """Raises for words or a text of another form; an empty text is one."""
+        """Raises an error for words or a text of another form. Empty text is fine."""
         if not self._columns.has_tokens(table):
             super().check_inputs(table)
             return
