@@ -1,4 +1,4 @@
-"""From the ends that each token may be to the answers of a question."""
+"""Turns start and end scores of tokens into the answers of a question."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from tfft.tasks.gold_answers import trimmed
 from tfft.text.tokenizer import Tokenizer, Window
 
-TRIED = 20  # likeliest starts and ends of a window that are combined
+TRIED = 20  # number of starts and of ends of a window to combine
 
 
 class Candidate(NamedTuple):
@@ -21,7 +21,7 @@ class Candidate(NamedTuple):
         score: Logit of its start plus logit of its end.
         start: Its first character.
         end: The character after its last.
-        text: Its text, as it stands in the context.
+        text: Its text, exactly as in the context.
     """
 
     score: float
@@ -32,13 +32,13 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True)
 class Answered:
-    """What the model says of a question.
+    """The model's prediction for a question.
 
     Attributes:
-        candidates: The best parts of the context, best first; none in a context
+        candidates: The best parts of the context, best first; empty for a context
             without tokens.
-        no_answer_score: Of no answer, as candidates have it.
-        threshold: The lead from which no answer is given; None: never.
+        no_answer_score: The score of no answer, comparable with the candidates'.
+        threshold: The lead from which no answer is chosen; None for never.
     """
 
     candidates: list[Candidate]
@@ -52,24 +52,24 @@ class Answered:
 
     @property
     def no_answer_lead(self) -> float:
-        """How much higher no answer scores than the best candidate."""
+        """The score of no answer minus that of the best candidate."""
         best = self.candidates[0].score if self.candidates else -1e9
         return self.no_answer_score - best
 
     @property
     def is_silent(self) -> bool:
-        """Whether no answer is given."""
+        """Whether no answer is chosen."""
         above = self.threshold is not None and self.no_answer_lead > self.threshold
         return above or not self.candidates
 
     @property
     def text(self) -> str:
-        """The answer, "" for none."""
+        """The answer, or "" for no answer."""
         return "" if self.is_silent else self.best_text
 
     @property
     def probabilities(self) -> np.ndarray:
-        """Softmax over the candidates, and over no answer, last, where it may be."""
+        """Softmax over the candidates, followed by no answer if it is possible."""
         scores = [one.score for one in self.candidates]
         if self.threshold is not None or not scores:
             scores.append(self.no_answer_score)
@@ -78,14 +78,14 @@ class Answered:
 
     @property
     def confidence(self) -> float:
-        """The probability of what is answered."""
+        """The probability of the answer."""
         return float(self.probabilities[-1 if self.is_silent else 0])
 
 
 def cut_questions(
     tokenizer: Tokenizer, questions: Sequence[str], most: int
 ) -> tuple[list[str], int]:
-    """Returns questions of at most so many tokens, and how many were cut."""
+    """Returns truncated questions, and how many were truncated."""
     whole = tokenizer.windows(questions, None, 1_000_000, 0)
     cut = 0
     shorter = []
@@ -113,17 +113,17 @@ def best_answers(
 
     Args:
         outputs: Logits of each window, shape (tokens, 2).
-        windows: Where its tokens stand.
+        windows: The windows, with the positions of their tokens.
         context: The context.
-        max_answer: The most tokens of an answer.
-        n_best: How many candidates are kept.
-        threshold: The lead from which no answer is given; None: never.
+        max_answer: Maximum number of tokens of an answer.
+        n_best: Number of candidates to keep.
+        threshold: The lead from which no answer is chosen; None for never.
     """
     best: dict[tuple[int, int], float] = {}
     silence = np.inf
     for logits, window in zip(outputs, windows, strict=True):
-        # No answer in the whole context: the least of its windows' scores counts.
-        # Of two empty texts without special tokens a window is empty.
+        # No answer in the whole context: the lowest score of its windows counts.
+        # Two empty texts without special tokens give an empty window.
         silence = min(silence, float(logits[0].sum()) if len(logits) else 0.0)
         for score, place in _parts(logits, window, context, max_answer):
             best[place] = max(score, best.get(place, -np.inf))
@@ -138,10 +138,10 @@ def best_answers(
 def _parts(
     logits: np.ndarray, window: Window, context: str, max_answer: int
 ) -> list[tuple[float, tuple[int, int]]]:
-    """Returns score and characters of the likeliest parts of a window.
+    """Returns score and characters of the most likely parts of a window.
 
-    White space at either end is no part of an answer: GPT-2's tokens carry the
-    blank before a word. A part that has nothing else is left out.
+    Answers do not include white space at their ends; GPT-2's tokens contain the space
+    before a word. Parts of only white space are left out.
     """
     tokens = np.flatnonzero([text == 1 for text in window.text_ids])
     starts = tokens[np.argsort(-logits[tokens, 0], kind="stable")[:TRIED]]
@@ -159,7 +159,7 @@ def _parts(
 
 
 def answer_of(answered: Answered) -> dict[str, Any]:
-    """Returns an answer as users read it."""
+    """Returns an answer in the form that users read."""
     p = answered.probabilities
     candidates = [
         {"text": one.text, "score": float(p[i]), "start": one.start, "end": one.end}

@@ -1,4 +1,4 @@
-"""Class labels as data holds them: text, whole numbers, true and false."""
+"""Class labels as they occur in data: strings, whole numbers, booleans."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 
 
 def label_problem(value: Any) -> str:
-    """Returns why a value is no class label, "" when it is one.
+    """Returns why a value is not a class label, or "" if it is one.
 
     >>> label_problem(3.0), label_problem(True), label_problem(" "), label_problem([1])
     ('', '', 'empty label', 'list as label')
@@ -28,12 +28,12 @@ def label_problem(value: Any) -> str:
 
 
 def as_label(value: Any) -> Any:
-    """Returns a label as answers give it: whole numbers as int, all else as it is."""
+    """Returns a label as answers contain it: whole numbers become int."""
     return int(value) if isinstance(value, float) else value
 
 
 def ids_by_spelling(labels: Iterable[Any]) -> dict[str, int]:
-    """Returns the id of each label by its text, for a CSV file has no other type.
+    """Returns the id of each label by its text, because CSV files only hold text.
 
     >>> ids_by_spelling([False, True])
     {'False': 0, 'True': 1}
@@ -42,12 +42,12 @@ def ids_by_spelling(labels: Iterable[Any]) -> dict[str, int]:
 
 
 def has_fraction(value: Any) -> bool:
-    """Tells whether a value is a number that is not whole."""
+    """Tells whether a value is a number with a fraction."""
     return isinstance(value, float) and math.isfinite(value) and not value.is_integer()
 
 
 def fraction_in(labels: Iterable[Any]) -> str:
-    """Returns the first label with a fraction when all are numbers written as text.
+    """Returns the first label with a fraction if all are numbers written as text.
 
     >>> fraction_in(["1", "0.5"]), fraction_in(["v1", "0.5"]), fraction_in(["1", "2.0"])
     ('0.5', '', '')

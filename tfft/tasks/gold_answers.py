@@ -1,4 +1,4 @@
-"""The right answers of a question: read, checked, and put where they stand."""
+"""Reads and checks the correct answers of questions, and corrects positions."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tfft.core.errors import shorten
 from tfft.text.tokenizer import Window
 
 _NEARBY = 100
-_NOWHERE = (0, 0)  # the ends of no answer: the first token, which is no text
+_NOWHERE = (0, 0)  # start and end of "no answer": the first token, which is not text
 
 
 class GoldAnswer(NamedTuple):
-    """A right answer.
+    """A correct answer.
 
     Attributes:
         text: Its text.
@@ -30,7 +30,7 @@ def read_answers(value: Any) -> list[GoldAnswer]:
     """Returns the answers of a row, in SQuAD's form or that of Hugging Face's data.
 
     Raises:
-        ValueError: For another form, in words for users.
+        ValueError: For another form; the message is for users.
 
     >>> read_answers({"text": ["Paris"], "answer_start": [3]})
     [GoldAnswer(text='Paris', start=3)]
@@ -60,7 +60,7 @@ def _answer(value: Any) -> GoldAnswer:
 
 
 def answers_problem(value: Any, context: Any) -> str:
-    """Returns what makes the answers of a row unusable, "" for nothing."""
+    """Returns why the answers of a row are unusable, or "" if they are usable."""
     try:
         answers = read_answers(value)
     except ValueError as error:
@@ -76,9 +76,9 @@ def answers_problem(value: Any, context: Any) -> str:
 
 
 def mend(answer: GoldAnswer, context: str) -> GoldAnswer | None:
-    """Returns an answer at its place; None when it cannot be found.
+    """Returns an answer with the correct position, or None.
 
-    It is looked for near its place, where it must stand once.
+    The answer must occur exactly once near its given position.
 
     >>> mend(GoldAnswer("Paris", 2), "to Paris")
     GoldAnswer(text='Paris', start=3)
@@ -94,7 +94,7 @@ def mend(answer: GoldAnswer, context: str) -> GoldAnswer | None:
 
 
 def trimmed(context: str, start: int, end: int) -> tuple[int, int]:
-    """Returns the ends of a part without the white space around it.
+    """Returns start and end of a part without the white space around it.
 
     >>> trimmed("to Paris", 2, 8)
     (3, 8)
@@ -109,14 +109,14 @@ def answer_tokens(
     offsets: Sequence[tuple[int, int]],
     text_ids: Sequence[int | None],
 ) -> tuple[int, int] | None:
-    """Returns first and last token of an answer; None when it is not all there.
+    """Returns the first and last token of an answer, or None if it is incomplete.
 
-    White space around the answer is left out: it may have no token, or be the
-    beginning of the next word's.
+    White space around the answer is ignored: it may have no token, or belong to the
+    token of the next word.
 
     Args:
-        answer: At its place in the context.
-        offsets: First and one-after-last character of each token of a window.
+        answer: The answer, with its position in the context.
+        offsets: Start and end character of each token of a window.
         text_ids: 1 for the tokens of the context.
     """
     start, end = trimmed(answer.text, 0, len(answer.text))
@@ -129,7 +129,7 @@ def answer_tokens(
     if not inside:
         return None
     context = [index for index, text in enumerate(text_ids) if text == 1]
-    # A window that begins or ends inside the answer has but a part of it.
+    # A window that begins or ends inside the answer contains only a part of it.
     if offsets[inside[0]][0] > start and inside[0] == context[0]:
         return None
     if offsets[inside[-1]][1] < end and inside[-1] == context[-1]:
@@ -140,11 +140,11 @@ def answer_tokens(
 def ends_in_windows(
     answers: Sequence[Sequence[GoldAnswer]], windows: Sequence[Sequence[Window]]
 ) -> dict[str, np.ndarray]:
-    """Returns first and last token of the answer in each window, for the batch.
+    """Returns the first and last token of the answer in each window, for the batch.
 
     Args:
-        answers: Of each row; the first is learned.
-        windows: Of each row.
+        answers: The answers of each row; the first one is learned.
+        windows: The windows of each row.
     """
     ends = []
     for golds, parts in zip(answers, windows, strict=True):

@@ -1,4 +1,4 @@
-"""What several models make of a row together, in the form one of them would say it."""
+"""Combines the outputs of several models into the output format of one."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ Joiner = Callable[[Any, Joining], Any]
 JOININGS: tuple[str, ...] = get_args(Joining)
 
 _TINY = 1e-37
-# Of a vote, for the label that wins a tie; shares stay what they are.
+# Added in a vote to the label that wins a tie; it hardly changes the shares.
 _TIE = 1e-6
 
 
-# Options that decide what is learned, and not what is answered.
+# Options that affect training but not the answers.
 _TRAINING_ONLY = ("class_weights", "label_smoothing", "focal_gamma", "dropout")
 
 
 def join(task: Any, outputs: Any, how: Joining) -> Any:
-    """Returns the outputs of an ensemble, in the form of one member's.
+    """Returns the outputs of an ensemble, in the format of one member's outputs.
 
     Args:
         task: The task of the members.
-        outputs: Tensor of what each member's network says, shape (members, ...).
-        how: How to make one of them.
+        outputs: The outputs of each member's network, shape (members, ...).
+        how: `average` or `vote`.
 
     Raises:
-        ConfigError: For a task whose outputs cannot be joined, or not so.
+        ConfigError: For a task whose outputs cannot be combined, or not in this way.
     """
     if task.generates:
         raise ConfigError(
@@ -45,10 +45,10 @@ def join(task: Any, outputs: Any, how: Joining) -> Any:
 
 
 def agreed(tasks: Sequence[Any]) -> Any:
-    """Returns the task of an ensemble from those of its members.
+    """Returns the task of an ensemble from the tasks of its members.
 
     Raises:
-        ConfigError: Naming what differs and decides answers.
+        ConfigError: When options that affect the answers differ; names them.
     """
     first = tasks[0]
     averaged = [
@@ -84,7 +84,7 @@ def join_choices(outputs: Any, how: Joining) -> Any:
     Args:
         outputs: Logits, shape (members, ..., classes).
         how: `vote` gives each label the share of the members that choose it; the
-            likelier of equal ones by mean probability comes first.
+            higher mean probability breaks ties.
 
     Returns:
         Shape (..., classes).
@@ -123,7 +123,9 @@ def join_yes_or_no(outputs: Any, how: Joining) -> Any:
 
     _only_average(how)
     yes = ops.mean(ops.sigmoid(outputs), axis=0)
-    no = ops.mean(ops.sigmoid(-outputs), axis=0)  # 1 - yes would round small ones off
+    no = ops.mean(
+        ops.sigmoid(-outputs), axis=0
+    )  # 1 - yes would lose small values to rounding
     return ops.log(ops.maximum(yes, _TINY)) - ops.log(ops.maximum(no, _TINY))
 
 

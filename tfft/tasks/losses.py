@@ -1,4 +1,4 @@
-"""The loss of a choice among labels, with its three options."""
+"""Cross-entropy over labels, with its three options."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ def cross_entropy(
     label_smoothing: float = 0.0,
     focal_gamma: float = 0.0,
 ) -> tuple[Any, Any]:
-    """Returns losses and weights by place: -w (1 - p)^g log p for the right label.
+    """Returns losses and weights: -w (1 - p)^g log p for the correct label.
 
     Args:
-        labels: Ids, shape (...); negative ones are passed over with weight 0.
+        labels: Ids, shape (...); negative ones get weight 0.
         logits: Shape (..., classes).
-        class_weights: Factor of each class, in the loss and in the sum of weights it
-            is divided by, as in scikit-learn and PyTorch. None: all 1.
-        label_smoothing: Share e of the right label's weight that all classes divide
-            among them (Szegedy et al., 2015, arXiv:1512.00567, section 7).
-        focal_gamma: g of the focal loss (Lin et al., 2017, arXiv:1708.02002): what
-            is easy counts less. 0 is plain cross entropy.
+        class_weights: Factor of each class, in the loss and in the sum of weights that
+            divides it, as in scikit-learn and PyTorch. None means 1 for all.
+        label_smoothing: Share e of the correct label's weight that is spread evenly
+            over all classes (Szegedy et al., 2015, arXiv:1512.00567, section 7).
+        focal_gamma: Exponent g of the focal loss (Lin et al., 2017,
+            arXiv:1708.02002): easy examples count less. 0 is plain cross-entropy.
 
     Returns:
         Losses and weights, shape (...) each.
@@ -47,7 +47,7 @@ def cross_entropy(
             (1 - label_smoothing) * right + label_smoothing * ops.mean(log_p, axis=-1)
         )
     if focal_gamma:
-        # Kept from 0, where the derivative of a power below 1 has no end.
+        # Kept away from 0, where the derivative of a power below 1 is infinite.
         losses = losses * ops.power(ops.maximum(1 - ops.exp(right), 1e-7), focal_gamma)
     weights = real
     if class_weights:
@@ -56,10 +56,10 @@ def cross_entropy(
 
 
 def check_options(task: Any) -> None:
-    """Refuses options of the loss that make no sense.
+    """Refuses invalid options of the loss.
 
     Raises:
-        ConfigError: Naming the option.
+        ConfigError: For an invalid option; names it.
     """
     require(0 <= task.label_smoothing < 1, task, "label_smoothing", "0 up to but not 1")
     require(0 <= task.focal_gamma < 20, task, "focal_gamma", "0 up to but not 20")
@@ -69,16 +69,16 @@ def check_options(task: Any) -> None:
 def weights_by_label(
     given: Any, labels: Sequence[Any], counts: Counter[Any]
 ) -> dict[str, float] | None:
-    """Returns the weight of each label in the order of their ids; None for none.
+    """Returns the weight of each label in the order of the ids; None for no weights.
 
     Args:
         given: None, `balanced`, a mapping of labels to weights, or such a mapping as
-            text, `spam=3,ham=1`. Labels it does not name weigh 1.
+            text, `spam=3,ham=1`. Labels that it does not name have weight 1.
         labels: The labels by id.
-        counts: How often each occurs in training.
+        counts: How often each label occurs in training.
 
     Raises:
-        ConfigError: For a label there is not.
+        ConfigError: For an unknown label.
 
     >>> weights_by_label("balanced", ["ham", "spam"], Counter(ham=3, spam=1))
     {'ham': 0.6666666666666666, 'spam': 2.0}
@@ -124,7 +124,7 @@ def _given_weights(given: Any) -> dict[str, float] | None:
 
 
 def _balanced(counts: Sequence[int]) -> list[float]:
-    """Gives each class the same sum: n / (classes * count); absent ones weigh 0."""
+    """Gives each class the same total, n / (classes * count); absent ones get 0."""
     present = sum(1 for count in counts if count)
     return [sum(counts) / (present * count) if count else 0.0 for count in counts]
 

@@ -1,4 +1,4 @@
-"""Answers that do not stand where their rows say."""
+"""Corrects answers that are not at the position their rows give."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _SHOWN = 5
 def with_mended_answers(
     table: Table, context: str, answers: str
 ) -> tuple[Table, list[str]]:
-    """Returns rows whose answers all stand at their places, and what was done.
+    """Returns rows with all answers at their positions, and notes on the changes.
 
-    An answer that stands once near its place is put there; another is dropped, and so
-    is a row that has none left.
+    If an answer occurs exactly once near its position, the position is corrected;
+    otherwise the answer is dropped, and so is a row without any answer left.
 
     Args:
-        table: Rows of a usable form.
-        context: The column with contexts.
-        answers: The column with answers.
+        table: Rows in a usable form.
+        context: Column with contexts.
+        answers: Column with answers.
 
     Raises:
         DataError: When no row is left.
@@ -62,7 +62,7 @@ def _plain(answers: Sequence[GoldAnswer]) -> list[dict[str, str | int]]:
 
 
 def _notes(table: Table, moved: int, lost: Sequence[int], dropped: int) -> list[str]:
-    """Returns a sentence for each kind of fault."""
+    """Returns one sentence for each kind of fault."""
     notes = []
     if moved:
         notes.append(f"{moved:,} answers stood beside answer_start and are mended")

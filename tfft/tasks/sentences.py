@@ -1,4 +1,4 @@
-"""Rows of token classification in the one form the task works on."""
+"""Converts rows of token classification into sentences."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Sentence(NamedTuple):
     """A text, its words and their tags.
 
     Attributes:
-        text: The text; of a list of words, the words with blanks between them.
-        words: First and one-after-last character of each word.
-        tags: IOB2 tags; empty when they were not asked for.
+        text: The text; for a list of words, the words joined with spaces.
+        words: Start and end character of each word.
+        tags: IOB2 tags; empty if not requested.
     """
 
     text: str
@@ -41,11 +41,11 @@ class SentenceColumns:
     """Reads sentences from either form of rows.
 
     Args:
-        text: The column with texts.
-        spans: The column with the spans of texts.
-        tokens: The column with lists of words.
-        tags: The column with the tags of the words.
-        scheme: That of the tags; `auto` finds it.
+        text: Column with texts.
+        spans: Column with the spans of the texts.
+        tokens: Column with lists of words.
+        tags: Column with the tags of the words.
+        scheme: Scheme of the tags; `auto` detects it.
     """
 
     text: str
@@ -55,11 +55,11 @@ class SentenceColumns:
     scheme: Scheme
 
     def has_tokens(self, table: Table) -> bool:
-        """Tells rows with lists of words from rows with texts."""
+        """Tells whether rows have lists of words instead of texts."""
         return self.tokens in table.columns or self.text not in table.columns
 
     def bad_rows(self, table: Table, *, labelled: bool) -> list[BadRow]:
-        """Returns the rows of another form, the first reason of each."""
+        """Returns the unusable rows, with the first reason for each."""
         read = self._token_problems if self.has_tokens(table) else self._text_problems
         return [
             BadRow(row, column, reason)
@@ -87,10 +87,10 @@ class SentenceColumns:
         ]
 
     def rows(self, inputs: Sequence[Any]) -> Table:
-        """Returns a table from texts, lists of words, or rows with one of these.
+        """Returns a table from texts, lists of words, or rows with either.
 
         Raises:
-            DataError: For anything else, and for texts beside lists of words.
+            DataError: For anything else, and for texts mixed with lists of words.
         """
         if isinstance(inputs, str):
             raise DataError(
@@ -117,10 +117,10 @@ class SentenceColumns:
         )
 
     def check(self, table: Table) -> None:
-        """Raises for the first row that is no list of words.
+        """Raises an error for the first row that is not a list of words.
 
         Raises:
-            DataError: With the reason and its place.
+            DataError: With the reason and its position.
         """
         for row, column, reason in self.bad_rows(table, labelled=False):
             raise DataError(
@@ -131,7 +131,7 @@ class SentenceColumns:
             )
 
     def scheme_of(self, tags: Sequence[Sequence[str]]) -> Scheme:
-        """Returns the scheme of tags, or the one that fewest rows break."""
+        """Returns the scheme of the tags, or the one that the fewest rows break."""
         if self.scheme != "auto":
             return self.scheme
         found = detect(tags)
@@ -231,7 +231,7 @@ def _span_problem(text: str, spans: Any) -> str:
 
 
 def _span(value: Any) -> tuple[int, int, str]:
-    """Returns start, end and type; an empty type for anything of another form."""
+    """Returns start, end and type; the type is empty for a value of another form."""
     fields = value.values() if isinstance(value, dict) else value
     if isinstance(value, dict) and {"start", "end", "label"} <= value.keys():
         fields = (value["start"], value["end"], value["label"])

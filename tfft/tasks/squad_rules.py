@@ -1,7 +1,7 @@
-"""How SQuAD scores an answer, and where its no-answer threshold is best.
+"""Scores answers by SQuAD's rules, and finds the best no-answer threshold.
 
 The rules are those of the evaluation script of SQuAD 2.0 (Rajpurkar, Jia & Liang,
-2018, arXiv:1806.03822); without questions that have no answer they are those of 1.1.
+2018, arXiv:1806.03822). If every question has an answer, they equal those of 1.1.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 
 def normalized(answer: str) -> str:
-    """Returns an answer in small letters without punctuation, articles and blanks.
+    """Returns an answer in lower case without punctuation, articles and extra spaces.
 
     >>> normalized("The  Eiffel-Tower!")
     'eiffeltower'
@@ -28,12 +28,12 @@ def normalized(answer: str) -> str:
 
 
 def _golds(golds: Sequence[str]) -> list[str]:
-    """Returns normalised right answers; one empty one when there is none."""
+    """Returns the normalized correct answers; [""] if there is none."""
     return [one for one in map(normalized, golds) if one] or [""]
 
 
 def exact(answer: str, golds: Sequence[str]) -> float:
-    """Returns 1 when an answer is one of the right ones, else 0.
+    """Returns 1 if an answer is one of the correct ones, otherwise 0.
 
     >>> exact("the Eiffel Tower.", ["Eiffel Tower", "tower"]), exact("", [])
     (1.0, 1.0)
@@ -42,7 +42,7 @@ def exact(answer: str, golds: Sequence[str]) -> float:
 
 
 def f1(answer: str, golds: Sequence[str]) -> float:
-    """Returns the best F1 of the words of an answer with those of a right one.
+    """Returns the best word F1 of an answer against the correct answers.
 
     >>> f1("Eiffel Tower in Paris", ["The Eiffel Tower"])
     0.6666666666666666
@@ -67,10 +67,10 @@ def best_threshold(
     """Returns the threshold of the highest mean score, and that score.
 
     Args:
-        differences: How much more likely no answer is than the best one.
-        answered: The score of each question when it is answered: its difference is
-            at most the threshold.
-        silent: Its score when it is not.
+        differences: Score of no answer minus that of the best answer.
+        answered: The score of each question if it is answered, that is, if its
+            difference is at most the threshold.
+        silent: The score of each question if it is not answered.
 
     >>> best_threshold([-2.0, 1.0, 3.0], [1, 1, 0], [0, 0, 1])
     (2.0, 1.0)
@@ -81,7 +81,7 @@ def best_threshold(
         np.asarray(answered, "float64")[order] - np.asarray(silent, "float64")[order]
     )
     scores = np.sum(silent) + np.concatenate([[0.0], np.cumsum(gains)])
-    # Between equal differences no threshold can part them.
+    # No threshold can separate equal differences.
     cuts = np.flatnonzero(np.diff(sorted_differences) > 0) + 1
     cuts = np.concatenate([[0], cuts, [len(order)]])
     best = int(cuts[scores[cuts].argmax()])

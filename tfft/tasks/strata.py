@@ -1,4 +1,4 @@
-"""What a split keeps in proportion when a row has several labels or a number."""
+"""Strata for splits of rows with several labels or with a number."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def rarest(labels: Sequence[Sequence[str]]) -> list[str]:
-    """Returns the rarest label of each row, "" for a row without any.
+    """Returns the rarest label of each row, or "" for a row without labels.
 
     >>> rarest([["PER", "LOC"], ["PER"], []])
     ['LOC', 'PER', '']
@@ -19,9 +19,9 @@ def rarest(labels: Sequence[Sequence[str]]) -> list[str]:
 
 
 def bands(values: Sequence[float]) -> list[int]:
-    """Returns for each value which of up to ten equal parts of all it lies in.
+    """Returns for each value which of up to ten equally large groups it is in.
 
-    A part has 20 values at least, so that a tenth of it is some.
+    A group has at least 20 values, so that a tenth of it is at least two.
 
     >>> bands([3.0, 1.0]), bands(range(40))[19:21]
     ([0, 0], [0, 1])

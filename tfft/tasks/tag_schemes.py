@@ -1,8 +1,8 @@
-"""Tags of words and the spans they mean, in the four common schemes.
+"""Converts between tags of words and spans, in the common schemes.
 
 IOB1 begins a span with `B-` only right after a span of the same type, IOB2 begins
 every span with `B-`, and BIOES also marks last words (`E-`) and single ones (`S-`).
-BILOU is BIOES with other letters, `L-` and `U-`. Inside tfft every tag is an IOB2 one.
+BILOU is BIOES with the letters `L-` and `U-`. Inside tfft all tags are IOB2.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _LAST, _SINGLE = ("E", "L"), ("S", "U")
 
 
 class TagSpan(NamedTuple):
-    """Words that belong together.
+    """A typed span of words.
 
     Attributes:
         start: Index of the first word.
         end: Index after the last word.
-        type: What they are.
+        type: The type of the span.
     """
 
     start: int
@@ -33,10 +33,10 @@ class TagSpan(NamedTuple):
 
 
 def split_tag(tag: str) -> tuple[str, str]:
-    """Returns prefix and type of a tag; both are empty for O.
+    """Returns the prefix and type of a tag; both are empty for O.
 
     Raises:
-        ValueError: For a tag of no scheme, in words for users.
+        ValueError: For a tag of no scheme; the message is for users.
 
     >>> split_tag("B-PER"), split_tag("O")
     (('B', 'PER'), ('', ''))
@@ -52,7 +52,7 @@ def split_tag(tag: str) -> tuple[str, str]:
 
 
 def problem(tags: Sequence[str], scheme: Scheme) -> tuple[int, str] | None:
-    """Returns the first word whose tag breaks a scheme, and why; None if none does.
+    """Returns the first word with a tag that breaks a scheme, and why; or None.
 
     >>> problem(["O", "I-PER"], "IOB2")
     (1, "tag 'I-PER' begins a span without B-")
@@ -73,7 +73,7 @@ def problem(tags: Sequence[str], scheme: Scheme) -> tuple[int, str] | None:
 
 
 def _broken(before: tuple[str, str], now: tuple[str, str], scheme: Scheme) -> str:
-    """Says what is wrong with a tag after another, "" for nothing."""
+    """Returns why a tag cannot follow another, or "" if it can."""
     prefix, kind = now
     same = kind and kind == before[1]
     if scheme == "IOB1":
@@ -89,7 +89,7 @@ def _broken(before: tuple[str, str], now: tuple[str, str], scheme: Scheme) -> st
 
 
 def detect(sentences: Sequence[Sequence[str]]) -> Scheme | None:
-    """Returns the scheme that every sentence keeps to; None when there is none.
+    """Returns the scheme that every sentence follows, or None.
 
     >>> detect([["I-PER", "B-PER"]]), detect([["B-PER", "I-PER"]]), detect([["O"]])
     ('IOB1', 'IOB2', 'IOB2')
@@ -101,10 +101,10 @@ def detect(sentences: Sequence[Sequence[str]]) -> Scheme | None:
 
 
 def spans_of(tags: Sequence[str], scheme: Scheme = "IOB2") -> list[TagSpan]:
-    """Returns the spans of legal tags, and the usual reading of illegal ones.
+    """Returns the spans of tags, reading invalid tags in the usual way.
 
-    As in conlleval: a span begins at B-, S- or U-, and at any tag that cannot go on
-    with the span before it.
+    As in conlleval, a span begins at B-, S- or U-, and at any tag that cannot continue
+    the span before it.
 
     >>> spans_of(["B-PER", "I-PER", "O", "I-LOC"])
     [TagSpan(start=0, end=2, type='PER'), TagSpan(start=3, end=4, type='LOC')]
@@ -130,7 +130,7 @@ def spans_of(tags: Sequence[str], scheme: Scheme = "IOB2") -> list[TagSpan]:
 
 
 def tags_of(spans: Sequence[TagSpan], count: int) -> list[str]:
-    """Returns the IOB2 tags of spans that do not overlap.
+    """Returns the IOB2 tags of non-overlapping spans.
 
     >>> tags_of([TagSpan(0, 2, "PER")], 3)
     ['B-PER', 'I-PER', 'O']
@@ -142,7 +142,7 @@ def tags_of(spans: Sequence[TagSpan], count: int) -> list[str]:
 
 
 def repaired(tags: Sequence[str]) -> list[str]:
-    """Returns IOB2 tags without an I- that nothing begins: it then begins a span.
+    """Returns valid IOB2 tags: an I- that continues nothing begins a span.
 
     >>> repaired(["O", "I-PER", "I-PER", "I-LOC"])
     ['O', 'B-PER', 'I-PER', 'B-LOC']
@@ -151,7 +151,7 @@ def repaired(tags: Sequence[str]) -> list[str]:
 
 
 def may_follow(before: str, tag: str) -> bool:
-    """Tells whether an IOB2 tag may stand after another; "" before the first.
+    """Tells whether an IOB2 tag may follow another; "" is before the first.
 
     >>> may_follow("B-PER", "I-PER"), may_follow("O", "I-PER"), may_follow("", "O")
     (True, False, True)

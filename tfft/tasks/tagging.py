@@ -1,4 +1,4 @@
-"""From tokens in windows to tags of words, and from those to answers."""
+"""Turns token outputs in windows into tags of words, and tags into answers."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tfft.tasks.windows import window_of_tokens
 from tfft.tasks.words import Place, first_tokens
 from tfft.text.tokenizer import Window
 
-IGNORED = -1  # the label of tokens that have none
+IGNORED = -1  # the label id of tokens without a label
 
 
 @dataclass(frozen=True)
 class Tagged:
-    """What the model says of a sentence.
+    """The model's prediction for a sentence.
 
     Attributes:
-        tags: An IOB2 tag for each word, legal together.
-        probabilities: Of each label for each word, shape (words, labels).
+        tags: An IOB2 tag for each word; a valid sequence.
+        probabilities: Probability of each label for each word, shape (words, labels).
     """
 
     tags: list[str]
@@ -34,11 +34,11 @@ class Tagged:
 
 @dataclass(frozen=True)
 class WordPlaces:
-    """Where the first token of each word stands.
+    """The position of the first token of each word.
 
     Attributes:
         examples: The example, shape (words,); -1 for a word without tokens.
-        tokens: The token in it, alike.
+        tokens: The token in that example, same shape.
     """
 
     examples: np.ndarray
@@ -48,12 +48,12 @@ class WordPlaces:
 def place_words(
     words: Sequence[Place], windows: Sequence[Window], stride: int, first_example: int
 ) -> WordPlaces:
-    """Returns the window and the token that speak for each word.
+    """Returns the window and the token that decide each word.
 
     Args:
-        words: Places of the words in the text.
+        words: Positions of the words in the text.
         windows: All windows of the text.
-        stride: Tokens that a window shares with the one before.
+        stride: Tokens that a window shares with the previous one.
         first_example: The index of the first window among the examples.
     """
     contents = [
@@ -79,11 +79,11 @@ def on_first_tokens(
     windows: Sequence[Window],
     labels: Labels,
 ) -> list[list[int]]:
-    """Returns label ids by token; -1 where no word is labelled."""
+    """Returns a label id for each token; -1 for tokens without a label."""
     ids = {label: index for index, label in enumerate(labels)}
     found = [[IGNORED] * len(one.token_ids) for one in windows]
     for sentence, one in zip(sentences, places, strict=True):
-        # Backwards: of words that share a token, the first has it.
+        # Backwards, so that the first of several words that share a token gets it.
         for word in range(len(sentence.words) - 1, -1, -1):
             if one.tokens[word] >= 0:
                 at = found[one.examples[word]]
@@ -96,7 +96,7 @@ def word_log_probabilities(
 ) -> np.ndarray:
     """Returns log p of each label for each word, shape (words, labels).
 
-    A word of which the tokenizer kept nothing is O.
+    A word that the tokenizer dropped is O.
     """
     log_p = np.full((len(places.tokens), len(labels)), -np.inf, "float32")
     log_p[:, labels.index(OUTSIDE)] = 0.0
@@ -108,14 +108,14 @@ def word_log_probabilities(
 
 
 def likeliest_legal(log_p: np.ndarray, labels: Labels) -> np.ndarray:
-    """Returns the ids of the likeliest tags that are legal together."""
+    """Returns the ids of the most likely valid tag sequence."""
     first = np.array([may_follow("", label) for label in labels])
     follows = np.array([[may_follow(a, b) for b in labels] for a in labels])
     return viterbi(log_p, first, follows)
 
 
 def tagged_answer(sentence: Sentence, tagged: Tagged, labels: Labels) -> dict[str, Any]:
-    """Returns the spans with their text and places, and the tags."""
+    """Returns the spans with their text and position, and the tags."""
     kinds = np.array([label[2:] for label in labels])
     spans = []
     for start, end, kind in spans_of(tagged.tags):

@@ -203,7 +203,7 @@ class Task(abc.ABC):
         """Returns one value per row; splits keep the proportions of the values."""
 
     def keys(self, table: Table) -> Sequence[Hashable]:
-        """Returns one value per row, by default texts; splits keep equal ones together."""
+        """Returns a value per row, by default texts; splits keep equals together."""
         return self.texts(table)
 
     def texts(self, table: Table) -> list[tuple[str, ...]]:

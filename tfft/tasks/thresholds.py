@@ -1,4 +1,4 @@
-"""The threshold at which a yes-or-no decision has its best F1."""
+"""Finds the threshold with the best F1 for a yes-or-no decision."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ _PLAIN = 0.5
 
 
 def best_f1_threshold(probabilities: np.ndarray, right: np.ndarray) -> float:
-    """Returns the threshold of the highest F1; 0.5 when nothing is right.
+    """Returns the threshold of the highest F1; 0.5 without positive rows.
 
-    It lies between two probabilities, so that rounding moves no row across; of
-    equally good ones it is the highest.
+    It lies between two probabilities, so that rounding moves no row across it. Among
+    equally good thresholds, it is the highest.
 
     Args:
         probabilities: Shape (rows,).
-        right: 1 for what is to be found, else 0, shape (rows,).
+        right: 1 for rows to find, otherwise 0, shape (rows,).
 
     >>> best_f1_threshold(np.array([0.1, 0.3, 0.7]), np.array([0, 1, 1]))
     0.2
@@ -26,7 +26,7 @@ def best_f1_threshold(probabilities: np.ndarray, right: np.ndarray) -> float:
     descending = probabilities[order].astype("float64")
     found = np.cumsum(right[order])
     f1 = 2 * found / (np.arange(1, len(order) + 1) + right.sum())
-    # Equal probabilities are found together.
+    # Rows with equal probabilities are found together.
     last = np.append(np.diff(descending) < 0, True)
     best = int(np.where(last, f1, -1).argmax())
     below = descending[best + 1] if best + 1 < len(order) else 0.0

@@ -1,4 +1,4 @@
-"""The likeliest legal sequence of labels."""
+"""The most likely valid sequence of labels."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import numpy as np
 
 
 def viterbi(log_p: np.ndarray, first: np.ndarray, follows: np.ndarray) -> np.ndarray:
-    """Returns the path of the largest sum among the legal ones (Viterbi, 1967).
+    """Returns the valid path with the largest sum (Viterbi, 1967).
 
     Args:
-        log_p: Log probability of each label at each place, shape (places, labels).
-        first: Whether a label may stand first, shape (labels,).
-        follows: Whether label j may stand after label i, shape (labels, labels).
+        log_p: Log probability of each label at each position, shape (positions,
+            labels).
+        first: Whether a label may come first, shape (labels,).
+        follows: Whether label j may follow label i, shape (labels, labels).
 
     Returns:
-        Label ids, shape (places,). Some legal path must exist.
+        Label ids, shape (positions,). At least one valid path must exist.
 
     >>> p = np.log([[0.6, 0.4], [0.1, 0.9]])  # label 1 may only follow itself
     >>> viterbi(p, np.array([True, True]), np.array([[True, False], [True, True]]))

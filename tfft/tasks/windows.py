@@ -1,4 +1,4 @@
-"""Overlapping windows: which speaks for a token, and how long their text is."""
+"""Overlapping windows: which one decides a token, and the length of their text."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tfft.text.tokenizer import Window
 
 
 def row_length(windows: Sequence[Window], stride: int) -> int:
-    """Returns the tokens of a text that was cut into windows, special ones once.
+    """Returns the number of tokens of a text in windows, counting special ones once.
 
     Args:
         windows: All windows of the text.
-        stride: Tokens that a window shares with the one before.
+        stride: Tokens that a window shares with the previous one.
     """
     cut = max((text for text in windows[0].text_ids if text is not None), default=0)
     further = sum(one.text_ids.count(cut) - stride for one in windows[1:])
@@ -24,14 +24,14 @@ def row_length(windows: Sequence[Window], stride: int) -> int:
 def window_of_tokens(
     sizes: Sequence[int], stride: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns for each token of a text its window, and its place in that window.
+    """Returns the window of each token of a text, and its position in that window.
 
-    A token that stands in several windows belongs to the one in which it is farthest
-    from an edge where the text goes on; the ends of the text itself are no such edge.
+    A token in several windows belongs to the one where it is farthest from an edge at
+    which the text continues. The ends of the text itself are not such edges.
 
     Args:
-        sizes: Tokens of each window, special ones not counted, in order.
-        stride: Tokens that a window shares with the one before.
+        sizes: Number of tokens of each window without special tokens, in order.
+        stride: Tokens that a window shares with the previous one.
 
     Returns:
         Two arrays of shape (tokens,).

@@ -1,4 +1,4 @@
-"""Words of a text with their places in it."""
+"""The words of a text, with their positions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
-# Blocks whose characters are words of their own: there are no blanks between words.
+# Blocks of characters that are words of their own: no spaces between words.
 _APART = (
     (0x3040, 0x30FF),  # kana
     (0x3400, 0x4DBF),  # Chinese characters
@@ -20,7 +20,7 @@ Place = tuple[int, int]
 
 @lru_cache(maxsize=65536)
 def kind_of(character: str) -> str:
-    """Returns "word", "apart", "blank" or "mark" (goes on with what it follows)."""
+    """Returns "word", "apart", "blank" or "mark" (continues the previous character)."""
     code = ord(character)
     if any(low <= code <= high for low, high in _APART):
         return "apart"
@@ -33,10 +33,10 @@ def kind_of(character: str) -> str:
 
 
 def words_of(text: str) -> list[Place]:
-    r"""Returns the first and the one-after-last character of each word.
+    r"""Returns the start and end character of each word; the end is exclusive.
 
     A word is a run of letters and digits with their marks. Every other visible
-    character is a word of its own, and so are Chinese characters and kana.
+    character is a word of its own, including Chinese characters and kana.
 
     >>> [text[a:b] for text in ["Zoë lives in U.K."] for a, b in words_of(text)]
     ['Zoë', 'lives', 'in', 'U', '.', 'K', '.']
@@ -57,7 +57,7 @@ def words_of(text: str) -> list[Place]:
 
 
 def joined(words: Sequence[str]) -> tuple[str, list[Place]]:
-    """Returns words as one text with blanks between them, and their places in it.
+    """Returns words joined with spaces, and their positions in that text.
 
     >>> joined(["Jim", "Henson"])
     ('Jim Henson', [(0, 3), (4, 10)])
@@ -74,11 +74,11 @@ def first_tokens(words: Sequence[Place], tokens: Sequence[Place]) -> list[int]:
     """Returns for each word the first token that shares a character with it.
 
     Args:
-        words: Places in the order of the text, none overlapping.
-        tokens: Places of the tokens of the same text, in order; some may be empty.
+        words: Positions in text order, without overlaps.
+        tokens: Positions of the tokens of the same text, in order; some may be empty.
 
     Returns:
-        Token indices; -1 for a word that the tokenizer passed over.
+        Token indices; -1 for a word that the tokenizer dropped.
 
     >>> first_tokens([(0, 3), (4, 6)], [(0, 2), (2, 3), (4, 6)])
     [0, 2]

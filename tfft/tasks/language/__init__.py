@@ -1,1 +1,1 @@
-"""How rows become what a language model reads."""
+"""Turns rows into the examples of a language model."""

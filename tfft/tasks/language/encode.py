@@ -1,4 +1,4 @@
-"""Conversations as ids, with a mark on those that are learned."""
+"""Turns conversations into ids, and marks the ids to learn."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Learnable:
 
     Attributes:
         token_ids: The ids, at most `max_length`.
-        learned: Whether each is to be predicted.
-        cut: Whether ids were cut off.
-        problem: Why the row cannot be used; empty when it can.
+        learned: Whether each id is learned.
+        cut: Whether the row was truncated.
+        problem: Why the row is unusable; empty for a usable row.
         ends: The tokens that end its answers.
         joined: Whether the prompt alone has other ids than at the beginning of the
-            row, most often since a token holds the end of the prompt and the
+            row, usually because one token contains the end of the prompt and the
             beginning of the answer.
         spells: Whether its plain text spells a special token.
     """
@@ -59,20 +59,20 @@ def encode_conversations(
 ) -> list[Learnable]:
     """Returns the ids of conversations.
 
-    The ids are those of the whole text of a row, as transformers and TRL make them.
-    Which of them are learned follows from the characters they stand for; a token
-    that holds the end of a prompt and the beginning of its answer is learned. A
-    text, and an answer to a plain prompt, ends with the token that ends texts.
+    A row is tokenized as one text, as in transformers and TRL. The characters of a
+    token then tell whether it is learned; a token with the end of a prompt and the
+    beginning of its answer is learned. A plain text, and an answer to a plain prompt,
+    ends with the end-of-text token.
 
     Args:
-        conversations: In their one form.
-        tokenizer: The model's, with its chat template.
-        max_length: The most ids; what is beyond is cut off.
+        conversations: The conversations.
+        tokenizer: The model's tokenizer, with its chat template.
+        max_length: Maximum number of ids; longer rows are truncated.
         train_on_prompt: Whether to learn prompts too.
-        split_special_tokens: Whether plain text that spells a special token is
-            split into letters. What a chat template writes never is.
-        answered: Whether answers are there; without, the ids end where the model
-            goes on, and nothing is learned.
+        split_special_tokens: Whether to split plain text that spells a special token
+            into letters. Text written by a chat template is never split.
+        answered: Whether the rows have answers. Without answers, the ids end where the
+            model continues, and nothing is learned.
     """
     written = write_rows(conversations, tokenizer, answered=answered)
     encoder = _Encoder(tokenizer, split_special_tokens, answered)
@@ -85,11 +85,11 @@ def encode_conversations(
 
 
 def template_ends(tokenizer: Tokenizer) -> tuple[int, ...]:
-    """Returns what ends an answer that the chat template writes."""
+    """Returns the tokens that end an answer in the chat template."""
     chat = Conversation(turns=(Turn("user", "a"), Turn("assistant", "b")))
     try:
         [one] = encode_conversations([chat], tokenizer, max_length=_LONGEST)
-    except DataError:  # a template that cannot be used ends nothing
+    except DataError:  # an unusable template has no end tokens
         return ()
     return one.ends
 
@@ -109,7 +109,7 @@ class _Encoder:
 
     def rows(self, written: Sequence[Written]) -> list[Learnable]:
         encoded = self._ids(written, [one.text for one in written])
-        # What a generation would go on from.
+        # The text that a generation would continue.
         prompts = [one.text[: one.spans[0][0]] if one.spans else "" for one in written]
         alone = self._ids(written, prompts) if self._answered else encoded
         rows = []
@@ -122,7 +122,7 @@ class _Encoder:
         return rows
 
     def _ids(self, written: Sequence[Written], texts: Sequence[str]) -> list[TextIds]:
-        """Returns the ids of a text of each row, special tokens as its kind has it."""
+        """Returns the ids of a text per row; its kind decides about special tokens."""
         split = [self._split and not one.templated for one in written]
         found: dict[int, TextIds] = {}
         for kind in set(split):
@@ -137,7 +137,7 @@ class _Encoder:
 
     def _text(self, one: Written, ids: TextIds) -> Learnable:
         start, end = self._start, self._end
-        if not self._split:  # a text may have been written with them
+        if not self._split:  # the text itself may contain them
             start = [] if ids.token_ids[: len(start)] == start else start
             end = [] if end and ids.token_ids[-len(end) :] == end else end
         places = trailing(one.text, ids, one.spans[0], self._special)
@@ -166,14 +166,14 @@ class _Encoder:
 
 
 def _next(ids: TextIds, border: int, special: set[int]) -> list[int]:
-    """Returns the place of the token after a border, if it is a special one."""
+    """Returns the index of the token after a border, if it is a special token."""
     after = (place for place, (first, _) in enumerate(ids.offsets) if first >= border)
     place = next(after, None)
     return [place] if place is not None and ids.token_ids[place] in special else []
 
 
 def _all_learned(row: Learnable, conversation: Conversation) -> Learnable:
-    """Returns a row whose prompts are learned too."""
+    """Returns a row in which the prompts are learned too."""
     answers = [turn for turn in conversation.turns if turn.role == "assistant"]
     if not row.problem and not all(turn.learned for turn in answers):
         problem = "weight 0, and train_on_prompt learns everything"
@@ -182,7 +182,7 @@ def _all_learned(row: Learnable, conversation: Conversation) -> Learnable:
 
 
 def _limited(row: Learnable, max_length: int, answered: bool) -> Learnable:
-    """Returns a row of at most so many ids, or with what is wrong with it."""
+    """Returns a truncated row, or a row with the reason why it is unusable."""
     if row.problem or not answered:
         return replace(row, learned=[False] * len(row.token_ids), ends=())
     token_ids, kept = row.token_ids[:max_length], row.learned[:max_length]

@@ -1,4 +1,4 @@
-"""Which tokens of a text are learned, by the characters they stand for."""
+"""Finds the tokens of a text to learn, by their characters."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ Span = tuple[int, int]
 
 
 def learned_tokens(ids: TextIds, spans: Sequence[Span]) -> list[bool]:
-    """Returns whether each token has a character of what is learned.
+    """Tells for each token whether it contains a character to learn.
 
-    A token that stands on both sides of a border is learned, as in TRL.
+    A token across a border is learned, as in TRL.
 
     Args:
         ids: The tokens of the text.
-        spans: First character and the one after the last of each learned part.
+        spans: Start and end character of each part to learn.
 
     >>> learned_tokens(TextIds([7, 8, 9], [(0, 2), (2, 4), (4, 5)]), [(3, 5)])
     [False, True, True]
     """
     marks = [False] * len(ids.offsets)
     for place, (first, last) in enumerate(ids.offsets):
-        # A token of no characters, as of a blank that was added, stands at a place.
+        # A token without characters, such as an added space, still has a position.
         end = max(last, first + 1)
         marks[place] = any(end > start and first < stop for start, stop in spans)
     return marks
@@ -32,10 +32,10 @@ def learned_tokens(ids: TextIds, spans: Sequence[Span]) -> list[bool]:
 def trailing(
     text: str, ids: TextIds, span: Span, special: Collection[int]
 ) -> list[int]:
-    """Returns the places of the special tokens that end a part, the first one first.
+    """Returns the indices of the special tokens that end a part, in order.
 
-    Blanks among and after them, such as the line break that a template puts after
-    a turn, end nothing.
+    White space between and after them, such as the line break that a template writes
+    after a turn, is skipped.
 
     Args:
         text: The text.
@@ -63,7 +63,7 @@ def trailing(
 
 
 def is_joined(ids: TextIds, border: int) -> bool:
-    """Returns whether a token has characters on both sides of a border.
+    """Tells whether a token has characters on both sides of a border.
 
     >>> is_joined(TextIds([7, 8], [(0, 2), (2, 4)]), 3)
     True

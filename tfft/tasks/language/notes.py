@@ -1,4 +1,4 @@
-"""What users should know about how their rows became ids."""
+"""Notes for users on how their rows became ids."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tfft.text.tokenizer import Tokenizer
 
 
 def template_notes(tokenizer: Tokenizer) -> list[str]:
-    """Returns what users should know of the chat template of a model."""
+    """Returns notes on the chat template of a model."""
     template = tokenizer.chat_template
     if template is None:
         return ["the model has no chat template; chats get a plain one"]
@@ -18,7 +18,7 @@ def template_notes(tokenizer: Tokenizer) -> list[str]:
 
 
 def notes_on(rows: Sequence[Learnable], *, split_special_tokens: bool) -> list[str]:
-    """Returns a sentence with a count for each thing that rows have in common.
+    """Returns notes on rows, one sentence with a count for each property.
 
     >>> notes_on([Learnable(ends=(1,), spells=True)], split_special_tokens=False)[0]
     '1 of 1 rows spell special tokens, which become those tokens: task.split_special_tokens=True reads them as text'

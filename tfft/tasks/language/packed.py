@@ -1,4 +1,4 @@
-"""Rows of ids as the examples of batches, several in one or each in its own."""
+"""Turns rows of ids into examples, with one or several rows in each."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tfft.data.packing import best_fit_decreasing, pack
 from tfft.tasks.language.encode import Learnable
 from tfft.tasks.task import Encoded
 
-# Examples are filled up to a multiple, and full enough with such a share of tokens.
+# Example lengths are multiples of this; this share of real tokens is enough.
 _STEP, _ENOUGH = 16, 0.95
 
 
 def encoded_rows(
     rows: Sequence[Learnable], pad: int, *, together_in: int, notes: Sequence[str]
 ) -> Encoded:
-    """Returns rows for batches as `packed_examples` does, with what was counted."""
+    """Returns the examples of `packed_examples`, with counts and notes."""
     ends = dict.fromkeys(end for row in rows for end in row.ends)
     return Encoded(
         packed_examples(rows, pad, together_in),
@@ -30,13 +30,13 @@ def encoded_rows(
 
 
 def packed_examples(rows: Sequence[Learnable], pad: int, together_in: int) -> Examples:
-    """Returns rows for batches, several in one example or each in its own.
+    """Returns examples with one or several rows in each.
 
     Args:
-        rows: Without problems.
-        pad: The id at padded places.
-        together_in: The most tokens of an example of several rows; 0 for one row
-            in each.
+        rows: Usable rows.
+        pad: The id of padding.
+        together_in: Maximum number of tokens of an example with several rows; 0 for
+            one row per example.
     """
     lengths = [len(row.token_ids) for row in rows]
     groups = [[index] for index in range(len(rows))]
@@ -46,7 +46,7 @@ def packed_examples(rows: Sequence[Learnable], pad: int, together_in: int) -> Ex
     places, labels = [], []
     for ids, starts, group in zip(tokens, positions, groups, strict=True):
         marks = [mark for index in group for mark in rows[index].learned]
-        # The state of a token predicts the next; none predicts the first.
+        # The state of a token predicts the next token; nothing predicts the first.
         at = [i for i, mark in enumerate(marks) if mark and starts[i]]
         places.append([i - 1 for i in at])
         labels.append([ids[i] for i in at])
@@ -73,11 +73,11 @@ def packed_examples(rows: Sequence[Learnable], pad: int, together_in: int) -> Ex
 def sums_by_row(
     outputs: Sequence[np.ndarray], examples: Examples, rows: int
 ) -> np.ndarray:
-    """Returns sums of losses, hits and labels of the rows that shared examples.
+    """Returns the sums of losses, hits and labels of rows that shared examples.
 
     Args:
-        outputs: Of each example the loss and hit of its labels, padding after them.
-        examples: What `packed_examples` made.
+        outputs: For each example the loss and hit of its labels, then padding.
+        examples: The return value of `packed_examples`.
         rows: The number of rows.
 
     Returns:
@@ -96,11 +96,10 @@ def sums_by_row(
 
 
 def _filled(lengths: Sequence[int], max_length: int) -> list[list[int]]:
-    """Returns which rows share an example, as short as leaves little padding.
+    """Returns which rows share an example, in examples as short as padding allows.
 
-    Attention compares every pair of tokens of an example, so that longer ones cost
-    more; but when every row is a little longer than half of an example, half of it
-    would be padding.
+    Attention compares every pair of tokens of an example, so long examples cost more.
+    But if every row is a little longer than half an example, half of it is padding.
     """
     longest = max(lengths, default=0)
     best: list[list[int]] = []

@@ -1,4 +1,4 @@
-"""What users ask of a language model, as conversations."""
+"""Turns user inputs of a language model into conversations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from tfft.core.errors import ConfigError, DataError, one_of, shorten
 from tfft.data.conversations import Conversation, Problem, parse
 
-# The column that asks, and the form it belongs to.
+# The column with the prompt, and the format it belongs to.
 _ASKING = {
     "messages": "messages",
     "conversations": "sharegpt",
@@ -21,14 +21,14 @@ def read_prompts(
     inputs: Sequence[Any],
     parse_row: Callable[[Mapping[str, Any]], Conversation | Problem],
 ) -> list[Conversation]:
-    """Returns texts, lists of messages or rows as conversations without answers.
+    """Converts texts, lists of messages or rows to conversations without answers.
 
     Args:
-        inputs: What users ask.
+        inputs: The user's inputs.
         parse_row: Reads a row.
 
     Raises:
-        DataError: With the number of an input that is none of these.
+        DataError: For another input; names its number.
     """
     if isinstance(inputs, str) or not isinstance(inputs, Sequence):
         raise DataError(
@@ -60,10 +60,10 @@ def _prompt(value: Any, number: int, parse_row: Callable[[Any], Any]) -> Convers
 
 
 def asked_form(row: Mapping[str, Any]) -> str:
-    """Returns the form of a row that only asks: the answer need not be there.
+    """Returns the format of a row; the answer may be missing.
 
     Raises:
-        DataError: For a row that asks nothing.
+        DataError: For a row without a prompt.
 
     >>> asked_form({"instruction": "Say hello."})
     'alpaca'
@@ -82,10 +82,10 @@ def asked_form(row: Mapping[str, Any]) -> str:
 
 
 def without_answer(one: Conversation | Problem) -> tuple[Any, str]:
-    """Returns what a conversation asks last, as a prompt, and the answer given.
+    """Returns the last question of a conversation as a prompt, and its answer.
 
     Raises:
-        ConfigError: For a plain text, which asks nothing.
+        ConfigError: For a plain text, which has no question.
 
     >>> without_answer(Conversation(prompt="2+2=", completion="4"))
     ('2+2=', '4')

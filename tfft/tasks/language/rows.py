@@ -1,4 +1,4 @@
-"""Reading rows of one form as conversations, for training and for generation."""
+"""Reads rows as conversations, for training and generation."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ TEMPLATE = "template"
 
 
 class RowReader(NamedTuple):
-    """How rows are read.
+    """How to read rows.
 
     Attributes:
-        form: The name of a form, `auto` to detect it from the columns, or `template`.
-        template: The prompt of the form `template`, column names in braces.
-        target: The column with its answer.
+        form: The name of a format, `auto` to detect it from the columns, or `template`.
+        template: The prompt of the format `template`, with column names in braces.
+        target: Column with its answer.
     """
 
     form: str
@@ -34,18 +34,18 @@ class RowReader(NamedTuple):
     target: str
 
     def form_of(self, table: Table) -> str:
-        """Returns the form of a table.
+        """Returns the format of a table.
 
         Raises:
-            ConfigError: When the columns are of no form, or of several.
+            ConfigError: When the columns fit no format, or several.
         """
         return detect(table) if self.form == "auto" else self.form
 
     def table(self, table: Table, *, answered: bool) -> list[Conversation | Problem]:
-        """Returns each row as a conversation, or what is wrong with it.
+        """Returns each row as a conversation, or the reason why it is not one.
 
         Raises:
-            ConfigError: When the columns are of no form, or of several.
+            ConfigError: When the columns fit no format, or several.
         """
         if self.template is None:
             return parse_table(table, self.form_of(table), answered=answered)
@@ -55,7 +55,7 @@ class RowReader(NamedTuple):
         """Returns a row without an answer as a conversation.
 
         Raises:
-            DataError: For a row that asks nothing.
+            DataError: For a row without a prompt.
         """
         if self.form == TEMPLATE:
             return parse_template(row, self.template, self.target, answered=False)

@@ -1,4 +1,4 @@
-"""Rows as the texts that a language model reads: plain, or by a chat template."""
+"""Turns rows into the texts a language model reads, plain or by chat template."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tfft.text.chat_template import ChatTemplate, Rendered
 from tfft.text.language_ids import spelled_special_tokens
 from tfft.text.tokenizer import Tokenizer
 
-# For models that were never taught a chat: the headings of Alpaca's prompts.
+# For models without a chat template: the headings of Alpaca's prompts.
 PLAIN_TEMPLATE = """\
 {% set names = {"user": "Instruction", "assistant": "Response",
                 "system": "System", "tool": "Tool"} -%}
@@ -30,15 +30,15 @@ PLAIN_TEMPLATE = """\
 
 @dataclass(frozen=True)
 class Written:
-    """The text of a row, all of it in one.
+    """The complete text of a row.
 
     Attributes:
         text: Prompts and answers together.
-        spans: Which characters are learned.
-        templated: Whether a chat template wrote it: its special tokens are tokens,
-            and nothing is put around it.
-        marked: Whether the template itself says what is learned.
-        problem: Why the row cannot be used; empty when it can.
+        spans: The characters to learn.
+        templated: Whether a chat template wrote it. Its special tokens are then tokens,
+            and no tokens are added around it.
+        marked: Whether the template itself marks the parts to learn.
+        problem: Why the row is unusable; empty for a usable row.
     """
 
     text: str
@@ -54,10 +54,10 @@ def write_rows(
     """Returns the text of each row.
 
     Args:
-        conversations: The rows in their one form.
-        tokenizer: The model's, with its chat template.
-        answered: Whether answers are there; without, a text ends where the model
-            goes on.
+        conversations: The rows as conversations.
+        tokenizer: The model's tokenizer, with its chat template.
+        answered: Whether the rows have answers. Without answers, a text ends where the
+            model continues.
     """
     chats = [one for one in conversations if one.turns]
     rendered = iter(_chats(chats, tokenizer, answered) if chats else [])
@@ -99,7 +99,7 @@ def _joined(one: Rendered, problem: str) -> Written:
 
 
 def _spelled(conversation: Conversation, special: re.Pattern[str]) -> str:
-    """Returns which special token a message spells, whose end it could forge."""
+    """Returns the special token that a message spells and could forge an end with."""
     for number, turn in enumerate(conversation.turns, start=1):
         token = _found(special, turn.texts)
         if token:
@@ -114,6 +114,6 @@ def _found(special: re.Pattern[str], texts: Iterable[str]) -> str:
 
 
 def plain_template(tokenizer: Tokenizer) -> ChatTemplate:
-    """Returns the template for a model that has none of its own."""
+    """Returns the template for a model without its own."""
     end = tokenizer.roles.get("eos", "")
     return ChatTemplate(PLAIN_TEMPLATE, (("eos_token", end),), "tfft's plain template")

@@ -52,7 +52,7 @@ class CausalLM(keras.Model):
     (2, 3, 2)
     """
 
-    # Where its texts end, for exports; known when the training rows are.
+    # Where its texts end, for exports; known once the training rows are read.
     generation: GenerationConfig | None = None
     pooling = None  # the head takes the state of each token
 
@@ -95,12 +95,12 @@ class CausalLM(keras.Model):
 
     @property
     def uses_top(self) -> bool:
-        """Whether the places above the backbone's stack take part."""
+        """Whether the head uses the places above the backbone's stack."""
         return True
 
     @property
     def head_modules(self) -> dict[str, dict[str, Any]]:
-        """No module of its own."""
+        """Empty: the head has no modules of its own."""
         return {}
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
@@ -135,7 +135,7 @@ class CausalLM(keras.Model):
         return value if self.wiring.is_tied else tf.transpose(value)
 
     def _neftune(self, sequence_ids: Any) -> Any:
-        """Returns what adds noise of U(-1, 1)·α/√(L·d), L the sequence's length."""
+        """Returns a function that adds noise U(-1, 1)·α/√(L·d), length L."""
         if not self.neftune_alpha:
             return None
         same = sequence_ids[:, :, None] == sequence_ids[:, None, :]

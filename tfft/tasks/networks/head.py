@@ -16,14 +16,14 @@ def new_head(
 
     Args:
         num_classes: Number of classes.
-        dropout: Share of the inputs dropped in training.
+        dropout: Dropout on the inputs.
         seed: For the kernel and the dropout.
-        name: Of the dense layer.
+        name: Name of the dense layer.
     """
     drop = keras.layers.Dropout(
         dropout, seed=derive(seed, "head", "dropout"), name=f"{name}_dropout"
     )
-    # float32 also over a bfloat16 backbone: two logits differ by little.
+    # float32 even on a bfloat16 backbone, because logits can differ by little.
     classifier = keras.layers.Dense(
         num_classes,
         kernel_initializer=keras.initializers.RandomNormal(

@@ -1,11 +1,11 @@
 """Cross-entropy of a linear head, a few tokens at a time.
 
-With GPT-2's vocabulary the logits of 8,192 tokens take 1.6 GB, and as much again
-for their gradient. Here the logits of a few hundred tokens exist at a time. The
-gradient for the states is taken in the same pass, as in Liger Kernel
-(arXiv:2410.10989). A matrix that trains has its logits computed once more, those of
-all tokens for a few of its rows at a time: each row's gradient is then whole at once,
-and nothing of the matrix's size is added up.
+With GPT-2's vocabulary the logits of 8,192 tokens take 1.6 GB, and their gradient as
+much again. Here the logits of only a few hundred tokens exist at a time. The gradient
+of the states is computed in the same pass, as in Liger Kernel (arXiv:2410.10989). If
+the matrix trains, its logits are computed a second time, for all tokens but only a few
+of the matrix's rows at a time. Each row's gradient is then complete at once, and no
+array of the matrix's size has to be accumulated.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 
 import tensorflow as tf
 
-# Values in the logits of a chunk: 42 MB in float32. Up to 32 MB, glibc keeps what is
-# freed, in pieces that no larger array fits into.
+# Values in the logits of a chunk: 42 MB in float32. Up to 32 MB, glibc keeps freed
+# memory in pieces that no larger array fits into.
 _CHUNK_VALUES = 10 * 2**20
 
 
@@ -31,21 +31,21 @@ def linear_cross_entropy(
     matrix_trains: bool = True,
     chunk: int | None = None,
 ) -> tuple[Any, Any]:
-    """Returns -Σ q·log p + ζ·log²Z of each token, p = softmax(W·h), and its hits.
+    """Returns -Σ q·log p + ζ·log²Z of each token, p = softmax(W·h), and hits.
 
     Args:
         states: h, shape (tokens, hidden).
         matrix: W, shape (vocabulary, hidden).
-        labels: The right ids y, shape (tokens,).
+        labels: The correct ids y, shape (tokens,).
         label_smoothing: ε: q is 1-ε at y, and ε spread over the vocabulary.
         z_loss: ζ: keeps log Z, the logarithm of the softmax's denominator, small.
-        trains: Whether to have gradients.
-        matrix_trains: Whether to have one for W.
-        chunk: Tokens at a time. Defaults to as many as make 42 MB of logits.
+        trains: Whether to compute gradients.
+        matrix_trains: Whether to compute the gradient of W.
+        chunk: Tokens per chunk. Defaults to as many as give 42 MB of logits.
 
     Returns:
-        The losses in float32, with gradients, and whether no id is likelier than
-        the label, as 0 or 1; both of shape (tokens,).
+        The losses in float32, with gradients, and the hits: 1 if no id is more likely
+        than the label, else 0. Both have shape (tokens,).
 
     >>> h, W = tf.zeros((3, 2)), tf.zeros((4, 2))
     >>> losses, _ = linear_cross_entropy(h, W, tf.constant([0, 1, 2]))
@@ -91,7 +91,7 @@ class _Chunked:
         self.smoothing, self.z_loss = smoothing, z_loss
 
     def _split(self, values: Any) -> Any:
-        """Returns (chunks, size, …), the last chunk filled up with zeros."""
+        """Returns shape (chunks, size, …), with the last chunk padded with zeros."""
         missing = self.chunks * self.size - self.count
         padded = tf.pad(values, [[0, missing], *[[0, 0]] * (values.shape.rank - 1)])
         return tf.reshape(padded, (self.chunks, self.size, *values.shape[1:]))
@@ -100,7 +100,7 @@ class _Chunked:
         return tf.reshape(parts, (-1, *parts.shape[2:]))[: self.count]
 
     def forward(self, h: Any, W: Any, gradient: bool) -> tuple[Any, ...]:
-        """Returns losses and hits; on demand their gradients for the states, log Z."""
+        """Returns losses and hits; on request also the states' gradients and log Z."""
         kernel = tf.cast(W, h.dtype)
 
         def chunk(part: tuple[Any, Any]) -> Any:
@@ -127,10 +127,10 @@ class _Chunked:
         return losses + self.z_loss * log_z**2 if self.z_loss else losses
 
     def _for_logits(self, d: Any, log_z: Any, ids: Any, first: Any = 0) -> Any:
-        """Returns each loss's gradient for its logits, (1+2ζ·log Z)·p - q.
+        """Returns the gradient of each loss for its logits, (1+2ζ·log Z)·p - q.
 
         Args:
-            d: p of the ids from `first` on, shape (tokens, ids).
+            d: p of the ids, starting with `first`, shape (tokens, ids).
             log_z: Shape (tokens,).
             ids: The labels, shape (tokens,).
             first: Defaults to 0.
@@ -150,7 +150,7 @@ class _Chunked:
         """Returns the gradient of Σ upstream·loss for W."""
         kernel = tf.cast(W, h.dtype)
         weighted = tf.cast(tf.cast(h, tf.float32) * upstream[:, None], h.dtype)
-        # As many steps as there are chunks, so that logits take as much memory.
+        # As many steps as there are chunks, so that the logits take the same memory.
         rows = -(-self.vocabulary // tf.maximum(self.chunks, 1))
 
         def part(first: Any) -> Any:
@@ -169,7 +169,7 @@ class _Chunked:
 
 
 def _even_size(count: Any, most: int) -> Any:
-    """Returns a size for chunks of equal size, few of whose places are left empty."""
+    """Returns a size for chunks of equal size that leaves little padding."""
     chunks = tf.maximum(-(-count // max(64, most)), 1)
     return tf.maximum(-(-count // chunks), 1)
 
@@ -177,13 +177,13 @@ def _even_size(count: Any, most: int) -> Any:
 def _softmax(logits: Any, best: Any) -> tuple[Any, Any]:
     """Returns p and log Z from the logits and the largest of each row.
 
-    log Z comes of the largest p, which is never 0: a sum of exponentials of its own
-    would pass over the logits three times more.
+    log Z is computed from the largest p, which is never 0. A separate sum of
+    exponentials would read the logits three more times.
     """
     p = tf.nn.softmax(logits)
     return p, best - tf.math.log(tf.reduce_max(p, axis=-1))
 
 
 def _map(function: Callable[[Any], Any], parts: Any, kinds: Any) -> Any:
-    """Returns what a function makes of each chunk, one chunk at a time."""
+    """Applies a function to each chunk, one chunk at a time."""
     return tf.map_fn(function, parts, fn_output_signature=kinds, parallel_iterations=1)

@@ -1,4 +1,4 @@
-"""Several sets of weights in one network, and one answer of all."""
+"""Runs one network with several sets of weights, and combines the outputs."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from tfft.models.frozen import split_frozen
 class Members(keras.layers.Layer):
     """Runs a network once for each set of values of some of its variables.
 
-    The variables that the sets leave alone, the backbone's, are there once. What lies
-    below the first layer with values of its own is computed once a batch.
+    Variables that are the same in all sets, those of the backbone, exist once. The
+    layers below the first one that differs are computed once per batch.
 
     Args:
         network: A Keras model that takes batch dicts.
-        variables: Those of its variables that differ.
-        values: Their values, a list for each member.
+        variables: The variables that differ.
+        values: Their values, one list for each member.
         join: Maps outputs of shape (members, ...) to shape (...).
-        **options: Those of every Keras layer.
+        **options: Options of every Keras layer.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Members(keras.layers.Layer):
     ) -> None:
         super().__init__(**{"dtype": "float32", "name": "members", **options})
         self.network, self._join, self.count = network, join, len(values)
-        # Behind a function, or they would count as this layer's own.
+        # Behind a function, or Keras would count them as this layer's own.
         self._variables = lambda: variables
         self._stacked = []
         for index, variable in enumerate(variables):
@@ -56,7 +56,7 @@ class Members(keras.layers.Layer):
         self.shared = split.kernels if split else 0.0
 
     def call(self, inputs: Any) -> Any:
-        """Returns the joined outputs of the members.
+        """Returns the combined outputs of the members.
 
         Args:
             inputs: The batch dict.
@@ -72,7 +72,7 @@ class Members(keras.layers.Layer):
         return self._join(ops.stack(outputs))
 
     def _member(self, rest: Any, inputs: Any, index: int) -> Any:
-        """Returns what the network says with a member's values."""
+        """Returns the network's outputs with a member's values."""
         values = [
             (variable, ops.convert_to_tensor(stacked)[index])
             for variable, stacked in zip(self._variables(), self._stacked, strict=True)
@@ -87,12 +87,12 @@ def joined_network(
     values: Sequence[Sequence[np.ndarray]],
     join: Callable[[Any], Any],
 ) -> Any:
-    """Returns a Keras model with the inputs of a network and the answer of members.
+    """Returns a Keras model with the network's inputs and the combined outputs.
 
     Args:
         network: A Keras model that takes batch dicts; its variables may change later.
-        variables: Those of its variables that differ.
-        values: Their values, a list for each member.
+        variables: The variables that differ.
+        values: Their values, one list for each member.
         join: Maps outputs of shape (members, ...) to shape (...).
     """
     members = Members(network, variables, values, join)

@@ -1,4 +1,4 @@
-"""Summing up a text: one vector from the states of its tokens."""
+"""Pooling: one vector for a text from the states of its tokens."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class MaskedMean(keras.layers.Layer):
 
     def call(self, states: Any, mask: Any) -> Any:
         """Returns the mean."""
-        # LiteRT has no form of a slice that adds an axis here.
+        # LiteRT does not support a slice that adds an axis here.
         weights = ops.expand_dims(ops.cast(mask, states.dtype), axis=-1)
         return ops.sum(states * weights, axis=1) / ops.sum(weights, axis=1)
 
 
 @keras.saving.register_keras_serializable("tfft")
 class MeanSqrtLen(MaskedMean):
-    """The sum of the states of real tokens over the square root of their number.
+    """The sum of the states of real tokens divided by the root of their number.
 
     Call arguments and result are those of `MaskedMean`.
 
@@ -53,7 +53,7 @@ class MeanSqrtLen(MaskedMean):
     """
 
     def call(self, states: Any, mask: Any) -> Any:
-        """Returns the sum over the root."""
+        """Returns the sum divided by the root."""
         weights = ops.expand_dims(ops.cast(mask, states.dtype), axis=-1)
         total = ops.sum(states * weights, axis=1)
         return total / ops.sqrt(ops.sum(weights, axis=1))
@@ -61,7 +61,7 @@ class MeanSqrtLen(MaskedMean):
 
 @keras.saving.register_keras_serializable("tfft")
 class WeightedMean(MaskedMean):
-    """The mean of the states of real tokens, the n-th of them weighing n.
+    """The mean of the states of real tokens, where the n-th has weight n.
 
     It suits decoders, whose later tokens have seen more of the text (Muennighoff,
     2022, arXiv:2202.08904). Call arguments and result are those of `MaskedMean`.
@@ -98,7 +98,7 @@ class MaskedMax(MaskedMean):
 
 @keras.saving.register_keras_serializable("tfft")
 class LastToken(keras.layers.Layer):
-    """The state of the last real token, wherever the padding stands.
+    """The state of the last real token, wherever the padding is.
 
     Call arguments:
         states: Shape (batch, length, hidden).
@@ -131,15 +131,15 @@ _LAYERS: dict[Pooling, type[keras.layers.Layer]] = {
 
 
 def summary(architecture: Architecture, backbone: Any, pooling: Pooling) -> Any:
-    """Returns the symbolic summary of a backbone's inputs, shape (batch, hidden).
+    """Returns the symbolic text vector of a backbone's inputs, shape (batch, hidden).
 
     Args:
-        architecture: Knows the outputs.
+        architecture: The architecture, which knows the backbone's outputs.
         backbone: A functional KerasHub backbone.
-        pooling: `pooler` for the layer pretrained for it, `first` for the state of
-            the first token, `last` for that of the last real one; of all real
-            tokens `mean`, `max`, `mean_sqrt_len` for the sum over the root of their
-            number, or `weightedmean` for the mean that weighs the n-th token n times.
+        pooling: `pooler` for the layer pretrained for it; `first` or `last` for the
+            state of the first or last real token; over all real tokens `mean`, `max`,
+            `mean_sqrt_len` for the sum divided by the root of their number, or
+            `weightedmean` for the mean where the n-th token has weight n.
     """
     outputs = backbone.output
     if pooling == "pooler":
