@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tfft.data.batching import Batches, Examples
-from tfft.tasks.task import TASKS, Encoded
+from tfft.tasks.encoded import Encoded
+from tfft.tasks.task import TASKS
 from tfft.tasks.text_classification import TextClassification
 
 

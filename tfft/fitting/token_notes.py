@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from tfft.data.table import Table
-from tfft.tasks.task import Encoded, Task
+from tfft.tasks.encoded import Encoded
+from tfft.tasks.task import Task
 from tfft.text.language_ids import special_tokens, spelled_special_tokens
 from tfft.text.tokenizer import Tokenizer
 

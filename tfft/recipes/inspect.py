@@ -18,7 +18,8 @@ from tfft.data.table import Table
 from tfft.evaluation.tables import ReportTable
 from tfft.fitting.token_notes import notes_on_tokens
 from tfft.runs.folder import METRICS, read_record
-from tfft.tasks.task import TASKS, Encoded, Task
+from tfft.tasks.encoded import Encoded
+from tfft.tasks.task import TASKS, Task
 
 _SHOWN = 3
 _MOST_LABELS = 50

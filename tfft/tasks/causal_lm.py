@@ -12,13 +12,14 @@ from tfft.data.conversations import Conversation, Problem, row_texts, template_c
 from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
+from tfft.tasks.encoded import Encoded
 from tfft.tasks.language.encode import Learnable, encode_conversations, template_ends
 from tfft.tasks.language.notes import notes_on, template_notes
 from tfft.tasks.language.packed import encoded_rows, sums_by_row
 from tfft.tasks.language.prompts import read_prompts, without_answer
 from tfft.tasks.language.rows import TEMPLATE, RowReader
 from tfft.tasks.served.endpoint import Endpoints, InGraph, Tryout
-from tfft.tasks.task import TASKS, Encoded, Labels, Task
+from tfft.tasks.task import TASKS, Labels, Task
 from tfft.text.tokenizer import Tokenizer
 
 Form = Literal[

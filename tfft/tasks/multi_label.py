@@ -14,10 +14,11 @@ from tfft.core.errors import DataError, nearest, one_of, shorten
 from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
+from tfft.tasks.encoded import Encoded
 from tfft.tasks.joining import join_yes_or_no
 from tfft.tasks.served.endpoint import Endpoints, InGraph
 from tfft.tasks.strata import rarest
-from tfft.tasks.task import TASKS, Encoded, Labels, Task
+from tfft.tasks.task import TASKS, Labels, Task
 from tfft.tasks.texts import TextTask, bad_texts
 from tfft.tasks.thresholds import best_f1_threshold
 from tfft.text.tokenizer import Tokenizer

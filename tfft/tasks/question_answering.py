@@ -15,6 +15,7 @@ from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
 from tfft.tasks.answering import Answered, answer_of, best_answers, cut_questions
+from tfft.tasks.encoded import Encoded
 from tfft.tasks.gold_answers import (
     GoldAnswer,
     answers_problem,
@@ -24,7 +25,7 @@ from tfft.tasks.gold_answers import (
 from tfft.tasks.mending import with_mended_answers
 from tfft.tasks.served.endpoint import Endpoints, InGraph
 from tfft.tasks.squad_rules import best_threshold, f1
-from tfft.tasks.task import TASKS, Encoded, Labels, Task
+from tfft.tasks.task import TASKS, Labels, Task
 from tfft.tasks.windows import row_length
 from tfft.text.tokenizer import Tokenizer
 

@@ -15,9 +15,10 @@ from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.heads import Linear
 from tfft.models.pretrained import Pretrained
+from tfft.tasks.encoded import Encoded
 from tfft.tasks.served.endpoint import Endpoints, InGraph
 from tfft.tasks.strata import bands
-from tfft.tasks.task import TASKS, Encoded, Labels, Task
+from tfft.tasks.task import TASKS, Labels, Task
 from tfft.tasks.texts import TextTask, bad_texts
 from tfft.text.tokenizer import Tokenizer
 

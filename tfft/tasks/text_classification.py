@@ -21,10 +21,11 @@ from tfft.tasks.class_labels import (
     ids_by_spelling,
     label_problem,
 )
+from tfft.tasks.encoded import Encoded
 from tfft.tasks.joining import join_choices
 from tfft.tasks.losses import as_vector, check_options, cross_entropy, weights_by_label
 from tfft.tasks.served.endpoint import Endpoints, InGraph
-from tfft.tasks.task import TASKS, Encoded, Labels, Task
+from tfft.tasks.task import TASKS, Labels, Task
 from tfft.tasks.texts import TextTask, bad_texts
 from tfft.text.tokenizer import Tokenizer
 

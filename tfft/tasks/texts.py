@@ -15,8 +15,9 @@ from tfft.data.batching import Examples
 from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
+from tfft.tasks.encoded import Encoded
 from tfft.tasks.served.endpoint import Endpoints, InGraph
-from tfft.tasks.task import Encoded, Labels, Task
+from tfft.tasks.task import Labels, Task
 from tfft.text.tokenizer import Tokenizer
 
 

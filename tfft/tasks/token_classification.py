@@ -15,6 +15,7 @@ from tfft.data.batching import Examples
 from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
+from tfft.tasks.encoded import Encoded
 from tfft.tasks.joining import join_choices
 from tfft.tasks.losses import as_vector, check_options, cross_entropy, weights_by_label
 from tfft.tasks.sentences import Sentence, SentenceColumns
@@ -30,7 +31,7 @@ from tfft.tasks.tagging import (
     tagged_answer,
     word_log_probabilities,
 )
-from tfft.tasks.task import TASKS, Encoded, Labels, Task
+from tfft.tasks.task import TASKS, Labels, Task
 from tfft.tasks.windows import row_length
 from tfft.text.tokenizer import Tokenizer, Window
 

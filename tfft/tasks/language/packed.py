@@ -8,8 +8,8 @@ import numpy as np
 
 from tfft.data.batching import Examples
 from tfft.data.packing import best_fit_decreasing, pack
+from tfft.tasks.encoded import Encoded
 from tfft.tasks.language.encode import Learnable
-from tfft.tasks.task import Encoded
 
 # Example lengths are multiples of this; this share of real tokens is enough.
 _STEP, _ENOUGH = 16, 0.95
