@@ -1,4 +1,4 @@
-"""The demo's commands: a sample of the mails, and configs that `finetune` accepts."""
+"""The demo's commands: a sample of the emails, and configs that `finetune` accepts."""
 
 from __future__ import annotations
 
