@@ -91,7 +91,7 @@ def test_the_frozen_layers_run_once_a_row(tune, monkeypatch):
         lambda self, *rest: whole.append(list(self._names)) or call(self, *rest),
     )
     tune(backbone_dropout=0.0, epochs=3)
-    assert rows == [32, 4]  # train and validation of 40 rows
+    assert rows == [32, 2]  # two of the four validation rows are in train as well
     # Three validations on states, two final ones on ids.
     assert ["token_ids" in names for names in whole] == [False] * 3 + [True] * 2
 
@@ -128,7 +128,7 @@ def test_states_that_fit_nowhere_are_not_kept(tune, capsys, monkeypatch):
     ("options", "message"),
     [
         ({"method": "full"}, "training changes the first layers.*leave cache_frozen"),
-        ({"backbone_dropout": 0.2}, "dropout is active in.*say backbone_dropout=0"),
+        ({"backbone_dropout": 0.2}, "dropout is active in.*set backbone_dropout=0"),
     ],
 )
 def test_what_cannot_be_is_refused_when_asked_for(tune, options, message):
@@ -139,20 +139,39 @@ def test_what_cannot_be_is_refused_when_asked_for(tune, options, message):
 def test_other_rows_take_the_whole_way(tune):
     """A callback may predict anything while a training is short."""
     run = tune(backbone_dropout=0.0)
-    split, _ = frozen.choose_split(run.model, True, 1)
+    whole, split = run.predictor.forward, frozen.Cuts.of(run.model).split
     table = run.task.rows(["good abc 1", "bad cba 22 !", "a"])
     encoded = run.task.encode(table, run.built.pretrained.tokenizer, None).examples
+    states = frozen.FrozenStates(split)
+    states.add(encoded)
+    short = Predictor(run.built, run.task, run.labels, states.over(whole, split))
     expected = run.predictions(table)
-    place = run.folder / "frozen"
-    with frozen.computed_once(
-        split, {"train": encoded}, place, print, required=True
-    ) as short:
-        forward = short.forward(run.predictor.forward)
-        shorter = Predictor(run.built, run.task, run.labels, forward)
-        np.testing.assert_allclose(shorter.predictions(table), expected, 0, 1e-6)
-        others = run.task.rows(["b", "good good good"])
-        found = shorter.predictions(others)
-        np.testing.assert_array_equal(found, run.predictions(others))
+    np.testing.assert_allclose(short.predictions(table), expected, 0, 1e-6)
+    others = run.task.rows(["b", "good good good"])
+    np.testing.assert_array_equal(short.predictions(others), run.predictions(others))
+
+
+def test_states_are_found_by_what_a_row_holds(tune):
+    """In any order, from several calls, and never those of another row."""
+    run = tune(backbone_dropout=0.0)
+    states = frozen.FrozenStates(frozen.Cuts.of(run.model).split)
+    tokenizer, split = run.built.pretrained.tokenizer, states.split
+
+    def encoded(*texts):
+        return run.task.encode(run.task.rows(list(texts)), tokenizer, None).examples
+
+    states.add(encoded("good abc", "bad"))
+    states.add(encoded("bad", "a b c", "good abc"))  # one is new
+    name = split.names[0]
+    ours = states.find(encoded("a b c", "good abc", "bad", "a b c"), split)
+    for row, text in enumerate(("a b c", "good abc", "bad", "a b c")):
+        alone = frozen.FrozenStates(split)
+        alone.add(encoded(text))
+        found = alone.find(encoded(text), split)
+        field = "sequences" if split.per_token[0] else "values"
+        one, other = getattr(ours, field)[name][row], getattr(found, field)[name][0]
+        np.testing.assert_allclose(one, other, 0, 1e-6)
+    assert states.find(encoded("a b c", "a b d"), split) is None
 
 
 def test_a_resumed_training_goes_on_alike(tune, tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ from tfft.cli.main import main
 from tfft.core.errors import ConfigError, DataError, InterruptedRunError, StorageError
 from tfft.core.files import sha256
 from tfft.core.signals import TerminationSignal
+from tfft.fitting import finish
 from tfft.training.step import TrainingModel
 
 # Dropout in adapter, backbone and head: their random states must go on as well.
@@ -107,7 +108,7 @@ def test_a_scoring_that_fails_loses_no_training(
         raise error
 
     with monkeypatch.context() as patched:
-        patched.setattr(tfft.Run, "write_reports", stop)
+        patched.setattr(finish, "write_reports", stop)
         with pytest.raises(raised):
             tune(output_dir=tmp_path / "run", **options)
     loaded, before = tfft.load(tmp_path / "run"), lines(tmp_path / "run")

@@ -9,9 +9,9 @@ import pytest
 import tfft
 from tfft.core.errors import ConfigError
 from tfft.fitting.config import FinetuneConfig
+from tfft.fitting.finish import save
 from tfft.fitting.network import room_for
-from tfft.fitting.session import Shared
-from tfft.fitting.shared_runs import save_run
+from tfft.fitting.session import Session
 
 # One after another on one backbone: what one leaves behind, the next would show.
 TRAININGS = [
@@ -40,7 +40,7 @@ def options(bert_folder, make_rows):
 def shared(options, tmp_path_factory):
     folder = tmp_path_factory.mktemp("shared")
     config = FinetuneConfig(output_dir=folder, **options)
-    return Shared(config, folder, lambda text: None)
+    return Session(config, folder, lambda text: None)
 
 
 def weights(run):
@@ -53,7 +53,7 @@ def test_a_shared_training_is_one_of_finetune(shared, options, tmp_path, changes
     alone = tfft.finetune(output_dir=tmp_path / "run", **{**options, **changes})
     assert fitted.metrics == alone.metrics["validation"]
     assert fitted.best_epoch == alone.record["best_epoch"]
-    ours = weights(shared.run(fitted))
+    ours = weights(shared.predictor(fitted))
     assert len(ours) == len(weights(alone))
     for one, other in zip(ours, weights(alone), strict=True):
         assert np.array_equal(one, other)
@@ -62,10 +62,10 @@ def test_a_shared_training_is_one_of_finetune(shared, options, tmp_path, changes
 def test_what_was_fitted_comes_back_after_other_trainings(shared, make_rows):
     first = shared.fit(learning_rate=1e-2)
     texts = [row["text"] for row in make_rows(10, seed=5)]
-    before = shared.run(first).predict(texts)
+    before = shared.predictor(first).predict(texts)
     shared.fit(method="full")
     shared.fit(learning_rate=1e-2, seed=9)
-    assert shared.run(first).predict(texts) == before
+    assert shared.predictor(first).predict(texts) == before
 
 
 def test_rows_by_index_are_the_same_as_their_table(shared, options, tmp_path):
@@ -87,9 +87,9 @@ def test_without_validation_the_last_epoch_is_kept(shared):
 
 
 def test_options_of_the_inputs_are_refused(shared):
-    with pytest.raises(ConfigError, match=r"backbone_dropout decides.*share anew"):
+    with pytest.raises(ConfigError, match=r"backbone_dropout.*another session"):
         shared.fit(backbone_dropout=0.5)
-    with pytest.raises(ConfigError, match="one device"):
+    with pytest.raises(ConfigError, match=r"strategy.*another session"):
         shared.fit(strategy="mirrored")
 
 
@@ -122,7 +122,7 @@ def test_a_second_training_of_the_same_method_traces_nothing(shared, traced):
 def roomy(options, tmp_path_factory):
     folder = tmp_path_factory.mktemp("roomy")
     config = FinetuneConfig(output_dir=folder, **options)
-    return Shared(config, folder, lambda text: None, largest={"rank": 6, "alpha": 32})
+    return Session(config, folder, lambda text: None, largest={"rank": 6, "alpha": 32})
 
 
 GUESTS = [
@@ -148,13 +148,13 @@ def test_a_guest_trains_in_a_larger_network_as_in_its_own(
     changes = {"learning_rate": 1e-2, "epochs": 2, "seed": 5, **changes}
     fitted = roomy.fit(**changes)
     alone = tfft.finetune(output_dir=tmp_path / "run", **{**options, **changes})
-    ours = weights(roomy.run(fitted))
+    ours = weights(roomy.predictor(fitted))
     for one, other in zip(ours, weights(alone), strict=True):
         # Sums over other shapes are rounded otherwise, and Adam divides by them.
         assert np.allclose(one, other, rtol=0, atol=2e-5)
     reported = alone.metrics["validation"]
     assert fitted.metrics == pytest.approx(reported, abs=1e-5)
-    saved = save_run(roomy, fitted, tmp_path / "saved")
+    saved = save(roomy, fitted, tmp_path / "saved")
     assert saved.metrics["validation"] == pytest.approx(reported, abs=1e-5)
     assert saved.record["cost"]["trainable"] == alone.record["cost"]["trainable"]
 
@@ -191,7 +191,7 @@ def test_a_saved_training_is_a_run_as_any_other(shared, options, tmp_path, make_
     from tfft.recipes.inspect import inspect_run
 
     fitted = shared.fit(learning_rate=1e-2)
-    saved = save_run(shared, fitted, tmp_path / "run")
+    saved = save(shared, fitted, tmp_path / "run")
     texts = [row["text"] for row in make_rows(10, seed=5)]
     answers = saved.predict(texts)
     shared.fit(method="full")

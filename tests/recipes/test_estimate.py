@@ -13,6 +13,7 @@ import tfft
 from tfft.core.errors import OutOfMemoryError
 from tfft.data.batching import Batches, Examples
 from tfft.fitting import cost, probe
+from tfft.fitting.config import FinetuneConfig
 
 
 @pytest.fixture(scope="module")
@@ -112,15 +113,14 @@ def memory(make_training, monkeypatch):
 
     def added(method="full", rows=16, length=64, half=False, pieces=1, dropout=0.0):
         _, model = make_training(method)
-        backbone = model.network.backbone
         from tfft.compute.layers import set_dropout
 
-        set_dropout(backbone, dropout)
+        set_dropout(model.network.backbone, dropout)
         examples = Examples({"token_ids": [[1] * length]}, {}, {"token_ids": 0})
         batches = Batches(examples, rows)
-        return cost.estimate(
-            model.network, backbone, batches, 1, half, accumulation=pieces
-        ).memory
+        options = {"model": "", "data": "", "output_dir": "", "epochs": 1}
+        config = FinetuneConfig(**options, accumulation=pieces, batch_size=rows)
+        return cost.cost_of(model.network, batches, config, half).memory
 
     return added
 

@@ -17,7 +17,7 @@ from tfft.core.errors import (
     InterruptedRunError,
     OutputInUseError,
 )
-from tfft.fitting.session import Shared
+from tfft.fitting.session import Session
 
 SPACE = {"learning_rate": tfft.log_uniform(1e-3, 1e-1), "rank": [2, 4]}
 TRIALS = 4
@@ -72,7 +72,7 @@ def test_the_picture_is_one(search):
 def test_an_interrupted_search_ends_as_one_that_was_not(
     search, options, tmp_path, monkeypatch
 ):
-    fit, calls = Shared.fit, []
+    fit, calls = Session.fit, []
 
     def stopping(self, **changes):
         calls.append(changes)
@@ -80,7 +80,7 @@ def test_an_interrupted_search_ends_as_one_that_was_not(
             raise KeyboardInterrupt
         return fit(self, **changes)
 
-    monkeypatch.setattr(Shared, "fit", stopping)
+    monkeypatch.setattr(Session, "fit", stopping)
     with pytest.raises(InterruptedRunError, match=r"search was stopped.*resume"):
         tfft.tune(output_dir=tmp_path / "b", **options)
     with pytest.raises(OutputInUseError, match="say overwrite or resume"):
@@ -108,14 +108,14 @@ def test_a_damaged_state_file_is_named(search, options, tmp_path):
 def test_a_trial_that_diverges_costs_that_trial_only(
     options, tmp_path, monkeypatch, capfd
 ):
-    fit = Shared.fit
+    fit = Session.fit
 
     def diverging(self, **changes):
         if changes["method"]["rank"] == 4:
             raise DivergedError("the loss is nan")
         return fit(self, **changes)
 
-    monkeypatch.setattr(Shared, "fit", diverging)
+    monkeypatch.setattr(Session, "fit", diverging)
     found = tfft.tune(
         output_dir=tmp_path / "d",
         **{**options, "search": "grid", "space": {"rank": [4, 2]}},
@@ -130,7 +130,7 @@ def test_no_score_at_all_is_an_error_that_says_why(options, tmp_path, monkeypatc
     def diverging(self, **changes):
         raise DivergedError("the loss is nan")
 
-    monkeypatch.setattr(Shared, "fit", diverging)
+    monkeypatch.setattr(Session, "fit", diverging)
     with pytest.raises(DataError, match=r"none of 2 trials.*the loss is nan"):
         tfft.tune(output_dir=tmp_path / "e", **{**options, "max_trials": 2})
 

@@ -56,9 +56,9 @@ class StateExamples(Examples):
 
     def form(self, name: str) -> tuple[tuple[int, ...], Any]:
         """Returns the shape and the type of one token of a sequence feature."""
-        values = self.sequences[name]
-        if isinstance(values, Ragged):
-            return values.values.shape[1:], values.values.dtype
+        first = self.sequences[name][0]
+        if np.ndim(first) > 1:  # states; ids are plain numbers
+            return first.shape[1:], first.dtype
         return super().form(name)
 
 

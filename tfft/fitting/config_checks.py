@@ -10,16 +10,18 @@ from tfft.core.config import require
 from tfft.core.errors import ConfigError, nearest, one_of, shorten
 from tfft.training.names import OPTIMIZERS, SCHEDULES
 
-# What trainings that share a backbone do not do, by the option that asks for it.
-_SINGLE = {
-    "strategy": "run on one device",
-    "save_every": "write no checkpoints",
-    "keep_last": "write no checkpoints",
-    "keep_best": "write no checkpoints",
-    "log_every": "write no curves of steps",
-    "profile": "are not profiled",
-    "projector": "write no projector's points",
-    "cache_frozen": "keep no frozen states",
+# Why options of `finetune` do not work where several trainings share a backbone.
+_NO_RESUME = "several trainings cannot resume, so none of them writes checkpoints"
+_SERIES = {
+    "strategy": "several trainings run on one device",
+    "save_every": _NO_RESUME,
+    "keep_last": _NO_RESUME,
+    "keep_best": _NO_RESUME,
+}
+_TRIALS = {
+    "log_every": "trials write no curves of steps",
+    "profile": "trials are not profiled",
+    "projector": "trials write no points for the projector",
 }
 
 
@@ -67,22 +69,25 @@ def check_watching(config: Any) -> None:
     require(pair, config, "profile", "the first and the last step, counted from 1")
 
 
-def check_shared(config: Any) -> None:
-    """Raises for options of a single training, given to one of many.
+def check_several(config: Any, *, with_folders: bool) -> None:
+    """Raises for options that make no sense for one of several trainings.
 
-    `cache_frozen=False` asks for what happens anyway.
+    Args:
+        config: The options.
+        with_folders: Whether each training writes a run folder. The trials of a search
+            do not.
 
     Raises:
-        ConfigError: Naming the option, and why it cannot be had here.
+        ConfigError: Naming the option, and why it does not work here.
     """
+    reasons = _SERIES if with_folders else {**_SERIES, **_TRIALS}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if field.name in _SINGLE and value not in (field.default, False):
+        if field.name in reasons and value != field.default:
             raise ConfigError(
-                f"{field.name}={shorten(value)}: trainings that share a backbone "
-                f"{_SINGLE[field.name]}",
+                f"{field.name}={shorten(value)}: {reasons[field.name]}",
                 where=type(config).__name__,
-                expected="options of the training alone",
+                expected="options that each of several trainings can use",
                 fix=f"leave {field.name} out here, and give it to finetune",
             )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from tfft.compute.layers import spots
 from tfft.data.batching import Batches, bucket_length
+from tfft.fitting.config import FinetuneConfig
 
 # What backpropagation keeps of a layer, in bytes: by token and unit between the two
 # dense layers (GELU's derivative), by token and hidden unit (two norms in float32,
@@ -74,32 +75,22 @@ def count(variables: Iterable[Any]) -> int:
     return sum(math.prod(variable.shape) for variable in variables)
 
 
-def estimate(
-    network: Any,
-    backbone: Any,
-    batches: Batches,
-    epochs: int,
-    half: bool,
-    *,
-    accumulation: int = 1,
-) -> Cost:
-    """Returns the cost of training a network.
+def cost_of(network: Any, batches: Batches, config: FinetuneConfig, half: bool) -> Cost:
+    """Returns the cost of a training.
 
     Args:
         network: The backbone with its head, trainability set.
-        backbone: For its sizes.
         batches: The training rows.
-        epochs: Passes over them.
+        config: The options, with epochs filled in.
         half: Whether activations take 16 bits.
-        accumulation: Pieces in which a step is computed.
     """
     real, padded = batches.tokens()
     return Cost(
         trainable=count(network.trainable_weights),
         total=count(network.weights),
-        memory=_held(network) + _added(network, backbone, batches, half, accumulation),
-        steps=len(batches) * epochs,
-        epochs=epochs,
+        memory=_held(network) + _added(network, batches, half, config.accumulation),
+        steps=len(batches) * config.epochs,
+        epochs=config.epochs,
         tokens=real,
         padding=1 - real / padded,
     )
@@ -116,10 +107,9 @@ def _held(network: Any) -> int:
     return psutil.Process().memory_info().rss
 
 
-def _added(
-    network: Any, backbone: Any, batches: Batches, half: bool, accumulation: int
-) -> int:
+def _added(network: Any, batches: Batches, half: bool, accumulation: int) -> int:
     """Returns the bytes that training adds to that at its worst moment."""
+    backbone = network.backbone
     trainable = count(network.trainable_weights)
     rows = -(-batches.batch_size // accumulation)
     length = bucket_length(int(batches.examples.lengths.max()))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from tfft.data.batching import Examples
 from tfft.data.rows import without_bad_rows
 from tfft.data.table import Table
 from tfft.fitting.config import FinetuneConfig
+from tfft.fitting.fit import Rows
 from tfft.fitting.messages import listed
 from tfft.fitting.prepare import Prepared, prepare
 from tfft.fitting.token_notes import notes_on_tokens
@@ -37,13 +40,15 @@ class Inputs:
     examples: dict[str, Examples]
 
 
-def read_inputs(config: FinetuneConfig, task: Task, folder: Path, say: Say) -> Inputs:
+def read_inputs(
+    config: FinetuneConfig, task: Task, folder: Path | None, say: Say
+) -> Inputs:
     """Reads rows and model, and encodes the one for the other.
 
     Args:
         config: The options.
         task: Decides what rows mean.
-        folder: Where a model that came as an object is kept.
+        folder: Where a model that came as an object is saved; None saves none.
         say: Shows the user a sentence.
 
     Raises:
@@ -94,7 +99,7 @@ def _prepare(config: FinetuneConfig, task: Task, say: Say) -> Prepared:
     return prepared
 
 
-def _load(config: FinetuneConfig, folder: Path, say: Say) -> Pretrained:
+def _load(config: FinetuneConfig, folder: Path | None, say: Say) -> Pretrained:
     pretrained = load_pretrained(
         config.model, config.tokenizer, config.backbone_dropout
     )
@@ -102,7 +107,7 @@ def _load(config: FinetuneConfig, folder: Path, say: Say) -> Pretrained:
     say(f"model: {name} ({pretrained.architecture.name})")
     for note in pretrained.notes:
         say(f"note: {note}")
-    if pretrained.source is None:
+    if pretrained.source is None and folder is not None:
         save_base(folder, pretrained)
     return pretrained
 
@@ -129,3 +134,37 @@ def _suited(
     for note in notes:
         say(f"note: {split}: {note}")
     return table
+
+
+def rows_of(
+    inputs: Inputs,
+    asked: Task,
+    train: Sequence[int] | None = None,
+    validation: Sequence[int] | Table | None = None,
+) -> Rows:
+    """Returns the rows of one training.
+
+    Args:
+        inputs: The inputs of a session.
+        asked: The task as the user gave it, before it learned from any rows.
+        train: Indices of rows; None for all of them.
+        validation: Indices of rows, or other rows. None takes the validation split of
+            the data, or no validation when `train` has indices.
+    """
+    tables, task = inputs.prepared.tables, inputs.task
+    table, examples = tables["train"], inputs.examples["train"]
+    held = tables.get("validation") if train is None else None
+    if isinstance(validation, Table):
+        held = validation
+    elif validation is not None:
+        held = table.select(validation)
+    if train is None:
+        return Rows(task, table, held, examples)
+    part, labels = table.select(train), inputs.prepared.labels
+    suited, _ = asked.suited_to(inputs.pretrained)
+    task, _ = suited.learned_from(part, labels)
+    if len(examples) == len(table) and not examples.sources:
+        return Rows(task, part, held, examples.select(np.asarray(train)))
+    tokenizer = inputs.pretrained.tokenizer  # rows are packed, or cut into windows
+    encoded = task.encode(part, tokenizer, labels)
+    return Rows(task, part, held, encoded.examples)

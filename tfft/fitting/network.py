@@ -1,18 +1,24 @@
-"""One network over a backbone that others share: trained again and again."""
+"""A network over the shared backbone, which a session trains again and again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from tfft.data.batching import Batches
+from tfft.evaluation.forward import Forward
 from tfft.fitting.config import FinetuneConfig
-from tfft.fitting.optimize import left_to_adam, optimizer_of, schedule_of
+from tfft.fitting.fit import Rows, Values
+from tfft.fitting.frozen import Cuts, FrozenStates
+from tfft.fitting.optimize import left_to_adam, schedule_of, training_model
 from tfft.methods.method import Method
+from tfft.models.frozen import Split
 from tfft.models.pretrained import Pretrained
 from tfft.runs.build import Built, build
-from tfft.runs.predictor import Predictor
 from tfft.tasks.task import Labels, Task
 
 # Of what an optimizer or a step is traced with; the rest may change between two
@@ -25,25 +31,25 @@ _TRACED = (
 # A trace of a large network takes many megabytes.
 _MOST_TRAINERS = 3
 
-Values = list[np.ndarray]
 
+class Network:
+    """A method and a head on a shared backbone, with the functions traced for them.
 
-class Bench:
-    """A method and a head on a shared backbone, with what was traced for them.
-
-    While it is at work its layers stand in the backbone; `leave` takes them out, with
-    their values, and `enter` puts them in again. Traced functions stay right all the
-    while: they belong to variables, not to places.
+    While it is active, its layers are in the backbone. `leave` takes them out, with
+    their values, and `enter` puts them back. Traced functions stay valid throughout:
+    they hold variables, not positions in the backbone.
 
     Args:
-        task: Says which head.
-        method: What is applied.
-        pretrained: With a plain backbone, its weights those of the checkpoint.
+        task: Decides the head.
+        method: The method to apply.
+        pretrained: A plain backbone, with the weights of the checkpoint.
         labels: The labels by id.
         seed: For the first values.
-        pristine: Values of the checkpoint by the id of their variable; those of
-            variables that train here are added.
-        hosts: Whether it trains what its method has room for, and not the method.
+        pristine: The checkpoint's values by the id of their variable. The network adds
+            those of the variables it trains.
+        hosts: Whether it trains methods that fit into `method`, and not that one.
+        once: Whether it trains only once. It then keeps no first values, which would
+            be a copy of all it trains.
     """
 
     def __init__(
@@ -56,6 +62,7 @@ class Bench:
         pristine: dict[int, np.ndarray],
         *,
         hosts: bool = False,
+        once: bool = False,
     ) -> None:
         backbone = pretrained.backbone
         plain = {id(variable) for variable in backbone.weights}
@@ -65,12 +72,14 @@ class Bench:
         self.built = self._build(seed, method)
         self._flags = [(v, v.trainable) for v in self.built.network.weights]
         self._base = [v for v in backbone.trainable_variables if id(v) in plain]
-        for variable in self._base:
-            if id(variable) not in pristine:
-                pristine[id(variable)] = np.array(variable)
         self._pristine, self._spared = pristine, plain - fresh
-        self._hosts, self._now = hosts, repr((seed, method))
-        self._first = {self._now: self._read(self._own(self.built.network))}
+        self._hosts, self._once, self._now = hosts, once, repr((seed, method))
+        self._first: dict[str, Values] = {}
+        if not once:
+            for variable in self._base:
+                if id(variable) not in pristine:
+                    pristine[id(variable)] = np.array(variable)
+            self._first[self._now] = self._read(self._own(self.built.network))
         self._trainers: dict[str, tuple[Any, Any, Values]] = {}
         self._forwards: dict[str, Any] = {}
         self._put_back: Callable[[], None] | None = None
@@ -92,8 +101,13 @@ class Bench:
         """The variables that a training decides."""
         return [*self._own(self.built.network), *self._base]
 
-    def values(self) -> Values:
-        """Returns copies of what a training decides, in the shapes of its method."""
+    def values(self) -> Values | None:
+        """Returns copies of what a training decides, in the shapes of its method.
+
+        A network that trains only once holds them itself and returns None.
+        """
+        if self._once:
+            return None
         shapes = [one.shape for one in self._first[self._now]]
         own = self._read(self._own(self.built.network))
         corners = [
@@ -112,8 +126,10 @@ class Bench:
 
         Args:
             seed: The seed.
-            method: What is to be trained, the bench's own or a guest.
+            method: The method to train: the network's own, or one that fits into it.
         """
+        if self._once:
+            return
         self._now = repr((seed, method))
         if self._now not in self._first:
             self._first[self._now] = self._values_of(seed, method)
@@ -148,94 +164,139 @@ class Bench:
         for variable, trainable in self._flags:
             variable.trainable = trainable
 
-    def predictor(self, task: Task, policy: str) -> Predictor:
-        """Returns a predictor with the trace of a policy.
+    def forward(self, policy: str) -> Forward:
+        """Returns the forward pass under a precision, which must be set."""
+        if policy not in self._forwards:
+            per_token = self.task.per_token
+            self._forwards[policy] = Forward(self.built.network, per_token=per_token)
+        return self._forwards[policy]
+
+    def forward_over(self, states: FrozenStates, split: Split, policy: str) -> Any:
+        """Returns the forward pass that starts at the states of known rows.
 
         Args:
-            task: The bench's own, or the same with other thresholds.
-            policy: The precision that the network has now.
+            states: The states.
+            split: The cut of this network.
+            policy: The precision, which must be set.
         """
-        made = Predictor(
-            self.built, task, self._arguments[2], self._forwards.get(policy)
-        )
-        self._forwards[policy] = made.forward
-        return made
+        whole = self.forward(policy)
+        key = f"{policy} above the frozen layers"
+        if key not in self._forwards:
+            self._forwards[key] = states.over(whole, split)
+        return self._forwards[key]
 
-    def trainer(
+    def look(
         self,
-        config: FinetuneConfig,
-        policy: str,
-        *,
-        learning_rate: float,
-        steps: int,
-        multipliers: Mapping[str, float],
-        describe: Callable[[list[int]], str],
-    ) -> Any:
-        """Returns a model that is ready to train from the first step on.
+        method: Method,
+        loss: Callable[[Any, Any], tuple[Any, Any]],
+        batches: Batches,
+    ) -> None:
+        """Lets a method choose what to train by the gradients of the pretrained model.
 
         Args:
-            config: The options.
-            policy: In what numbers the network computes.
-            learning_rate: The peak.
-            steps: Steps of the training.
-            multipliers: Factors of the learning rate by variable path.
-            describe: Returns what users know training rows by.
+            method: The method that will be trained.
+            loss: Maps outputs and batch to the sums of losses and weights.
+            batches: The training rows.
+        """
+        import tensorflow as tf
+
+        network = self.built.network
+
+        def gradients(batch: Mapping[str, Any], variables: list[Any]) -> list[Any]:
+            values = [variable.value for variable in variables]
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(values)
+                outputs = network({name: batch[name] for name in network.input})
+                loss_sum, weight_sum = loss(outputs, batch)
+                mean = tf.math.divide_no_nan(loss_sum, weight_sum)
+            return tape.gradient(mean, values)
+
+        method.look(self.built.adapter, gradients, batches.dataset(0))
+
+    @cached_property
+    def cuts(self) -> Cuts:
+        """Where the network can be cut, so that states of frozen layers are kept."""
+        return Cuts.of(self.built.network)
+
+    def trainer(self, plan: Plan, trained: Any) -> Any:
+        """Returns a compiled model that is ready for the first step of a training.
+
+        Args:
+            plan: The training.
+            trained: The network to train: this one, or the part of it above the frozen
+                layers.
         """
         from tfft.training.position import Position
 
-        schedule = schedule_of(config, learning_rate, steps)
-        key = repr([policy, *(getattr(config, name) for name in _TRACED)])
+        config = plan.config
+        steps = len(plan.batches) * config.epochs
+        schedule = schedule_of(config, plan.learning_rate, steps)
+        options = (getattr(config, name) for name in _TRACED)
+        key = repr([plan.policy, trained is self.built.network, *options])
         known = self._trainers.pop(key, None)
         if known is None or known[1] is None:  # a user's own schedule cannot move
-            known = self._trainer(config, policy, schedule, multipliers)
+            known = self._trainer(plan, trained, schedule)
         self._trainers[key] = known
         for oldest in list(self._trainers)[:-_MOST_TRAINERS]:
             del self._trainers[oldest]
         model, movable, first = known
         if movable:
             movable.become(schedule)
-        for variable, value in zip(model.optimizer.variables, first, strict=True):
-            variable.assign(value)
+        if not self._once:
+            for variable, value in zip(model.optimizer.variables, first, strict=True):
+                variable.assign(value)
         scale = model.loss_scale.first if model.loss_scale else 1.0
-        model.position, model.describe = Position(loss_scale=scale), describe
+        model.position, model.describe = Position(loss_scale=scale), plan.rows.describe
         model.accumulation = config.accumulation
         return model
 
     def _trainer(
-        self,
-        config: FinetuneConfig,
-        policy: str,
-        schedule: Any,
-        multipliers: Mapping[str, float],
+        self, plan: Plan, trained: Any, schedule: Any
     ) -> tuple[Any, Any, Values]:
-        from tfft.training.hardware import choose_compilation
-        from tfft.training.loss_scale import LossScale
-        from tfft.training.step import TrainingModel
         from tfft.training.warmup_decay import MovableWarmupDecay, WarmupDecay
 
-        model = TrainingModel(
-            self.built.network,
-            self.task.loss,
-            clip_norm=config.clip_norm,
-            accumulation=config.accumulation,
-            adapt=config.batch_size == "auto",
-            on_nan=config.on_nan,
-            loss_scale=LossScale() if policy == "mixed_float16" else None,
-        )
-        plain = isinstance(schedule, WarmupDecay)
-        movable = MovableWarmupDecay(schedule) if plain else None
-        optimizer = optimizer_of(
-            config,
-            model.trainable_variables,
-            learning_rate=0.0,
-            steps=1,
-            multipliers=multipliers,
+        movable = None
+        if isinstance(schedule, WarmupDecay) and not self._once:
+            movable = MovableWarmupDecay(schedule)
+        model = training_model(
+            trained,
+            plan.rows.task.loss,
+            plan.config,
+            plan.policy,
+            schedule=movable or schedule,
+            multipliers=plan.multipliers,
             outputs=left_to_adam(self.built),
-            movable=movable or schedule,
         )
-        compiled = choose_compilation(config.compile_step)
-        model.compile(optimizer=optimizer, jit_compile=compiled)
-        return model, movable, self._read(optimizer.variables)
+        first = [] if self._once else self._read(model.optimizer.variables)
+        return model, movable, first
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A training that is ready for its first step.
+
+    Attributes:
+        config: The options, with all defaults filled in.
+        method: The method that is trained.
+        rows: The rows.
+        network: The network, with the first values of the seed.
+        batches: The training rows in batches.
+        policy: The precision to train in, such as `mixed_bfloat16`.
+        multipliers: Factors of the learning rate by variable path.
+    """
+
+    config: FinetuneConfig
+    method: Method
+    rows: Rows
+    network: Network
+    batches: Batches
+    policy: str
+    multipliers: Mapping[str, float]
+
+    @property
+    def learning_rate(self) -> float:
+        """The highest learning rate."""
+        return self.config.learning_rate or self.method.learning_rate
 
 
 def room_for(

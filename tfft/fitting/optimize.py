@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tfft.core.errors import ConfigError
@@ -12,39 +12,54 @@ from tfft.models.architecture import Architecture
 from tfft.runs.build import Built
 
 
-def optimizer_of(
+def training_model(
+    network: Any,
+    loss: Callable[[Any, Any], tuple[Any, Any]],
     config: FinetuneConfig,
-    variables: Sequence[Any],
+    policy: str,
     *,
-    learning_rate: float,
-    steps: int,
+    schedule: Any,
     multipliers: Mapping[str, float] | None = None,
     outputs: Sequence[str] = (),
-    movable: Any = None,
 ) -> Any:
-    """Returns the built Keras optimizer that the options describe.
+    """Returns the compiled `TrainingModel` that the options describe.
 
     Args:
+        network: The network to train.
+        loss: Maps outputs and batch to the sums of losses and weights.
         config: The options.
-        variables: What it will train.
-        learning_rate: The peak, unless the options bring a schedule of their own.
-        steps: Steps of the whole training.
+        policy: The precision that the network computes in.
+        schedule: The learning rate, a number or a Keras schedule.
         multipliers: Factors of the learning rate by variable path.
         outputs: Paths of output layers' variables.
-        movable: A schedule in the place of the options', for several trainings.
     """
+    from tfft.training.hardware import choose_compilation
+    from tfft.training.loss_scale import LossScale
     from tfft.training.optimizer import make_optimizer
+    from tfft.training.step import TrainingModel
 
-    return make_optimizer(
+    model = TrainingModel(
+        network,
+        loss,
+        clip_norm=config.clip_norm,
+        accumulation=config.accumulation,
+        adapt=config.batch_size == "auto",
+        on_nan=config.on_nan,
+        loss_scale=LossScale() if policy == "mixed_float16" else None,
+    )
+    optimizer = make_optimizer(
         config.optimizer,
-        variables,
-        learning_rate=movable or schedule_of(config, learning_rate, steps),
+        model.trainable_variables,
+        learning_rate=schedule,
         weight_decay=config.weight_decay,
         no_decay=config.no_decay,
         ema=config.ema,
         multipliers=multipliers,
         outputs=outputs,
     )
+    compiled = choose_compilation(config.compile_step)
+    model.compile(optimizer=optimizer, jit_compile=compiled)
+    return model
 
 
 def left_to_adam(built: Built) -> list[str]:

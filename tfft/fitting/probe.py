@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import time
 from collections.abc import Callable
@@ -10,11 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from tfft.checkpoints.progress import TrainingState
 from tfft.data.batching import Batches, Examples, bucket_length
 from tfft.data.numbered import numbered_dataset
 from tfft.evaluation.frozen_layers import FrozenLayers
-from tfft.fitting.config import FinetuneConfig
+from tfft.fitting.cost import count
 from tfft.fitting.frozen import choose_split
+from tfft.fitting.network import Plan
+from tfft.fitting.optimize import training_model
 
 _STEPS = 3
 
@@ -29,6 +33,7 @@ class Times:
         step: Of a step, on average.
         epoch: Of an epoch and its validation.
         note: Why frozen layers are not computed once, when dropout prevents it.
+        checkpoint: Bytes of a checkpoint.
     """
 
     once: float
@@ -36,32 +41,23 @@ class Times:
     step: float
     epoch: float
     note: str
+    checkpoint: int
 
 
-def probe(
-    network: Any,
-    objective: Callable[[Any, Any], tuple[Any, Any]],
-    batches: Batches,
-    validation: Examples | None,
-    config: FinetuneConfig,
-    policy: str,
-) -> Times:
-    """Returns the times of a training; changes the weights of the network.
+def probe(plan: Plan, validation: Examples | None) -> Times:
+    """Returns the times of a training; changes the weights of its network.
 
     Args:
-        network: The network in the precision of the training.
-        objective: Maps outputs and batch to the sums of losses and weights.
-        batches: The training rows.
+        plan: The training, its network in the precision of the training.
         validation: The validation rows, if any.
-        config: The options of the training.
-        policy: In what numbers the network computes.
     """
+    network, config, batches = plan.network.built.network, plan.config, plan.batches
     lengths = _lengths(batches)
     order = np.argsort(lengths, kind="stable")
     rows = [batches.rows()[index] for index in (order[len(order) // 2], order[-1])]
     few = batches.examples.select(np.concatenate(rows))
     once, kept = 0.0, 0
-    split, note = choose_split(network, config.cache_frozen, config.epochs)
+    split, note = choose_split(plan.network, config.cache_frozen, config.epochs)
     if split is not None:
         prefix = FrozenLayers(split)
         everything = [batches.examples, *([validation] if validation else [])]
@@ -74,14 +70,15 @@ def probe(
     ours = batches.of(few)
     ends = np.cumsum([0, *map(len, rows)])
     parts = [ours.batch(np.arange(*ends[i : i + 2])) for i in range(2)]
-    seconds_of = _steps(network, objective, ours, parts, config, policy)
+    model = _model(network, plan)
+    seconds_of = _steps(model, ours, parts)
     known = [float(part["padding_mask"].shape[1]) for part in parts]
     steps = np.interp(lengths, [0.0, *known], [0.0, *seconds_of])
     epoch = float(steps.sum())
     if validation:
         forward = _forward(network, parts[0]) / parts[0]["padding_mask"].size
         epoch += forward * batches.of(validation).tokens()[1]
-    return Times(once, kept, float(steps.mean()), epoch, note)
+    return Times(once, kept, float(steps.mean()), epoch, note, _checkpoint(model))
 
 
 def _lengths(batches: Batches) -> np.ndarray:
@@ -96,18 +93,26 @@ def _timed(function: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - started, result
 
 
+def _model(network: Any, plan: Plan) -> Any:
+    """Returns a model whose steps take as long as those of the training."""
+    # Its rate has no effect on the time; and a test step must not stop.
+    config = dataclasses.replace(plan.config, on_nan="skip")
+    loss, policy = plan.rows.task.loss, plan.policy
+    return training_model(network, loss, config, policy, schedule=1e-6)
+
+
+def _checkpoint(model: Any) -> int:
+    """Returns the bytes of a checkpoint, the best weights so far included."""
+    best = 4 * count(model.trainable_variables)
+    return TrainingState.of(model).size + best
+
+
 def _steps(
-    network: Any,
-    objective: Callable[[Any, Any], tuple[Any, Any]],
-    batches: Batches,
-    parts: list[dict[str, np.ndarray]],
-    config: FinetuneConfig,
-    policy: str,
+    model: Any, batches: Batches, parts: list[dict[str, np.ndarray]]
 ) -> list[float]:
-    """Returns the seconds of a step on each batch, the first one's tracing aside."""
+    """Returns the seconds of a step on each batch, without the one that traces."""
     import keras
 
-    model = _model(network, objective, config, policy)
     each = 1 + _STEPS
     steps = list(itertools.chain(*([part] * each for part in parts)))
     data = numbered_dataset(
@@ -128,38 +133,6 @@ def _steps(
         float(np.median(np.diff(marks[index * each : (index + 1) * each])))
         for index in range(len(parts))
     ]
-
-
-def _model(
-    network: Any,
-    objective: Callable[[Any, Any], tuple[Any, Any]],
-    config: FinetuneConfig,
-    policy: str,
-) -> Any:
-    """Returns a model whose steps cost what those of the training will."""
-    from tfft.training.hardware import choose_compilation
-    from tfft.training.loss_scale import LossScale
-    from tfft.training.optimizer import make_optimizer
-    from tfft.training.step import TrainingModel
-
-    model = TrainingModel(
-        network,
-        objective,
-        clip_norm=config.clip_norm,
-        accumulation=config.accumulation,
-        on_nan="skip",
-        loss_scale=LossScale() if policy == "mixed_float16" else None,
-    )
-    optimizer = make_optimizer(
-        config.optimizer,
-        model.trainable_variables,
-        learning_rate=1e-6,  # the times of a step count, not its effect
-        weight_decay=config.weight_decay,
-        ema=config.ema,
-    )
-    compiled = choose_compilation(config.compile_step)
-    model.compile(optimizer=optimizer, jit_compile=compiled)
-    return model
 
 
 def _forward(network: Any, batch: dict[str, np.ndarray]) -> float:

@@ -22,12 +22,12 @@ from tfft.evaluation.report import REPORTS
 from tfft.evaluation.tables import ReportTable
 from tfft.fitting.auto import settled
 from tfft.fitting.config import FinetuneConfig
-from tfft.fitting.config_checks import check_shared
+from tfft.fitting.config_checks import check_several
+from tfft.fitting.finish import RunRecorder, options_of
 from tfft.fitting.record import plain_config
-from tfft.fitting.session import Shared
-from tfft.fitting.shared_runs import save_run
+from tfft.fitting.session import Session
 from tfft.methods.method import METHODS
-from tfft.runs.folder import NEW_BASE, RECORD
+from tfft.runs.folder import NEW_BASE, RECORD, claimed
 from tfft.runs.run import Run
 from tfft.tasks.task import TASKS, Task
 
@@ -61,13 +61,13 @@ class Series:
         ConfigError: For options that cannot be meant.
     """
 
-    shared: Shared
+    session: Session
 
     def __init__(self, options: Mapping[str, Any], result: str, noun: str) -> None:
         check_environment()
         options, reason = settled(options)
         self.config = FinetuneConfig(**options)
-        check_shared(self.config)
+        check_several(self.config, with_folders=True)
         if self.config.resume:
             raise ConfigError(
                 "resume=True for several trainings",
@@ -76,6 +76,7 @@ class Series:
         self.task: Task = TASKS.resolve(self.config.task)
         self.folder = Path(self.config.output_dir)
         self.result, self.noun = self.folder / result, noun
+        self._started = False
         self._console = Console(quiet=not self.config.verbose, highlight=False)
         if reason:
             self.say(f"auto: {reason}")
@@ -116,8 +117,11 @@ class Series:
         with locked(self.folder):
             config = replace(self.config, **changes)
             try:
-                self.shared = Shared(config, self.folder, self.say)
-                yield
+                self.session = Session(config, self.folder, self.say)
+                try:
+                    yield
+                finally:
+                    self.session.close()
             finally:
                 shutil.rmtree(self.folder / NEW_BASE, ignore_errors=True)
 
@@ -147,9 +151,23 @@ class Series:
             **changes: Options that are others than those of all.
         """
         start, name = time.monotonic(), f"{self.noun}-{number}"
-        fitted = self.shared.fit(train=train, validation=validation, **changes)
-        run = save_run(self.shared, fitted, self.folder / name, test)
-        scores = run.metrics.get("test", fitted.metrics)
+        plan = self.session.plan(train=train, validation=validation, **changes)
+        folder = self.folder / name
+        with claimed(folder, overwrite=False, resume=False):
+            recorder = RunRecorder(
+                self.session,
+                plan,
+                folder,
+                options_of(plan, folder),
+                test=test,
+                checkpoints=False,
+            )
+            if not self._started:
+                self.say(f"cost: {recorder.cost}")
+            self._started = True
+            recorder.begin()
+            run, _ = recorder.finish(self.session.train(plan, recorder))
+        scores = run.metrics.get("test") or run.metrics.get("validation", {})
         shown = ", ".join(f"{key} {value:.4f}" for key, value in scores.items())
         self.say(f"{name}: {shown} ({time.monotonic() - start:.0f} s)")
         return run

@@ -1,4 +1,4 @@
-"""Many trainings over one loaded backbone and one set of encoded rows."""
+"""Rows and a backbone loaded once, for as many trainings as one likes."""
 
 from __future__ import annotations
 
@@ -12,77 +12,92 @@ import numpy as np
 
 from tfft.compute.precision import compute_policy, set_compute_policy
 from tfft.core.errors import ConfigError
-from tfft.data.batching import Batches
 from tfft.data.table import Table
 from tfft.evaluation.report import REPORTS, Report
 from tfft.fitting.batches import training_batches
 from tfft.fitting.config import FinetuneConfig
-from tfft.fitting.config_checks import check_shared
 from tfft.fitting.defaults import with_defaults
-from tfft.fitting.fitted import Fitted, Rows
-from tfft.fitting.inputs import Inputs, read_inputs
-from tfft.fitting.look import look
+from tfft.fitting.fit import Fit, Rows
+from tfft.fitting.inputs import Inputs, read_inputs, rows_of
+from tfft.fitting.loop import train
 from tfft.fitting.messages import told_failures
-from tfft.fitting.network import Bench, room_for
+from tfft.fitting.network import Network, Plan, room_for
 from tfft.fitting.optimize import check_rates, multipliers_of
+from tfft.fitting.recorder import Recorder
+from tfft.fitting.shared_states import SharedStates
 from tfft.methods.method import METHODS, Method
 from tfft.runs.predictor import Predictor
-from tfft.runs.run import Run
 from tfft.tasks.task import TASKS, Task
 
-# Options that decide what is read and encoded; another value is another `Shared`.
+# Options that decide what is read and encoded; another value needs another session.
 INPUT_OPTIONS = (
     "model", "data", "task", "validation", "test", "on_bad_rows", "tokenizer",
     "backbone_dropout",
 )  # fmt: skip
-_MOST_BENCHES = 6
+_MOST_NETWORKS = 6
 
 
-class Shared:
-    """A backbone and rows that many trainings share; each ends as `finetune` would.
+class Session:
+    """A backbone and encoded rows, on which any number of trainings run.
 
-    Loading, encoding and tracing are done once. A training changes the values of
-    adapter and head, which the next one resets to those of a new network; a method of
-    other options gets a network of its own over the same backbone, and the last few
-    of them are kept. Another learning rate, another number of epochs and another seed
-    need no new trace.
+    Loading, encoding and tracing happen once. A training changes the values of
+    adapter and head; the next one resets them to those of a new network. Another
+    method gets a network of its own over the same backbone, and the session keeps the
+    last few. Another learning rate, seed or number of epochs needs no new trace. The
+    states of frozen layers are computed once for all trainings.
 
-        shared = Shared(config, folder, say)
-        one = shared.fit(learning_rate=1e-3)              # all rows, as finetune
-        two = shared.fit(seed=7, train=rows, validation=others)   # indices of rows
+        session = Session(config, folder, say)
+        one = session.fit(learning_rate=1e-3)            # all rows, as `finetune` does
+        two = session.fit(seed=7, train=rows, validation=others)   # indices of rows
         two.metrics; two.best_epoch; two.history
-        shared.run(two).predictions(table)                # until the next `fit`
+        session.predictor(two).predictions(table)        # until the next training
 
-    Indices are those of the rows of `tables["train"]`. With indices for training but
-    none for validation there is no validation, and the last epoch is kept.
+    `fit` is `plan` and `train` in one call. Indices are those of the rows of
+    `tables["train"]`. With indices for training but not for validation there is no
+    validation, and the last epoch is kept.
 
     Args:
-        config: The options of the trainings; `fit` may say others.
-        folder: Where a model that came as an object is kept for saved runs.
+        config: The options of the trainings; `fit` can change them.
+        folder: Where a backbone object is saved for the run, and frozen states when
+            memory is short; None saves no backbone.
         say: Shows the user a sentence.
-        largest: The largest values of the method's options that trainings will have;
-            they share a network where the method has one for all of them.
+        replicas: How many copies of the model share a batch. Defaults to 1.
+        largest: The largest values that the method's options will have. Trainings then
+            share a network, where the method has one for all of them.
+        once: Whether there will be a single training. The session then keeps no
+            copies of first or trained values. Defaults to False.
 
     Raises:
-        ConfigError: For options that do not suit each other, the data or the model.
-        MissingInputError: For data or a model that is not there.
-        DataError: For data or model files that cannot be used.
+        ConfigError: For options that do not fit each other, the data or the model.
+        MissingInputError: For missing data or a missing model.
+        DataError: For unusable data or model files.
     """
 
     def __init__(
         self,
         config: FinetuneConfig,
-        folder: Path,
+        folder: Path | None,
         say: Callable[[str], None],
+        *,
+        replicas: int = 1,
         largest: Mapping[str, float] | None = None,
+        once: bool = False,
     ) -> None:
-        self.config, self.folder, self._largest = config, folder, largest or {}
-        self._say, self._said = say, set()
+        self.config, self.folder, self._say = config, folder, say
+        self._replicas, self._largest, self._once = replicas, largest or {}, once
+        self._said: set[str] = set()
         self._asked: Task = TASKS.resolve(config.task)
         self.inputs: Inputs = read_inputs(config, self._asked, folder, say)
-        self._benches: dict[str, Bench] = {}
-        self._at_work: Bench | None = None
+        self._networks: dict[str, Network] = {}
+        self._active: Network | None = None
         self._pristine: dict[int, np.ndarray] = {}
+        splits = self.inputs.examples
+        self._states = SharedStates(
+            [splits[name] for name in ("train", "validation") if name in splits],
+            folder,
+            self._note,
+            once=once,
+        )
 
     @property
     def tables(self) -> dict[str, Table]:
@@ -96,38 +111,8 @@ class Shared:
 
     @property
     def monitor(self) -> tuple[str, bool]:
-        """The metric that decides which epoch is kept, and whether more is better."""
+        """The metric that decides the best epoch, and whether higher is better."""
         return REPORTS.get(self.inputs.task.evaluation).monitor
-
-    def rows(
-        self,
-        train: Sequence[int] | None = None,
-        validation: Sequence[int] | Table | None = None,
-    ) -> Rows:
-        """Returns the rows of a training.
-
-        Args:
-            train: Indices of rows; None for all of them.
-            validation: Indices of rows, or other rows; None for the split of the
-                data, or none beside indices for training.
-        """
-        table, task = self.tables["train"], self.inputs.task
-        held = self.tables.get("validation") if train is None else None
-        if isinstance(validation, Table):
-            held = validation
-        elif validation is not None:
-            held = table.select(validation)
-        examples = self.inputs.examples["train"]
-        if train is None:
-            return Rows(task, table, held, examples)
-        part = table.select(train)
-        suited, _ = self._asked.suited_to(self.inputs.pretrained)
-        task, _ = suited.learned_from(part, self.labels)
-        if len(examples) == len(table) and not examples.sources:
-            return Rows(task, part, held, examples.select(np.asarray(train)))
-        tokenizer = self.inputs.pretrained.tokenizer  # rows packed, or cut in several
-        encoded = task.encode(part, tokenizer, self.labels)
-        return Rows(task, part, held, encoded.examples)
 
     def fit(
         self,
@@ -136,37 +121,62 @@ class Shared:
         validation: Sequence[int] | Table | None = None,
         callbacks: Sequence[Any] = (),
         **changes: Any,
-    ) -> Fitted:
-        """Trains once.
+    ) -> Fit:
+        """Trains once and scores the validation rows.
 
         Args:
             train: Indices of the training rows; None for all of them.
-            validation: Indices of the validation rows, or other rows; see `rows`.
-            callbacks: Keras callbacks beside those of the options; they see
-                validation's metrics, `val_` before their names, at the end of each
-                epoch.
-            **changes: Options of `finetune` in the place of the shared ones.
+            validation: Indices of the validation rows, or other rows; see `rows_of`.
+            callbacks: Keras callbacks besides those of the options. They see the
+                validation metrics, with `val_` in front of their names.
+            **changes: Options of `finetune` that replace the session's.
 
         Raises:
-            ConfigError: For options that cannot be meant, or that need other inputs.
+            ConfigError: For invalid options, or options that need other inputs.
             DivergedError: When the loss is no longer finite.
             OutOfMemoryError: When a step does not fit into memory.
         """
+        plan = self.plan(train=train, validation=validation, **changes)
+        return self.scored(self.train(plan, callbacks=callbacks))
+
+    def plan(
+        self,
+        *,
+        train: Sequence[int] | None = None,
+        validation: Sequence[int] | Table | None = None,
+        **changes: Any,
+    ) -> Plan:
+        """Returns a training that is ready for its first step.
+
+        Args:
+            train: Indices of the training rows; None for all of them.
+            validation: Indices of the validation rows, or other rows; see `rows_of`.
+            **changes: Options of `finetune` that replace the session's.
+
+        Raises:
+            ConfigError: For invalid options, or options that need other inputs.
+        """
+        from tfft.training.hardware import choose_precision
+
         config = self._config(changes)
         method: Method = METHODS.resolve(config.method)
-        rows = self.rows(train, validation)
-        batches = training_batches(rows.examples, config)
+        rows = rows_of(self.inputs, self._asked, train, validation)
+        batches = training_batches(rows.examples, config, self._replicas)
         room = room_for(method, self._largest, config.optimizer)
-        bench = self._bench(room or method, rows.task, config.seed, hosts=bool(room))
-        bench.reset(config.seed, method)
-        look(method, bench.built, rows.task.loss, batches)
+        network = self._network(
+            room or method, rows.task, config.seed, hosts=bool(room)
+        )
+        network.reset(config.seed, method)
+        self._note(network.built.notes)
+        network.look(method, rows.task.loss, batches)
         held = len(rows.validation) if rows.validation else 0
         config, notes = with_defaults(config, len(batches), held)
         self._note(notes)
-        multipliers = multipliers_of(bench.built, config.layer_decay)
-        check_rates(config, bench.built, multipliers)
-        trained = self._train(bench, rows, config, batches, multipliers, callbacks)
-        return self._scored(bench, method, rows, config, *trained)
+        multipliers = multipliers_of(network.built, config.layer_decay)
+        check_rates(config, network.built, multipliers)
+        policy = choose_precision(config.precision)
+        self._compute_in(policy)
+        return Plan(config, method, rows, network, batches, policy, multipliers)
 
     def _note(self, notes: Sequence[str]) -> None:
         """Shows each note once, not for every training."""
@@ -176,126 +186,150 @@ class Shared:
                 self._say(f"note: {note}")
 
     def _config(self, changes: Mapping[str, Any]) -> FinetuneConfig:
-        config = dataclasses.replace(self.config, **changes)
-        for name in INPUT_OPTIONS:
-            if getattr(config, name) is not getattr(self.config, name):
+        for name in (*INPUT_OPTIONS, "strategy"):
+            if name in changes and changes[name] is not getattr(self.config, name):
                 raise ConfigError(
-                    f"{name} decides what trainings share",
-                    where="Shared.fit",
+                    f"{name} is the same for all trainings of a session",
+                    where="Session.plan",
                     expected="options of the training alone",
-                    fix=f"share anew for another {name}",
+                    fix=f"make another session for another {name}",
                 )
-        check_shared(config)
-        return config
+        return dataclasses.replace(self.config, **changes)
 
-    def _bench(
+    def _network(
         self, method: Method, task: Task, seed: int, *, hosts: bool = False
-    ) -> Bench:
-        """Returns the network of a method and a task, its layers in their places."""
+    ) -> Network:
+        """Returns the network of a method and a task, with its layers in place."""
         key = repr((method, task, hosts))
-        bench = self._benches.pop(key, None)
-        if self._at_work not in (bench, None):
-            self._at_work.leave()
-            self._at_work = None
+        network = self._networks.pop(key, None)
+        if self._active not in (network, None):
+            self._active.leave()
+            self._active = None
         pretrained = self.inputs.pretrained
         set_compute_policy(pretrained.backbone, "float32")
-        if bench is None:
+        if network is None:
             made = (task, method, pretrained, self.labels, seed, self._pristine)
-            bench = Bench(*made, hosts=hosts)
-        elif self._at_work is not bench:
-            bench.enter()
-        self._at_work = self._benches[key] = bench
-        for oldest in list(self._benches)[:-_MOST_BENCHES]:
-            del self._benches[oldest]
+            network = Network(*made, hosts=hosts, once=self._once)
+        elif self._active is not network:
+            network.enter()
+        self._active = self._networks[key] = network
+        for oldest in list(self._networks)[:-_MOST_NETWORKS]:
+            del self._networks[oldest]
             gc.collect()  # traces refer to themselves
-        return bench
+        return network
 
-    def _train(
+    def train(
         self,
-        bench: Bench,
-        rows: Rows,
-        config: FinetuneConfig,
-        batches: Batches,
-        multipliers: Mapping[str, float],
-        callbacks: Sequence[Any],
-    ) -> tuple[int, list[dict[str, float]], Report | None]:
-        from tfft.fitting.short_loop import train
-        from tfft.training.hardware import choose_precision
+        plan: Plan,
+        recorder: Recorder | None = None,
+        callbacks: Sequence[Any] = (),
+    ) -> Fit:
+        """Trains, and lets the validation rows decide what the task leaves to them.
 
-        policy = choose_precision(config.precision)
-        self._compute_in(policy)
-        predictor = bench.predictor(rows.task, policy)
-        model = bench.trainer(
-            config,
-            policy,
-            learning_rate=config.learning_rate or bench.method.learning_rate,
-            steps=len(batches) * config.epochs,
-            multipliers=multipliers,
-            describe=lambda examples: ", ".join(
-                rows.train.where(row) for row in rows.examples.rows_of(examples)[:5]
-            ),
-        )
-        # An only epoch is not chosen among others: its score is the final one.
-        final = config.epochs == 1 and not rows.task.tunes
-
-        def validate() -> Report:
-            scored = self._in_float32(bench, rows.task) if final else predictor
-            return scored.plain_report(rows.validation)
-
-        with told_failures(config.rows_per_step, rows.task.max_length, self.folder):
-            scores = validate if rows.validation else None
-            watching = [*callbacks, *config.callbacks]
-            return train(model, batches, config, self.monitor, scores, watching)
-
-    def _scored(
-        self,
-        bench: Bench,
-        method: Method,
-        rows: Rows,
-        config: FinetuneConfig,
-        best_epoch: int,
-        history: Sequence[Mapping[str, float]],
-        report: Report | None,
-    ) -> Fitted:
-        """Returns what a training came to, computed as `finetune` does at its end."""
-        task = rows.task
-        trained_in = compute_policy(self.inputs.pretrained.backbone)
-        if rows.validation and (trained_in != "float32" or task.tunes):
-            predictor = self._in_float32(bench, task)
-            predictions = predictor.predictions(rows.validation)
-            gold = task.gold(rows.validation, self.labels)
-            report = REPORTS.get(task.evaluation).make(predictions, gold, self.labels)
-            if task.tunes:
-                task, _ = task.tuned(predictions, gold, self.labels)
-                predictor = bench.predictor(task, "float32")
-                report = predictor.plain_report(rows.validation)
-        return Fitted(
-            config,
-            method,
-            rows,
-            task,
-            best_epoch,
-            tuple(history),
-            report,
-            bench.values(),
-        )
-
-    def run(self, fitted: Fitted, folder: Path | None = None) -> Run:
-        """Returns a training's model; it is right until the next `fit` or `run`.
+        The network is in float32 afterwards, as all results are, so that the loaded
+        run and the served model give the same.
 
         Args:
-            fitted: What the training came to.
-            folder: The run folder, for what the run writes.
-        """
-        bench = self._bench(fitted.method, fitted.rows.task, fitted.config.seed)
-        bench.assign(fitted.values)
-        return Run(folder or self.folder, self._in_float32(bench, fitted.task))
+            plan: The training.
+            recorder: Follows it. Defaults to one that keeps nothing; the validation of
+                an only epoch is then computed in float32, and is the final one.
+            callbacks: Keras callbacks besides those of the options.
 
-    def _in_float32(self, bench: Bench, task: Task) -> Predictor:
+        Raises:
+            DivergedError: When the loss is no longer finite.
+            OutOfMemoryError: When a step does not fit into memory.
+        """
+        config, rows, network = plan.config, plan.rows, plan.network
+        final = recorder is None and config.epochs == 1 and not rows.task.tunes
+        recorder = recorder or Recorder()
+
+        trained, batches, forward = self._states.shorten(plan)
+        predictor = Predictor(network.built, rows.task, self.labels, forward)
+
+        def validate() -> Report:
+            scored = self._in_float32(network, rows.task) if final else predictor
+            return scored.plain_report(rows.validation)
+
+        model = network.trainer(plan, trained)
+        with told_failures(config.rows_per_step, rows.task.max_length, self.folder):
+            ended = train(
+                model,
+                batches,
+                config,
+                monitor=self.monitor,
+                validate=validate if rows.validation else None,
+                recorder=recorder,
+                callbacks=[*callbacks, *config.callbacks],
+            )
+        if self._once:
+            self.close()
+        predictor = self._in_float32(network, rows.task)
+        recorder.trained(ended.best_epoch)
+        task = self._tuned(predictor, rows)
+        exact = (final or plan.policy == "float32") and not task.tunes
+        return Fit(
+            config,
+            plan.method,
+            rows,
+            plan.policy,
+            task,
+            ended.best_epoch,
+            ended.history,
+            ended.report if exact else None,
+            network.values(),
+        )
+
+    def _tuned(self, predictor: Predictor, rows: Rows) -> Task:
+        """Returns the task with what it leaves to the validation rows."""
+        if not (rows.validation and rows.task.tunes):
+            return rows.task
+        gold = rows.task.gold(rows.validation, self.labels)
+        predictions = predictor.predictions(rows.validation)
+        task, notes = rows.task.tuned(predictions, gold, self.labels)
+        self._note(notes)
+        return task
+
+    def scored(self, fit: Fit) -> Fit:
+        """Returns the result of a training with the report of its validation rows."""
+        if fit.report is not None or not fit.rows.validation:
+            return fit
+        report = self.predictor(fit).plain_report(fit.rows.validation)
+        return dataclasses.replace(fit, report=report)
+
+    def predictor(self, fit: Fit) -> Predictor:
+        """Returns the model of a training; it is valid until the next one.
+
+        Args:
+            fit: The result of the training.
+        """
+        if fit.values is None:
+            return self._in_float32(self._active, fit.task)
+        network = self._network(fit.method, fit.rows.task, fit.config.seed)
+        network.assign(fit.values)
+        return self._in_float32(network, fit.task)
+
+    def plan_of(self, fit: Fit) -> Plan:
+        """Returns the training that ended with a result; the network has its values.
+
+        Args:
+            fit: The result, of a session of several trainings.
+        """
+        self.predictor(fit)
+        network, config = self._active, fit.config
+        batches = training_batches(fit.rows.examples, config)
+        multipliers = multipliers_of(network.built, config.layer_decay)
+        plan = (config, fit.method, fit.rows, network, batches, fit.policy, multipliers)
+        return Plan(*plan)
+
+    def _in_float32(self, network: Network, task: Task) -> Predictor:
         self._compute_in("float32")
-        return bench.predictor(task, "float32")
+        return Predictor(network.built, task, self.labels, network.forward("float32"))
 
     def _compute_in(self, policy: str) -> None:
         backbone = self.inputs.pretrained.backbone
         if compute_policy(backbone) != policy:
             set_compute_policy(backbone, policy)
+
+    def close(self) -> None:
+        """Forgets the states of frozen layers, in memory and on the disk."""
+        self._states.clear()

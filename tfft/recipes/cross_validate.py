@@ -86,7 +86,7 @@ class _Folds:
         self, series: Series, config: CrossValidateConfig, share: float
     ) -> None:
         self.series, self.share = series, share
-        tables = series.shared.tables
+        tables = series.session.tables
         self.table, self.validation = tables["train"], tables.get("validation")
         if "test" in tables:
             series.say(f"note: {len(tables['test']):,} test rows are left aside")

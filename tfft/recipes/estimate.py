@@ -6,24 +6,18 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from tfft.compute.precision import compute_policy, set_compute_policy
 from tfft.core.config import accepts
 from tfft.core.environment import check_environment
 from tfft.core.errors import ConfigError, OutOfMemoryError, shorten
 from tfft.core.start import start_tensorflow
 from tfft.fitting.auto import settled
-from tfft.fitting.batches import training_batches
 from tfft.fitting.config import FinetuneConfig
-from tfft.fitting.cost import Cost
-from tfft.fitting.cost import estimate as cost_of
-from tfft.fitting.defaults import with_defaults
-from tfft.fitting.prepare import prepare
+from tfft.fitting.cost import Cost, cost_of
 from tfft.fitting.probe import probe
+from tfft.fitting.session import Session
 from tfft.fitting.verb_options import EstimateOptions
-from tfft.methods.method import METHODS, Method
-from tfft.models.pretrained import load_pretrained
-from tfft.runs.build import build
-from tfft.tasks.task import TASKS, Task
+
+_NOT_COUNTED = ("callbacks", "log_every", "profile", "projector", "save_every")
 
 
 @dataclass(frozen=True)
@@ -36,13 +30,16 @@ class Estimate(Cost):
             none are.
         seconds_per_step: Of a step as long as the mean one.
         seconds: Of training and its validations, without start-up and final scores.
-        note: Why frozen layers are not computed once, when dropout prevents it.
+        disk: Bytes of the checkpoints that training keeps at most.
+        note: What a user should know: why frozen layers are not computed once, when
+            dropout prevents it, and which options' time is not counted.
     """
 
     precision: str
     kept: int
     seconds_per_step: float
     seconds: float
+    disk: int
     note: str
 
     def __str__(self) -> str:
@@ -55,6 +52,7 @@ class Estimate(Cost):
             "time": f"about {_duration(self.seconds)}, "
             f"{self.seconds_per_step:.3f} s a step in {self.precision}",
         }
+        lines["checkpoints"] = f"at most {self.disk / 1e6:,.1f} MB while training"
         if self.kept:
             lines["frozen layers"] = f"computed once, {self.kept / 1e6:,.1f} MB"
         if self.note:
@@ -71,7 +69,7 @@ def estimate(**options: Any) -> Estimate:
 
     Args:
         **options: Those of `finetune`; `output_dir` may be left out. Those that do
-            not change the cost, such as `callbacks`, have no effect.
+            cost time which is not counted, such as `callbacks`, get a note.
 
     Raises:
         ConfigError: For invalid options, and for `strategy`: steps are timed on one
@@ -104,49 +102,27 @@ def estimate(**options: Any) -> Estimate:
 
 
 def _estimate(config: FinetuneConfig) -> Estimate:
-    from tfft.training.hardware import choose_precision
-
-    task: Task = TASKS.resolve(config.task)
-    method: Method = METHODS.resolve(config.method)
-    prepared = prepare(
-        task,
-        config.data,
-        validation=config.validation,
-        test=config.test,
-        on_bad_rows=config.on_bad_rows,
-        seed=config.seed,
-    )
-    pretrained = load_pretrained(
-        config.model, config.tokenizer, config.backbone_dropout
-    )
-    backbone = pretrained.backbone
-    task, _ = task.suited_to(pretrained)
-    task, _ = task.learned_from(prepared.tables["train"], prepared.labels)
-    examples = {
-        split: task.encode(table, pretrained.tokenizer, prepared.labels).examples
-        for split, table in prepared.tables.items()
-    }
-    network = build(task, method, pretrained, prepared.labels, config.seed).network
-    policy = choose_precision(config.precision)
-    if compute_policy(backbone) != policy:
-        set_compute_policy(backbone, policy)
-    pieces = config.accumulation
-    batches = training_batches(examples["train"], config)
-    validated = len(prepared.tables.get("validation", ()))
-    config, _ = with_defaults(config, len(batches), validated)
-    half = policy != "float32"
-    cost = cost_of(network, backbone, batches, config.epochs, half, accumulation=pieces)
-    validation = examples.get("validation")
-    times = probe(network, task.loss, batches, validation, config, policy)
-    facts = dataclasses.asdict(cost)
+    session = Session(config, None, lambda text: None, once=True)
+    plan = session.plan()
+    half = plan.policy != "float32"
+    cost = cost_of(plan.network.built.network, plan.batches, plan.config, half)
+    times = probe(plan, session.inputs.examples.get("validation"))
     return Estimate(
-        **{**facts, "memory": cost.memory + times.kept},
-        precision=policy,
+        **{**dataclasses.asdict(cost), "memory": cost.memory + times.kept},
+        precision=plan.policy,
         kept=times.kept,
         seconds_per_step=times.step,
-        seconds=times.once + config.epochs * times.epoch,
-        note=times.note,
+        seconds=times.once + cost.epochs * times.epoch,
+        disk=times.checkpoint * (config.keep_last + config.keep_best),
+        note="; ".join(filter(None, [times.note, _not_counted(config)])),
     )
+
+
+def _not_counted(config: FinetuneConfig) -> str:
+    """Returns a note about options that cost time which is not estimated."""
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    asked = [name for name in _NOT_COUNTED if getattr(config, name) != defaults[name]]
+    return f"the time of {', '.join(asked)} is not counted" if asked else ""
 
 
 def _duration(seconds: float) -> str:

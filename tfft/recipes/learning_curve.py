@@ -103,8 +103,8 @@ def learning_curve(**options: Any) -> LearningCurve:
     with series.opened():
         parts = _parts(series, config.sizes)
         split, scored_on = rows_to_score(series)
-        tables = series.shared.tables
-        metric = config.metric or series.shared.monitor[0]
+        tables = series.session.tables
+        metric = config.metric or series.session.monitor[0]
         series.make_room()
         evidence, metrics = [], []
         for part in parts:
@@ -133,7 +133,7 @@ def _parts(series: Series, sizes: Sequence[float]) -> list[list[int]]:
     Raises:
         ConfigError: For more rows than the data has, or too few for a training.
     """
-    table, task = series.shared.tables["train"], series.task
+    table, task = series.session.tables["train"], series.task
     counts = [
         round(size * len(table)) if sizes[-1] <= 1 else int(size) for size in sizes
     ]

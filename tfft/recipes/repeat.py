@@ -100,7 +100,7 @@ def rows_to_score(series: Series) -> tuple[str, Any]:
     Raises:
         ConfigError: When there are neither test nor validation rows.
     """
-    tables = series.shared.tables
+    tables = series.session.tables
     if "test" in tables:
         return "test", tables["test"]
     if "validation" in tables:

@@ -25,13 +25,13 @@ from tfft.core.start import start_tensorflow
 from tfft.evaluation.report import REPORTS, metric_named
 from tfft.fitting.auto import settled
 from tfft.fitting.config import FinetuneConfig
-from tfft.fitting.config_checks import check_shared
-from tfft.fitting.fitted import Fitted
+from tfft.fitting.config_checks import check_several
+from tfft.fitting.finish import save
+from tfft.fitting.fit import Fit
 from tfft.fitting.record import plain_config
 from tfft.fitting.search_folder import FREE, TRIALS, begin_search, claimed_search
 from tfft.fitting.search_space import searched_space
-from tfft.fitting.session import INPUT_OPTIONS, Shared
-from tfft.fitting.shared_runs import save_run
+from tfft.fitting.session import INPUT_OPTIONS, Session
 from tfft.fitting.verb_options import TuneOptions
 from tfft.methods.method import METHODS, Method
 from tfft.runs.folder import LOGS
@@ -89,7 +89,7 @@ def tune(**options: Any) -> Search:
     tuning = TuneConfig(**own)
     options, reason = settled(options)
     config = FinetuneConfig(**options)
-    check_shared(config)
+    check_several(config, with_folders=False)
     task: Task = TASKS.resolve(config.task)
     method: Method = METHODS.resolve(config.method)
     space = searched_space(tuning.space, task, method)
@@ -109,6 +109,8 @@ def tune(**options: Any) -> Search:
             return tuned.run(me)
         except KeyboardInterrupt as signal:
             raise _stopped(signal, folder) from signal
+        finally:
+            tuned.close()
 
 
 def _stopped(signal: KeyboardInterrupt, folder: Path) -> InterruptedRunError:
@@ -142,8 +144,8 @@ class _Tuning:
         higher = metric_named(self.objective).higher_is_better
         self.higher = higher if tuning.direction is None else tuning.direction == "max"
         self.console = Console(quiet=not config.verbose, highlight=False)
-        self._shared: tuple[str, Shared] | None = None
-        self._held: tuple[str, Fitted] | None = None
+        self._session: tuple[str, Session] | None = None
+        self._held: tuple[str, Fit] | None = None
 
     def run(self, me: Role) -> Search:
         start_tensorflow()
@@ -183,18 +185,24 @@ class _Tuning:
     def _options(self, values: Mapping[str, Any]) -> dict[str, Any]:
         return changes(values, self.method, self.task)
 
-    def _shared_for(self, options: dict[str, Any]) -> tuple[Shared, dict[str, Any]]:
+    def close(self) -> None:
+        """Forgets the session and the best training in memory."""
+        if self._session:
+            self._session[1].close()
+        self._session = self._held = None
+
+    def _session_for(self, options: dict[str, Any]) -> tuple[Session, dict[str, Any]]:
         """Returns what trials of the same inputs share, and their other options."""
         inputs = {k: v for k, v in options.items() if k in INPUT_OPTIONS}
         rest = {k: v for k, v in options.items() if k not in INPUT_OPTIONS}
         key = repr(sorted(inputs.items()))
-        if self._shared is None or self._shared[0] != key:
-            self._shared = self._held = None
+        if self._session is None or self._session[0] != key:
+            self.close()
             gc.collect()  # two backbones at once may be one too many
             config = dataclasses.replace(self.config, **inputs)
             largest = self.space.largest
-            self._shared = key, Shared(config, self.folder, self.say, largest)
-        return self._shared[1], rest
+            self._session = key, Session(config, self.folder, self.say, largest=largest)
+        return self._session[1], rest
 
     def _measure(self, asked: Trial, epochs: int | None) -> Trial:
         """Returns a trial with what its training came to."""
@@ -203,12 +211,12 @@ class _Tuning:
         options = self._options(asked.values)
         if epochs is not None:
             options["epochs"] = epochs
-        shared, rest = self._shared_for(options)
+        session, rest = self._session_for(options)
         others = lambda: read_trials(self.folder / TRIALS)  # noqa: E731
         pruning = others if self.tuning.prune else None
         watch = Watch(self.objective, self.higher, pruning)
-        fitted = shared.fit(callbacks=[watch], **rest)
-        if not fitted.metrics:
+        fit = session.fit(callbacks=[watch], **rest)
+        if not fit.metrics:
             raise ConfigError(
                 "there are no validation rows to search by",
                 fix="give validation, a share of the rows or a file",
@@ -216,14 +224,14 @@ class _Tuning:
         done = dataclasses.replace(
             asked,
             status="pruned" if watch.pruned else "completed",
-            epochs=fitted.config.epochs,
-            score=fitted.metrics[self.objective],
-            best_epoch=fitted.best_epoch,
-            metrics=fitted.metrics,
+            epochs=fit.config.epochs,
+            score=fit.metrics[self.objective],
+            best_epoch=fit.best_epoch,
+            metrics=fit.metrics,
             history=watch.history,
         )
         if ranked([*others(), done], self.higher)[0].name == done.name:
-            self._held = done.name, fitted
+            self._held = done.name, fit
         return done
 
     def _note(self, trial: Trial) -> None:
@@ -253,12 +261,12 @@ class _Tuning:
             options["epochs"] = best.epochs
         with uninterrupted():
             if not (self.folder / BEST).is_dir():
-                shared, rest = self._shared_for(options)
+                session, rest = self._session_for(options)
                 if self._held and self._held[0] == best.name:
-                    fitted = self._held[1]
+                    fit = self._held[1]
                 else:  # of another process: trained again, it is the same to the bit
-                    fitted = shared.fit(**rest)
-                save_run(shared, fitted, self.folder / BEST)
+                    fit = session.fit(**rest)
+                save(session, fit, self.folder / BEST)
             kept = {
                 name: object() if name in _ROWS and _is_object(value) else value
                 for name, value in self.given.items()

@@ -40,7 +40,6 @@ def watchers(config: FinetuneConfig, folder: Path, batches: Batches) -> list[Any
             str(logs), write_graph=False, profile_batch=config.profile or 0
         ),
         StepScalars(logs / _STEPS, config.log_every, tokens),
-        *config.callbacks,
     ]
 
 
