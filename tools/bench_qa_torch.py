@@ -27,7 +27,7 @@ from transformers import (
     set_seed,
 )
 
-from tfft.tasks.squad_rules import exact, f1
+from tfft.tasks.answers.squad_rules import exact, f1
 
 MAX_LENGTH, STRIDE, MAX_ANSWER, TRIED = 256, 64, 30, 20
 

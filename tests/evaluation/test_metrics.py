@@ -20,10 +20,10 @@ from tfft.evaluation import text_scores
 from tfft.evaluation.report import REPORTS, metric_named
 from tfft.evaluation.spread import gain
 from tfft.recipes.ensemble import EnsembleScores
-from tfft.tasks.answering import Answered, Candidate
+from tfft.tasks.answers.answering import Answered, Candidate
 from tfft.tasks.multi_label import LabelSets
-from tfft.tasks.tag_schemes import repaired
-from tfft.tasks.tagging import Tagged
+from tfft.tasks.tokens.tag_schemes import repaired
+from tfft.tasks.tokens.tagging import Tagged
 
 ROWS = 70
 CLASSES = ("a", "b", "c")

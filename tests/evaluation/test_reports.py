@@ -15,10 +15,10 @@ from tfft.evaluation.details import Details
 from tfft.evaluation.few_rows import FEW
 from tfft.evaluation.report import REPORTS
 from tfft.runs.report_files import write_report_files
-from tfft.tasks.answering import Answered, Candidate
+from tfft.tasks.answers.answering import Answered, Candidate
 from tfft.tasks.multi_label import LabelSets
-from tfft.tasks.tag_schemes import repaired
-from tfft.tasks.tagging import Tagged
+from tfft.tasks.tokens.tag_schemes import repaired
+from tfft.tasks.tokens.tagging import Tagged
 
 TAGS = ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")
 

@@ -95,7 +95,8 @@ def test_an_empty_text_without_special_tokens_has_an_answer(pooling, columns):
     assert np.abs(together[[0, 3]] - alone).max() < 1e-6
     assert np.abs(together[1] - alone).max() > 1e-4
     graph = TextToIds(tokenizer, task.max_length)
-    endpoint = task.endpoints(built.network, graph, ("x", "y"))["serving_default"]
+    endpoints = task.served(("x", "y")).endpoints(built.network, graph)
+    endpoint = endpoints["serving_default"]
     for given, expected in ((texts, together), ([""], alone)):
         answer = tf.function(endpoint.answer)(*[tf.constant(given)] * columns)
         served = answer["probabilities"]

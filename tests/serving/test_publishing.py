@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 import keras, tensorflow as tf
 from tfft.serving.saved_model import publish
-from tfft.tasks.served.endpoint import Endpoint
+from tfft.tasks.endpoint import Endpoint
 directory, count = Path(sys.argv[1]), int(sys.argv[2])
 model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
 endpoint = Endpoint({"x": ((None, 1), "float32")}, lambda x: {"y": model(x)})

@@ -9,8 +9,8 @@ from tokenizers import Tokenizer as Library
 from tokenizers import models, pre_tokenizers, processors, trainers
 
 from tfft.serving.text_to_ids import TextToIds
-from tfft.tasks.answering import answer_of
-from tfft.tasks.gold_answers import GoldAnswer, answer_tokens
+from tfft.tasks.answers.answering import answer_of
+from tfft.tasks.answers.gold_answers import GoldAnswer, answer_tokens
 from tfft.tasks.question_answering import QuestionAnswering
 from tfft.tasks.token_classification import TokenClassification
 from tfft.text.tokenizer import Tokenizer
@@ -141,11 +141,11 @@ def test_the_graph_answers_as_the_run(in_graph, threshold):
         **SMALL, no_answer=threshold is not None, no_answer_threshold=threshold
     )
     graph = TextToIds(in_graph, task.max_length)
-    served = task.endpoints(Network(), graph, ())["serving_default"]
+    served = task.served(()).endpoints(Network(), graph)["serving_default"]
     contexts = tf.constant(CONTEXTS)
     questions = tf.constant(["Rome?"] * len(CONTEXTS))
     outputs = tf.function(served.answer)(questions, contexts)
-    found = task.read_served({k: v.numpy() for k, v in outputs.items()}, ())
+    found = task.served(()).read({k: v.numpy() for k, v in outputs.items()})
     expected = task.answers(answered(task, in_graph, CONTEXTS)[0], None, ())
     for one, right in zip(found, expected, strict=True):
         scores = [part.pop("score") for part in one["candidates"]]

@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from tfft.tasks.thresholds import best_f1_threshold
-from tfft.tasks.viterbi import viterbi
+from tfft.tasks.texts.thresholds import best_f1_threshold
+from tfft.tasks.tokens.viterbi import viterbi
 from tfft.tasks.windows import window_of_tokens
 
 

@@ -119,7 +119,7 @@ def test_what_a_text_spells_of_its_frame_stands_there_once():
 def test_inside_a_graph_a_text_begins_once_too():
     import tensorflow as tf
 
-    from tfft.tasks.served.texts import begun
+    from tfft.tasks.language.generating_in_graph import begun
 
     ids = tf.ragged.constant([[1, 2, 5], [1, 5], [], [5], [1]], dtype=tf.int32)
     for start, right in (

@@ -11,9 +11,9 @@ import tfft
 from tests.fixtures.rows import HARD
 from tfft.core.errors import ConfigError, DataError
 from tfft.data.table import Table
-from tfft.tasks.gold_answers import GoldAnswer, mend
+from tfft.tasks.answers.gold_answers import GoldAnswer, mend
+from tfft.tasks.answers.squad_rules import best_threshold, exact, f1, normalized
 from tfft.tasks.question_answering import QuestionAnswering
-from tfft.tasks.squad_rules import best_threshold, exact, f1, normalized
 
 SMALL = {"max_length": 48, "stride": 8, "max_question": 8}
 
@@ -293,7 +293,7 @@ def test_the_exported_model_answers_as_the_run(run, make_questions, tmp_path):
     served = tf.saved_model.load(str(folder)).signatures["serving_default"]
     found = served(question=tf.constant(questions), context=tf.constant(contexts))
     arrays = {name: value.numpy() for name, value in found.items()}
-    answers = run.task.read_served(arrays, ())
+    answers = run.task.served(()).read(arrays)
     assert difference(answers, run.predict(asked)) <= 1e-5
     assert "good" in {one["answer"] for one in answers}
 

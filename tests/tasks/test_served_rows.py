@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfft.tasks.served.rows import endpoints
+from tfft.tasks.texts.rows_in_graph import endpoints
 
 
 class Network:

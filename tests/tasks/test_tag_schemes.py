@@ -8,8 +8,8 @@ import pytest
 from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import BILOU, IOB1, IOB2, IOBES, Entities
 
-from tfft.tasks import tag_schemes
-from tfft.tasks.tag_schemes import TagSpan
+from tfft.tasks.tokens import tag_schemes
+from tfft.tasks.tokens.tag_schemes import TagSpan
 
 TYPES = ("PER", "LOC")
 SCHEMES = {"IOB1": IOB1, "IOB2": IOB2, "BIOES": IOBES, "BILOU": BILOU}

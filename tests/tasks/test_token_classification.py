@@ -13,8 +13,8 @@ import tfft
 from tests.fixtures.rows import HARD
 from tfft.core.errors import ConfigError, DataError
 from tfft.data.table import Table
-from tfft.tasks.tagging import Tagged
 from tfft.tasks.token_classification import TokenClassification
+from tfft.tasks.tokens.tagging import Tagged
 
 LABELS = ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")
 
@@ -87,7 +87,7 @@ def test_every_span_is_a_part_of_its_text(letters, decoding):
 
 @pytest.mark.parametrize("decoding", ["repair", "viterbi"])
 def test_tags_are_legal_and_viterbi_is_never_less_likely(letters, decoding):
-    from tfft.tasks.tag_schemes import problem
+    from tfft.tasks.tokens.tag_schemes import problem
 
     table = TokenClassification().rows([["ab", "cd", "e", "f", "g"]] * 200)
     scores = {}
@@ -182,7 +182,7 @@ def test_the_exported_model_finds_the_spans_of_the_run(run, tmp_path):
     ]
     served = tf.saved_model.load(str(folder)).signatures["serving_default"]
     found = {name: one.numpy() for name, one in served(text=tf.constant(texts)).items()}
-    answers = run.task.read_served(found, run.labels)
+    answers = run.task.served(run.labels).read(found)
     assert difference(answers, run.predict(texts)) <= 1e-5
     assert sum(len(one["spans"]) for one in answers) > 10
     words = [word.decode() for word in found["tokens"][3][: found["length"][3]]]
@@ -193,8 +193,8 @@ def test_the_exported_model_finds_the_spans_of_the_run(run, tmp_path):
 def test_paths_inside_a_graph_are_those_outside(seed):
     import tensorflow as tf
 
-    from tfft.tasks.served.tags import likeliest_legal as in_graph
-    from tfft.tasks.tagging import likeliest_legal
+    from tfft.tasks.tokens.tagging import likeliest_legal
+    from tfft.tasks.tokens.viterbi_in_graph import likeliest_legal as in_graph
 
     random = np.random.default_rng(seed)
     labels = ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")
@@ -210,8 +210,8 @@ def test_paths_inside_a_graph_are_those_outside(seed):
 def test_words_inside_a_graph_are_those_outside(seed):
     import tensorflow as tf
 
-    from tfft.tasks.served.words import words_in_graph
-    from tfft.tasks.words import words_of
+    from tfft.tasks.tokens.words import words_of
+    from tfft.tasks.tokens.words_in_graph import words_in_graph
 
     random = np.random.default_rng(seed)
     letters = list("ab1 \t.,-漢かé\u0301\u200d\u00ad\x00")

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from tfft.tasks.words import first_tokens, joined, words_of
+from tfft.tasks.tokens.words import first_tokens, joined, words_of
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tfft.evaluation.few_rows import few_rows_note
 from tfft.evaluation.metrics import rising
 from tfft.evaluation.report import REPORTS, Report
 from tfft.evaluation.tables import ReportTable
-from tfft.tasks.squad_rules import exact, f1
+from tfft.tasks.answers.squad_rules import exact, f1
 
 
 @REPORTS.register("question_answering")

@@ -13,7 +13,7 @@ from tfft.evaluation.evidence import Evidence, f1, ratio
 from tfft.evaluation.metrics import falling, rising
 from tfft.evaluation.report import REPORTS, Report
 from tfft.evaluation.tables import ReportTable
-from tfft.tasks.tag_schemes import OUTSIDE, spans_of
+from tfft.tasks.tokens.tag_schemes import OUTSIDE, spans_of
 
 _SCORES = ("precision", "recall", "f1", "support")
 

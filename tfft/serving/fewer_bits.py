@@ -12,7 +12,7 @@ from keras import ops
 from tfft.compute.layers import spots
 from tfft.compute.precision import compute_policy, set_compute_policy
 from tfft.methods.layers.matrix import Matrix
-from tfft.tasks.served.endpoint import Endpoint, Endpoints
+from tfft.tasks.endpoint import Endpoint, Endpoints
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 
 from tfft.core.errors import MissingInputError, TfftError
 from tfft.serving.saved_model import write
-from tfft.tasks.served.endpoint import Endpoint
+from tfft.tasks.endpoint import Endpoint
 
 _OPSET = 17  # of 2022; runtimes since then have it
 # In what the converter says, the operations that it cannot do.

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfft.tasks.served.endpoint import TEXTS, Endpoint, Endpoints, InGraph, called
+from tfft.tasks.endpoint import TEXTS, Endpoint, Endpoints, InGraph, called
 
 
 class Selection:

@@ -15,7 +15,7 @@ import psutil
 
 from tfft.core.errors import StorageError
 from tfft.core.files import storage_errors
-from tfft.tasks.served.endpoint import Endpoint
+from tfft.tasks.endpoint import Endpoint
 
 _PREFIX = ".tmp-export"
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tfft.tasks.served.endpoint import TEXTS, Endpoint
+from tfft.tasks.endpoint import TEXTS, Endpoint
 from tfft.text.graph.detokenizer import Detokenizer
 from tfft.text.graph.graph_tokenizer import Pieces
 from tfft.text.graph.in_graph import graph_tokenizer

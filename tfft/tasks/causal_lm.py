@@ -13,12 +13,12 @@ from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
 from tfft.tasks.encoded import Encoded
+from tfft.tasks.endpoint import Served
 from tfft.tasks.language.encode import Learnable, encode_conversations, template_ends
 from tfft.tasks.language.notes import notes_on, template_notes
 from tfft.tasks.language.packed import encoded_rows, sums_by_row
 from tfft.tasks.language.prompts import read_prompts, without_answer
 from tfft.tasks.language.rows import TEMPLATE, RowReader
-from tfft.tasks.served.endpoint import Endpoints, InGraph, Tryout
 from tfft.tasks.task import TASKS, Labels, Task
 from tfft.text.tokenizer import Tokenizer
 
@@ -72,7 +72,6 @@ class CausalLanguageModelling(Task):
     per_token = True
     brings_all = True
     generates = True
-    warm_up_texts = ("warm up",)
 
     format: Form = "auto"
     template: str | None = None
@@ -255,24 +254,11 @@ class CausalLanguageModelling(Task):
         """Raises an error: a language model generates its answers."""
         raise _generates()
 
-    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
-        """Returns signatures that generate."""
-        from tfft.tasks.served.texts import endpoints
+    def served(self, labels: Labels) -> Served:
+        """Returns the graph half, which generates."""
+        from tfft.tasks.language.generating_in_graph import ServedGeneration
 
-        split = self.split_special_tokens
-        return endpoints(network, tokenizer, split_special_tokens=split)
-
-    def read_served(self, outputs: Any, labels: Labels) -> list[dict[str, Any]]:
-        """Returns `completion` and `finish` of each row."""
-        from tfft.tasks.served.texts import read
-
-        return read(outputs)
-
-    def tryout(self, run: Any, rows: Sequence[tuple[str, ...]]) -> Tryout:
-        """Returns prompts that leave room, and what the run writes after them."""
-        from tfft.tasks.served.texts import tryout
-
-        return tryout(run, [text for text, *_ in rows])
+        return ServedGeneration(self.split_special_tokens)
 
     def rows(self, inputs: Sequence[Any]) -> Table:
         """Raises an error, like `answers`."""

@@ -16,11 +16,12 @@ from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
 from tfft.tasks.encoded import Encoded
 from tfft.tasks.joining import join_yes_or_no
-from tfft.tasks.served.endpoint import Endpoints, InGraph
 from tfft.tasks.strata import rarest
 from tfft.tasks.task import TASKS, Labels, Task
-from tfft.tasks.texts import TextTask, bad_texts
-from tfft.tasks.thresholds import best_f1_threshold
+from tfft.tasks.texts.served import ServedTexts
+from tfft.tasks.texts.signatures import classify
+from tfft.tasks.texts.text_task import TextTask, bad_texts
+from tfft.tasks.texts.thresholds import best_f1_threshold
 from tfft.text.tokenizer import Tokenizer
 
 _PLAIN_THRESHOLD = 0.5
@@ -246,28 +247,14 @@ class MultiLabel(TextTask):
         """Returns the chosen labels, and the probability of every label."""
         return _answers(predictions.probabilities, predictions.chosen, labels)
 
-    def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
-        """Returns the probabilities, and whether each label is chosen."""
-        import tensorflow as tf
-
-        probabilities = tf.nn.sigmoid(outputs)
-        return {
-            "labels": probabilities >= self._thresholds(labels),
-            "probabilities": probabilities,
-        }
-
-    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
-        """Returns `served`, the text vector and `classify` as signatures."""
-        from tfft.tasks.served.examples import classify
-
-        endpoints = super().endpoints(network, tokenizer, labels)
-        return endpoints | classify(endpoints["serving_default"], labels)
-
-    def read_served(
-        self, outputs: Mapping[str, Any], labels: Labels
-    ) -> list[dict[str, Any]]:
-        """Returns the chosen labels and the probabilities of each row."""
-        return _answers(outputs["probabilities"], outputs["labels"], labels)
+    def served(self, labels: Labels) -> ServedTexts:
+        """Returns the graph half, with the signature `classify`."""
+        return ServedTexts(
+            len(self.text),
+            lambda outputs: _answered_in_graph(outputs, self._thresholds(labels)),
+            lambda arrays: _answers(arrays["probabilities"], arrays["labels"], labels),
+            lambda answering: classify(answering, labels),
+        )
 
 
 def _answers(probabilities: Any, given: Any, labels: Labels) -> list[dict[str, Any]]:
@@ -278,3 +265,11 @@ def _answers(probabilities: Any, given: Any, labels: Labels) -> list[dict[str, A
         }
         for row, chosen in zip(probabilities, given, strict=True)
     ]
+
+
+def _answered_in_graph(outputs: Any, thresholds: np.ndarray) -> dict[str, Any]:
+    """Returns the probability of each label, and whether it is given."""
+    import tensorflow as tf
+
+    probabilities = tf.nn.sigmoid(outputs)
+    return {"labels": probabilities >= thresholds, "probabilities": probabilities}

@@ -14,17 +14,22 @@ from tfft.data.batching import Examples
 from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
-from tfft.tasks.answering import Answered, answer_of, best_answers, cut_questions
-from tfft.tasks.encoded import Encoded
-from tfft.tasks.gold_answers import (
+from tfft.tasks.answers.answering import (
+    Answered,
+    answer_of,
+    best_answers,
+    cut_questions,
+)
+from tfft.tasks.answers.gold_answers import (
     GoldAnswer,
     answers_problem,
     ends_in_windows,
     read_answers,
 )
-from tfft.tasks.mending import with_mended_answers
-from tfft.tasks.served.endpoint import Endpoints, InGraph
-from tfft.tasks.squad_rules import best_threshold, f1
+from tfft.tasks.answers.mending import with_mended_answers
+from tfft.tasks.answers.squad_rules import best_threshold, f1
+from tfft.tasks.encoded import Encoded
+from tfft.tasks.endpoint import Served
 from tfft.tasks.task import TASKS, Labels, Task
 from tfft.tasks.windows import row_length
 from tfft.text.tokenizer import Tokenizer
@@ -273,18 +278,12 @@ class QuestionAnswering(Task):
         """
         return [answer_of(one) for one in predictions]
 
-    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
-        """Returns signatures for the answer, its position, and candidates."""
-        from tfft.tasks.served.answers import Search, endpoints
+    def served(self, labels: Labels) -> Served:
+        """Returns the graph half: the answer, its place, and candidates."""
+        from tfft.tasks.answers.answering_in_graph import ServedAnswers
 
         options = (self.stride, self.max_question, self.max_answer, self.n_best)
-        return endpoints(network, tokenizer, Search(*options, self._threshold))
-
-    def read_served(self, outputs: Any, labels: Labels) -> list[dict[str, Any]]:
-        """Returns the answer of each row."""
-        from tfft.tasks.served.answers import read
-
-        return read(outputs)
+        return ServedAnswers(*options, self._threshold)
 
     def rows(self, inputs: Sequence[Any]) -> Table:
         """Returns a table from pairs of question and context, or dicts of them."""

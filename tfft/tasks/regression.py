@@ -16,10 +16,11 @@ from tfft.data.table import Table
 from tfft.models.heads import Linear
 from tfft.models.pretrained import Pretrained
 from tfft.tasks.encoded import Encoded
-from tfft.tasks.served.endpoint import Endpoints, InGraph
 from tfft.tasks.strata import bands
 from tfft.tasks.task import TASKS, Labels, Task
-from tfft.tasks.texts import TextTask, bad_texts
+from tfft.tasks.texts.served import ServedTexts
+from tfft.tasks.texts.signatures import regress
+from tfft.tasks.texts.text_task import TextTask, bad_texts
 from tfft.text.tokenizer import Tokenizer
 
 
@@ -177,22 +178,14 @@ class Regression(TextTask):
         """Returns the `value` of each row."""
         return [{"value": float(value)} for value in predictions]
 
-    def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
-        """Returns the `value` of each text."""
-        return {"value": outputs[:, 0] * self._scale + self._center}
-
-    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
-        """Returns `served`, the text vector and `regress` as signatures."""
-        from tfft.tasks.served.examples import regress
-
-        endpoints = super().endpoints(network, tokenizer, labels)
-        return endpoints | regress(endpoints["serving_default"])
-
-    def read_served(
-        self, outputs: Mapping[str, Any], labels: Labels
-    ) -> list[dict[str, Any]]:
-        """Returns the `value` of each row."""
-        return [{"value": float(value)} for value in outputs["value"]]
+    def served(self, labels: Labels) -> ServedTexts:
+        """Returns the graph half, with the signature `regress`."""
+        return ServedTexts(
+            len(self.text),
+            lambda outputs: {"value": outputs[:, 0] * self._scale + self._center},
+            lambda arrays: [{"value": float(value)} for value in arrays["value"]],
+            regress,
+        )
 
 
 def _number(value: Any) -> float | None:

@@ -14,8 +14,8 @@ from tfft.data.table import Table
 from tfft.models.heads import Linear
 from tfft.models.pretrained import Pretrained
 from tfft.tasks.encoded import Encoded
+from tfft.tasks.endpoint import Served
 from tfft.tasks.joining import Joiner, join_numbers
-from tfft.tasks.served.endpoint import Endpoints, InGraph, Tryout
 from tfft.text.tokenizer import Tokenizer
 
 TASKS = Registry("task", "tfft.tasks")
@@ -42,7 +42,6 @@ class Task(abc.ABC):
         generates: Whether `generate` writes its answers.
         joiner: Combines the outputs of several models into one.
         averaged: Options that an ensemble sets to the mean of its members' values.
-        warm_up_texts: Inputs that a server runs before it takes requests.
         text: The columns with text.
         max_length: Maximum number of tokens of an example.
         tail_tokens: How many of these tokens a truncated text keeps from its end.
@@ -58,7 +57,6 @@ class Task(abc.ABC):
     generates: ClassVar[bool] = False
     joiner: ClassVar[Joiner] = staticmethod(join_numbers)
     averaged: ClassVar[tuple[str, ...]] = ()
-    warm_up_texts: ClassVar[tuple[str, ...]] = ("warm up", "warm up " * 1000)
     text: tuple[str, ...]
     max_length: int
     tail_tokens = 0
@@ -224,58 +222,12 @@ class Task(abc.ABC):
         """Returns the answer that users read, one for each row."""
 
     @abc.abstractmethod
-    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
-        """Returns the signatures of the SavedModel, by name.
+    def served(self, labels: Labels) -> Served:
+        """Returns the half of the task that runs inside a SavedModel.
 
         Args:
-            network: The return value of `build`, with its adapter merged.
-            tokenizer: The tokenizer inside the graph, with the task's `max_length`.
-            labels: The labels by id.
-
-        Returns:
-            `serving_default`, which takes texts and returns what `read_served` reads;
-            `serving_tensors`, which takes ids; and others.
-
-        Raises:
-            ConfigError: When the tokenizer's in-graph form lacks what the task needs.
-        """
-
-    def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
-        """Returns the SavedModel's outputs from the network's, as tensors by name.
-
-        Args:
-            outputs: The network's outputs for a batch of texts, one row each.
-            labels: The labels by id.
-
-        Raises:
-            ConfigError: For a task that does not have one answer per text.
-        """
-        raise ConfigError(
-            f"{self.name} answers for each token",
-            expected="a task with one answer for a text, such as text_classification",
-            fix="export each run by itself",
-        )
-
-    @abc.abstractmethod
-    def read_served(
-        self, outputs: Mapping[str, Any], labels: Labels
-    ) -> list[dict[str, Any]]:
-        """Returns the outputs of `serving_default` in the form of `answers`.
-
-        Args:
-            outputs: Arrays by name; their rows are the rows of the request.
             labels: The labels by id.
         """
-
-    def tryout(self, run: Any, rows: Sequence[tuple[str, ...]]) -> Tryout:
-        """Returns the questions that an export must answer before publication.
-
-        Args:
-            run: The run, which answers with `predict` or `generate`.
-            rows: Texts for the columns.
-        """
-        inputs = [row if len(row) > 1 else row[0] for row in rows]
-        return Tryout("serving_default", rows, run.predict(inputs))
 
     @abc.abstractmethod
     def rows(self, inputs: Sequence[Any]) -> Table:

@@ -14,19 +14,20 @@ from tfft.core.errors import DataError, nearest, one_of, shorten
 from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
-from tfft.tasks.class_labels import (
+from tfft.tasks.encoded import Encoded
+from tfft.tasks.joining import join_choices
+from tfft.tasks.losses import as_vector, check_options, cross_entropy, weights_by_label
+from tfft.tasks.task import TASKS, Labels, Task
+from tfft.tasks.texts.class_labels import (
     as_label,
     fraction_in,
     has_fraction,
     ids_by_spelling,
     label_problem,
 )
-from tfft.tasks.encoded import Encoded
-from tfft.tasks.joining import join_choices
-from tfft.tasks.losses import as_vector, check_options, cross_entropy, weights_by_label
-from tfft.tasks.served.endpoint import Endpoints, InGraph
-from tfft.tasks.task import TASKS, Labels, Task
-from tfft.tasks.texts import TextTask, bad_texts
+from tfft.tasks.texts.served import ServedTexts
+from tfft.tasks.texts.signatures import classify
+from tfft.tasks.texts.text_task import TextTask, bad_texts
 from tfft.text.tokenizer import Tokenizer
 
 # Numbers that each occur in fewer rows than this are not classes.
@@ -220,53 +221,45 @@ class TextClassification(TextTask):
         self, predictions: np.ndarray, table: Table, labels: Labels
     ) -> list[dict[str, Any]]:
         """Returns the most likely label, its score, and every label's probability."""
-        return [
-            {
-                "label": labels[int(row.argmax())],
-                "score": float(row.max()),
-                "probabilities": {
-                    str(label): float(p) for label, p in zip(labels, row, strict=True)
-                },
-            }
-            for row in predictions
-        ]
+        ids = predictions.argmax(axis=-1)
+        return _answers(ids, predictions.max(axis=-1), predictions, labels)
 
-    def served(self, outputs: Any, labels: Labels) -> dict[str, Any]:
-        """Returns label, its id and score, and the probabilities."""
-        import tensorflow as tf
+    def served(self, labels: Labels) -> ServedTexts:
+        """Returns the graph half, with the signature `classify`."""
+        return ServedTexts(
+            len(self.text),
+            lambda outputs: _answered_in_graph(outputs, labels),
+            lambda arrays: _answers(
+                arrays["label_id"], arrays["score"], arrays["probabilities"], labels
+            ),
+            lambda answering: classify(answering, labels),
+        )
 
-        probabilities = tf.nn.softmax(outputs)
-        label_id = tf.argmax(probabilities, axis=-1)
-        return {
-            "label": tf.gather(tf.constant([str(one) for one in labels]), label_id),
-            "label_id": label_id,
-            "score": tf.reduce_max(probabilities, axis=-1),
-            "probabilities": probabilities,
+
+def _answers(
+    ids: Any, scores: Any, probabilities: Any, labels: Labels
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "label": labels[int(index)],
+            "score": float(score),
+            "probabilities": {
+                str(label): float(p) for label, p in zip(labels, row, strict=True)
+            },
         }
+        for index, score, row in zip(ids, scores, probabilities, strict=True)
+    ]
 
-    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
-        """Returns `served`, the text vector and `classify` as signatures."""
-        from tfft.tasks.served.examples import classify
 
-        endpoints = super().endpoints(network, tokenizer, labels)
-        return endpoints | classify(endpoints["serving_default"], labels)
+def _answered_in_graph(outputs: Any, labels: Labels) -> dict[str, Any]:
+    """Returns each row's label with its id and score, and all probabilities."""
+    import tensorflow as tf
 
-    def read_served(
-        self, outputs: Mapping[str, Any], labels: Labels
-    ) -> list[dict[str, Any]]:
-        """Returns label, score and probabilities of each row."""
-        return [
-            {
-                "label": labels[int(index)],
-                "score": float(score),
-                "probabilities": {
-                    str(label): float(p) for label, p in zip(labels, row, strict=True)
-                },
-            }
-            for index, score, row in zip(
-                outputs["label_id"],
-                outputs["score"],
-                outputs["probabilities"],
-                strict=True,
-            )
-        ]
+    probabilities = tf.nn.softmax(outputs)
+    label_id = tf.argmax(probabilities, axis=-1)
+    return {
+        "label": tf.gather(tf.constant([str(one) for one in labels]), label_id),
+        "label_id": label_id,
+        "score": tf.reduce_max(probabilities, axis=-1),
+        "probabilities": probabilities,
+    }

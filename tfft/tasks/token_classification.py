@@ -16,13 +16,14 @@ from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
 from tfft.tasks.encoded import Encoded
+from tfft.tasks.endpoint import Served
 from tfft.tasks.joining import join_choices
 from tfft.tasks.losses import as_vector, check_options, cross_entropy, weights_by_label
-from tfft.tasks.sentences import Sentence, SentenceColumns
-from tfft.tasks.served.endpoint import Endpoints, InGraph
 from tfft.tasks.strata import rarest
-from tfft.tasks.tag_schemes import OUTSIDE, Scheme, repaired, spans_of
-from tfft.tasks.tagging import (
+from tfft.tasks.task import TASKS, Labels, Task
+from tfft.tasks.tokens.sentences import Sentence, SentenceColumns
+from tfft.tasks.tokens.tag_schemes import OUTSIDE, Scheme, repaired, spans_of
+from tfft.tasks.tokens.tagging import (
     IGNORED,
     Tagged,
     likeliest_legal,
@@ -31,7 +32,6 @@ from tfft.tasks.tagging import (
     tagged_answer,
     word_log_probabilities,
 )
-from tfft.tasks.task import TASKS, Labels, Task
 from tfft.tasks.windows import row_length
 from tfft.text.tokenizer import Tokenizer, Window
 
@@ -279,18 +279,11 @@ class TokenClassification(Task):
             for sentence, tagged in zip(sentences, predictions, strict=True)
         ]
 
-    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
-        """Returns signatures for words, their tags, and spans."""
-        from tfft.tasks.served.tags import endpoints
+    def served(self, labels: Labels) -> Served:
+        """Returns the graph half: words, their tags, and spans."""
+        from tfft.tasks.tokens.tagging_in_graph import ServedTags
 
-        options = {"stride": self.stride, "viterbi": self.decoding == "viterbi"}
-        return endpoints(network, tokenizer, labels, **options)
-
-    def read_served(self, outputs: Any, labels: Labels) -> list[dict[str, Any]]:
-        """Returns the spans and the tags of each row."""
-        from tfft.tasks.served.tags import read
-
-        return read(outputs)
+        return ServedTags(labels, self.stride, viterbi=self.decoding == "viterbi")
 
     def rows(self, inputs: Sequence[Any]) -> Table:
         """Returns a table from texts, lists of words, or rows with either."""

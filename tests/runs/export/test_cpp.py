@@ -77,7 +77,7 @@ def test_an_export_of_each_task_is_proved_in_cpp(name, make_run, asked, tmp_path
     assert {question["signature"] for question, _ in asked} == {"tokenize", main}
     question, found = next(pair for pair in asked if pair[0]["signature"] == main)
     arrays = {output: np.array(value) for output, value in found.items()}
-    answers = run.task.read_served(arrays, run.labels)
+    answers = run.task.served(run.labels).read(arrays)
     if generates:
         prompts = question["inputs"]["prompt"]
         [most] = set(question["inputs"]["max_new_tokens"])

@@ -126,7 +126,7 @@ def test_operations_that_litert_lacks_are_named():
     import tensorflow as tf
 
     from tfft.serving.formats import to_litert
-    from tfft.tasks.served.endpoint import Endpoint
+    from tfft.tasks.endpoint import Endpoint
 
     inputs = {"x": ((None, 3), "float32")}
     endpoint = Endpoint(inputs, lambda x: {"y": tf.math.erf(x)})
@@ -166,7 +166,7 @@ def test_onnx_has_no_erfc_but_its_values():
     from scipy import special
 
     from tfft.serving.formats import to_onnx
-    from tfft.tasks.served.endpoint import Endpoint
+    from tfft.tasks.endpoint import Endpoint
 
     inputs = {"x": ((None,), "float32")}
     gelu = Endpoint(inputs, lambda x: {"y": tf.nn.gelu(x, approximate=False)})

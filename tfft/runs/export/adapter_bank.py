@@ -15,7 +15,7 @@ from tfft.methods.combine import Factors
 from tfft.models.places import Place
 from tfft.runs.export.files import code
 from tfft.runs.export.saved_model import asked, check
-from tfft.tasks.served.endpoint import Endpoint, Tryout
+from tfft.tasks.endpoint import Endpoint, Tryout
 from tfft.tasks.task import Labels, Task
 
 
@@ -104,7 +104,7 @@ def write_adapter_files(
             },
         )
         for size in BATCH_SIZES
-        for text in members[0].task.warm_up_texts
+        for text in members[0].task.served(members[0].labels).warm_up_texts
     ]
     write_warm_up(folder, requests)
     adapters = {

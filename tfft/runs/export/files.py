@@ -12,7 +12,7 @@ from typing import Any
 from tfft.core.environment import versions
 from tfft.core.files import sha256, write_json, write_lines, write_text
 from tfft.runs.predictor import Predictor, Provenance
-from tfft.tasks.served.endpoint import Endpoint
+from tfft.tasks.endpoint import Endpoint
 from tfft.tasks.task import Task
 
 _SERVER = "server"
@@ -82,7 +82,7 @@ def write_beside(
     requests = [
         ("serving_default", dict.fromkeys(columns, [text] * size))
         for size in BATCH_SIZES
-        for text in predictor.task.warm_up_texts
+        for text in predictor.task.served(predictor.labels).warm_up_texts
     ]
     write_warm_up(folder, requests)
     write_json(

@@ -120,7 +120,12 @@ def _check_together(runs: Mapping[str, Run]) -> None:
     first_name, first = next(iter(runs.items()))
     for name, run in runs.items():
         if run.task.per_token:
-            run.task.served(None, ())  # raises, and says which tasks can
+            raise ConfigError(
+                f"{run.task.name} answers for each token",
+                expected="a task with one answer for a text, such as "
+                "text_classification",
+                fix="export each run by itself",
+            )
         changed = run.built.adapter.changed_base_variables
         if changed:
             raise ConfigError(
@@ -166,7 +171,7 @@ def _member(name: str, run: Run, columns: int) -> Member:
         kernel,
         bias,
         {places[place]: factors for place, factors in by_name.items()},
-        run.task.tryout(run.predictor, hard_rows(columns)),
+        run.task.served(run.labels).tryout(run.predictor, hard_rows(columns)),
         run.record,
     )
 
@@ -193,4 +198,4 @@ def _with_banks(base: Run, members: Sequence[Member]) -> Any:
 
 
 def _answer(member: Member) -> Any:
-    return lambda outputs: member.task.served(outputs, member.labels)
+    return member.task.served(member.labels).answer

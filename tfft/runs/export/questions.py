@@ -10,7 +10,7 @@ from tfft.core.errors import TfftError
 from tfft.data import sources
 from tfft.data.table import Table
 from tfft.runs.predictor import Predictor, Provenance
-from tfft.tasks.served.endpoint import Tryout
+from tfft.tasks.endpoint import Tryout
 from tfft.tasks.task import Task
 
 _MOST_TEXTS = 10_000
@@ -67,7 +67,8 @@ def make_questions(
     """
     task = predictor.task
     rows, texts, said = question_rows(task, source, len(columns), data, most)
-    return Questions([*HARD, *texts], task.tryout(predictor, rows), said)
+    tryout = task.served(predictor.labels).tryout(predictor, rows)
+    return Questions([*HARD, *texts], tryout, said)
 
 
 def question_rows(

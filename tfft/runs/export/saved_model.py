@@ -22,7 +22,7 @@ from tfft.runs.export.questions import (
 )
 from tfft.runs.export.tensors import export_tensors
 from tfft.runs.predictor import Predictor, Provenance
-from tfft.tasks.served.endpoint import Tryout
+from tfft.tasks.endpoint import Tryout
 
 if TYPE_CHECKING:
     from tfft.serving.verification import Agreement
@@ -79,7 +79,8 @@ def export_model(
     built, task, precision = predictor.built, predictor.task, precision or Precision()
     _check_network(predictor, precision)
     tokenizer = TextToIds(built.pretrained.tokenizer, task.max_length, task.tail_tokens)
-    endpoints = task.endpoints(built.network, tokenizer, predictor.labels)
+    served_task = task.served(predictor.labels)
+    endpoints = served_task.endpoints(built.network, tokenizer)
     columns = list(endpoints["serving_default"].inputs)
     rows = MOST_ROWS if precision.exact else MOST_COMPARED
     questions = make_questions(predictor, source, columns, data, rows)
@@ -199,8 +200,8 @@ def check(
     found = [
         answer
         for outputs in replies
-        for answer in model.task.read_served(
-            {name: np.array(value) for name, value in outputs.items()}, model.labels
+        for answer in model.task.served(model.labels).read(
+            {name: np.array(value) for name, value in outputs.items()}
         )
     ]
     if precision is not None and not precision.exact:

@@ -23,7 +23,7 @@ from tfft.runs.export.files import Proof, plain
 from tfft.runs.export.precision import Precision
 from tfft.runs.export.questions import MOST_COMPARED, question_rows
 from tfft.runs.predictor import Predictor, Provenance
-from tfft.tasks.served.endpoint import Endpoint
+from tfft.tasks.endpoint import Endpoint
 from tfft.tasks.task import Task
 
 # Other libraries sum in another order and compute exp differently.
@@ -52,7 +52,7 @@ def export_tensors(
         )
     network, task = predictor.model, predictor.task
     # Requests hold ids, so this graph needs no tokenizer.
-    every = task.endpoints(network, None, predictor.labels)
+    every = task.served(predictor.labels).endpoints(network, None)
     endpoint = numbers_of(every[_SIGNATURE])
     columns = len(every["serving_default"].inputs)
     rows, _, said = question_rows(task, source, columns, data, MOST_COMPARED)

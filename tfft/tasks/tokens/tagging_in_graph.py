@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from tfft.tasks.served.endpoint import (
+from tfft.tasks.endpoint import (
     TEXTS,
     Endpoint,
     Endpoints,
     InGraph,
+    Served,
     as_text,
     as_texts,
     called,
@@ -20,42 +22,75 @@ from tfft.tasks.served.endpoint import (
     ids_of,
     parts_of,
 )
-from tfft.tasks.served.words import Words, places_of_words, words_in_graph
-from tfft.tasks.tag_schemes import OUTSIDE, may_follow
+from tfft.tasks.tokens.tag_schemes import OUTSIDE
+from tfft.tasks.tokens.viterbi_in_graph import likeliest_legal
+from tfft.tasks.tokens.words_in_graph import Words, places_of_words, words_in_graph
 
 Labels = tuple[Any, ...]
 
 
-def endpoints(
-    network: Any, tokenizer: InGraph, labels: Labels, *, stride: int, viterbi: bool
-) -> Endpoints:
-    """Returns the endpoints of a `TokenClassifier`.
+@dataclass(frozen=True)
+class ServedTags(Served):
+    """The served half of token classification.
 
-    Args:
-        network: The network.
-        tokenizer: The tokenizer in the graph.
+    Attributes:
         labels: IOB2 tags by id, `B-` and `I-` of each type.
-        stride: Tokens that a window shares with the one before.
-        viterbi: Whether to take the likeliest legal tags, else the likeliest of each.
+        stride: Tokens that a window shares with the previous one.
+        viterbi: Whether to take the most likely valid tag sequence instead of the most
+            likely tag of each word.
     """
-    names = list(ids_of(network))
 
-    def from_text(text: Any) -> dict[str, Any]:
-        words = words_in_graph(text)
-        windows = tokenizer.windows(text, stride=stride)
-        logits = called(network, windows.batch)
-        log_p = _log_probabilities(logits, *places_of_words(words, windows), labels)
+    labels: Labels
+    stride: int
+    viterbi: bool
+
+    def endpoints(self, network: Any, tokenizer: InGraph) -> Endpoints:
+        """Returns signatures for words with tags and spans, and for probabilities."""
+        names = list(ids_of(network))
+
+        def from_text(text: Any) -> dict[str, Any]:
+            words = words_in_graph(text)
+            windows = tokenizer.windows(text, stride=self.stride)
+            logits = called(network, windows.batch)
+            places = places_of_words(words, windows)
+            log_p = _log_probabilities(logits, *places, self.labels)
+            best = self._best(words, log_p)
+            return _answer(text, words, best, tf.exp(log_p), self.labels)
+
+        def from_ids(*given: Any) -> dict[str, Any]:
+            logits = network(dict(zip(names, given, strict=True)))
+            return {"probabilities": tf.nn.softmax(logits)}
+
+        return {
+            "serving_default": Endpoint({"text": TEXTS}, from_text),
+            "serving_tensors": Endpoint(ids_of(network), from_ids),
+        }
+
+    def _best(self, words: Words, log_p: tf.Tensor) -> tf.Tensor:
+        if not self.viterbi:
+            return tf.argmax(log_p, axis=-1)
         padded = words.starts.with_flat_values(tf.cast(log_p, tf.float64))
-        best = likeliest_legal(padded, labels) if viterbi else tf.argmax(log_p, axis=-1)
-        return _answer(text, words, best, tf.exp(log_p), labels)
+        return likeliest_legal(padded, self.labels)
 
-    def from_ids(*given: Any) -> dict[str, Any]:
-        logits = network(dict(zip(names, given, strict=True)))
-        return {"probabilities": tf.nn.softmax(logits)}
+    def read(self, outputs: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Returns the spans and the tags of each row."""
+        rows = zip(outputs["length"], outputs["span_length"], strict=True)
+        return [
+            {
+                "spans": [_span(outputs, row, i) for i in range(int(spans))],
+                "tags": as_texts(outputs["labels"][row][: int(words)]),
+            }
+            for row, (words, spans) in enumerate(rows)
+        ]
 
+
+def _span(outputs: Mapping[str, Any], row: int, index: int) -> dict[str, Any]:
     return {
-        "serving_default": Endpoint({"text": TEXTS}, from_text),
-        "serving_tensors": Endpoint(ids_of(network), from_ids),
+        "text": as_text(outputs["span_text"][row][index]),
+        "type": as_text(outputs["span_label"][row][index]),
+        "score": float(outputs["span_score"][row][index]),
+        "start": int(outputs["span_start"][row][index]),
+        "end": int(outputs["span_end"][row][index]),
     }
 
 
@@ -68,47 +103,6 @@ def _log_probabilities(
     log_p = tf.nn.log_softmax(tf.gather_nd(logits, at))
     outside = tf.one_hot(labels.index(OUTSIDE), len(labels), 0.0, -np.inf)
     return tf.where(hit[:, None], log_p, outside)
-
-
-def likeliest_legal(log_p: tf.RaggedTensor, labels: Labels) -> tf.Tensor:
-    """Returns the ids of the likeliest tags that are legal together, by word.
-
-    Args:
-        log_p: Ragged, shape (batch, words, labels).
-        labels: The tags by id.
-    """
-    first = tf.constant([may_follow("", label) for label in labels])
-    legal = [[may_follow(a, b) for b in labels] for a in labels]
-    penalty = tf.constant(np.where(legal, 0.0, -np.inf))
-    # One place more than there are words, so that there is one.
-    lengths = log_p.row_lengths()
-    width = tf.reduce_max(tf.concat([lengths, [0]], axis=0)) + 1
-    values = log_p.to_tensor(0.0, shape=[None, None, len(labels)])
-    values = tf.pad(
-        values, [[0, 0], [0, width - tf.shape(values, tf.int64)[1]], [0, 0]]
-    )
-    real = tf.transpose(tf.sequence_mask(lengths, width))
-    values = tf.transpose(values, (1, 0, 2))
-    same = tf.range(len(labels)) + tf.zeros(tf.shape(values)[1:], tf.int32)
-
-    def forward(before: Any, here: Any) -> tuple[Any, Any]:
-        best, _ = before
-        value, is_word = here
-        through = best[:, :, None] + penalty
-        back = tf.argmax(through, axis=1, output_type=tf.int32)
-        reached = tf.reduce_max(through, axis=1) + value
-        kept = is_word[:, None]
-        return tf.where(kept, reached, best), tf.where(kept, back, same)
-
-    start = tf.where(first, values[0], tf.constant(-np.inf, tf.float64))
-    bests, backs = tf.scan(forward, (values[1:], real[1:]), (start, same))
-    ends = tf.concat([start[None], bests], axis=0)[-1]
-    last = tf.argmax(ends, axis=-1, output_type=tf.int32)
-    path = tf.scan(
-        lambda at, back: tf.gather(back, at, batch_dims=1), backs, last, reverse=True
-    )
-    path = tf.concat([path, last[None]], axis=0)
-    return tf.cast(tf.boolean_mask(tf.transpose(path), tf.transpose(real)), tf.int64)
 
 
 class _Kinds(NamedTuple):
@@ -181,24 +175,3 @@ def _padded(
         f"{prefix}end": tf.cast(ends.to_tensor(), tf.int32),
         f"{prefix}length": tf.cast(starts.row_lengths(), tf.int32),
     }
-
-
-def read(outputs: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Returns the spans and the tags of each row."""
-    found = []
-    for row, (words, spans) in enumerate(
-        zip(outputs["length"], outputs["span_length"], strict=True)
-    ):
-        listed = [
-            {
-                "text": as_text(outputs["span_text"][row][i]),
-                "type": as_text(outputs["span_label"][row][i]),
-                "score": float(outputs["span_score"][row][i]),
-                "start": int(outputs["span_start"][row][i]),
-                "end": int(outputs["span_end"][row][i]),
-            }
-            for i in range(int(spans))
-        ]
-        tags = as_texts(outputs["labels"][row][: int(words)])
-        found.append({"spans": listed, "tags": tags})
-    return found

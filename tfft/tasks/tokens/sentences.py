@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from tfft.core.errors import DataError, shorten
 from tfft.data.rows import BadRow
 from tfft.data.table import Table
-from tfft.tasks.tag_schemes import (
+from tfft.tasks.tokens.tag_schemes import (
     SCHEMES,
     Scheme,
     TagSpan,
@@ -19,7 +19,7 @@ from tfft.tasks.tag_schemes import (
     split_tag,
     tags_of,
 )
-from tfft.tasks.words import Place, joined, words_of
+from tfft.tasks.tokens.words import Place, joined, words_of
 
 
 class Sentence(NamedTuple):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tfft.core.errors import DataError
 from tfft.data.table import Table
-from tfft.tasks.gold_answers import GoldAnswer, mend, read_answers
+from tfft.tasks.answers.gold_answers import GoldAnswer, mend, read_answers
 
 _SHOWN = 5
 

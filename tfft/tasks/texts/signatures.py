@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import tensorflow as tf
-
-from tfft.tasks.served.endpoint import TEXTS, Endpoint, Endpoints
-from tfft.tasks.task import Labels
+from tfft.tasks.endpoint import TEXTS, Endpoint, Endpoints
 
 
-def classify(answering: Endpoint, labels: Labels) -> Endpoints:
+def classify(answering: Endpoint, labels: tuple[Any, ...]) -> Endpoints:
     """Returns `classify`: each label with its probability.
 
     Args:
         answering: From texts to `probabilities`, shape (batch, labels).
         labels: The labels by id.
     """
+    import tensorflow as tf
+
     names = tf.constant([[str(label) for label in labels]])
 
     def named(outputs: dict[str, Any]) -> dict[str, Any]:
@@ -36,17 +35,19 @@ def regress(answering: Endpoint) -> Endpoints:
     Args:
         answering: From texts to `value`, shape (batch,).
     """
-    return {
-        "regress": _of_examples(
-            answering, lambda outputs: {"outputs": outputs["value"]}
-        )
-    }
+
+    def named(outputs: dict[str, Any]) -> dict[str, Any]:
+        return {"outputs": outputs["value"]}
+
+    return {"regress": _of_examples(answering, named)}
 
 
 def _of_examples(
     answering: Endpoint, convert: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> Endpoint:
     """Returns an endpoint whose `inputs` hold an endpoint's texts as features."""
+    import tensorflow as tf
+
     features = dict.fromkeys(answering.inputs, tf.io.FixedLenFeature([], tf.string))
 
     def compute(inputs: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfft.tasks.served.endpoint import (
+from tfft.tasks.endpoint import (
     TEXTS,
     Endpoint,
     Endpoints,

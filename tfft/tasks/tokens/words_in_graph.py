@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfft.tasks.words import kind_of
+from tfft.tasks.tokens.words import kind_of
 
 _KINDS = ("blank", "word", "apart", "mark")
 _BLANK, _WORD, _APART, _MARK = range(4)

@@ -16,8 +16,7 @@ from tfft.data.rows import BadRow
 from tfft.data.table import Table
 from tfft.models.pretrained import Pretrained
 from tfft.tasks.encoded import Encoded
-from tfft.tasks.served.endpoint import Endpoints, InGraph
-from tfft.tasks.task import Labels, Task
+from tfft.tasks.task import Task
 from tfft.text.tokenizer import Tokenizer
 
 
@@ -115,17 +114,6 @@ class TextTask(Task):
             dropout=self.dropout,
             pooling=self.pooling,
             seed=seed,
-        )
-
-    def endpoints(self, network: Any, tokenizer: InGraph, labels: Labels) -> Endpoints:
-        """Returns `served` and the text vector as signatures."""
-        from tfft.tasks.served.rows import endpoints
-
-        return endpoints(
-            network,
-            tokenizer,
-            len(self.text),
-            lambda outputs: self.served(outputs, labels),
         )
 
     def rows(self, inputs: Sequence[Any]) -> Table:

@@ -1,10 +1,11 @@
-"""What an endpoint of a SavedModel is, and what its parts are made of."""
+"""The half of a task that a server runs, and the signatures it consists of."""
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from tfft.compute.forward_only import forward_only
 
@@ -65,7 +66,7 @@ class Tryout:
     Attributes:
         signature: Which to ask.
         rows: The texts of each row, in the order of the inputs of `serving_default`.
-        expected: The answers, as `read_served` returns them.
+        expected: The answers, as `Served.read` returns them.
         options: Further inputs of the signature, the same for each row.
     """
 
@@ -73,6 +74,53 @@ class Tryout:
     rows: Sequence[tuple[str, ...]]
     expected: Sequence[dict[str, Any]]
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Served(abc.ABC):
+    """How a task answers from raw text inside a graph.
+
+    The graph computes what `Task.decode` and `Task.answers` compute in NumPy: for the
+    same texts, `read` returns what `answers` returns.
+
+    Attributes:
+        warm_up_texts: Texts that a server runs before it takes requests.
+    """
+
+    warm_up_texts: ClassVar[tuple[str, ...]] = ("warm up", "warm up " * 1000)
+
+    @abc.abstractmethod
+    def endpoints(self, network: Any, tokenizer: InGraph) -> Endpoints:
+        """Returns the signatures of a SavedModel by name.
+
+        Args:
+            network: The trained network with its adapter merged.
+            tokenizer: The tokenizer inside the graph, with the task's `max_length`.
+
+        Returns:
+            `serving_default`, from texts to what `read` takes; `serving_tensors`, from
+            ids; and any further ones.
+
+        Raises:
+            ConfigError: When the tokenizer lacks an operation that the task needs.
+        """
+
+    @abc.abstractmethod
+    def read(self, outputs: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Returns the outputs of `serving_default` in the form of `Task.answers`.
+
+        Args:
+            outputs: Arrays by name, with one entry for each row.
+        """
+
+    def tryout(self, predictor: Any, rows: Sequence[tuple[str, ...]]) -> Tryout:
+        """Returns questions with known answers, to test an export before publishing.
+
+        Args:
+            predictor: Gives the right answers, by `predict` or `generate`.
+            rows: Texts for the columns.
+        """
+        inputs = [row if len(row) > 1 else row[0] for row in rows]
+        return Tryout("serving_default", rows, predictor.predict(inputs))
 
 
 def ids_of(network: Any) -> dict[str, Spec]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfft.tasks.gold_answers import trimmed
+from tfft.tasks.answers.gold_answers import trimmed
 from tfft.text.tokenizer import Tokenizer, Window
 
 TRIED = 20  # number of starts and of ends of a window to combine

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from tfft.tasks.sentences import Sentence
-from tfft.tasks.tag_schemes import OUTSIDE, may_follow, spans_of
 from tfft.tasks.task import Labels
-from tfft.tasks.viterbi import viterbi
+from tfft.tasks.tokens.sentences import Sentence
+from tfft.tasks.tokens.tag_schemes import OUTSIDE, may_follow, spans_of
+from tfft.tasks.tokens.viterbi import viterbi
+from tfft.tasks.tokens.words import Place, first_tokens
 from tfft.tasks.windows import window_of_tokens
-from tfft.tasks.words import Place, first_tokens
 from tfft.text.tokenizer import Window
 
 IGNORED = -1  # the label id of tokens without a label

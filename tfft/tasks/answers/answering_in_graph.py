@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfft.tasks.answering import TRIED
-from tfft.tasks.served.endpoint import (
+from tfft.tasks.answers.answering import TRIED
+from tfft.tasks.endpoint import (
     TEXTS,
     Endpoint,
     Endpoints,
     InGraph,
+    Served,
     as_text,
     called,
     characters_of,
@@ -27,15 +28,16 @@ _BLANKS = [code for code in range(0x10000) if chr(code).isspace()]
 
 
 @dataclass(frozen=True)
-class Search:
-    """How answers are looked for.
+class ServedAnswers(Served):
+    """The served half of question answering.
 
     Attributes:
-        stride: Tokens that a window shares with the one before.
-        max_question: The most tokens of a question.
-        max_answer: The most tokens of an answer.
-        n_best: How many candidates are kept.
-        threshold: The lead from which no answer is given; None: never.
+        stride: Tokens that a window shares with the previous one.
+        max_question: Maximum number of tokens of a question.
+        max_answer: Maximum number of tokens of an answer.
+        n_best: Number of candidates to return.
+        threshold: How much higher than the best answer "no answer" must score to be
+            chosen. None if it is not a possible answer.
     """
 
     stride: int
@@ -44,31 +46,37 @@ class Search:
     n_best: int
     threshold: float | None
 
+    def endpoints(self, network: Any, tokenizer: InGraph) -> Endpoints:
+        """Returns signatures for answers, and for the logits of their ends."""
+        names = list(ids_of(network))
 
-def endpoints(network: Any, tokenizer: InGraph, search: Search) -> Endpoints:
-    """Returns the endpoints of a network that marks the ends of answers."""
-    names = list(ids_of(network))
+        def from_text(question: Any, context: Any) -> dict[str, Any]:
+            question = _cut(tokenizer, question, self.max_question)
+            windows = tokenizer.windows(question, context, stride=self.stride)
+            logits = called(network, windows.batch)
+            rows = tf.size(question)
+            silence = tf.math.unsorted_segment_min(
+                tf.reduce_sum(logits[:, 0], axis=-1), windows.rows, rows
+            )
+            parts = _trimmed(_parts(logits, windows, self.max_answer), context)
+            parts = _ranked(parts, rows)
+            return _answer(
+                characters_of(context), parts, silence, self.n_best, self.threshold
+            )
 
-    def from_text(question: Any, context: Any) -> dict[str, Any]:
-        question = _cut(tokenizer, question, search.max_question)
-        windows = tokenizer.windows(question, context, stride=search.stride)
-        logits = called(network, windows.batch)
-        rows = tf.size(question)
-        silence = tf.math.unsorted_segment_min(
-            tf.reduce_sum(logits[:, 0], axis=-1), windows.rows, rows
-        )
-        parts = _trimmed(_parts(logits, windows, search.max_answer), context)
-        parts = _ranked(parts, rows)
-        return _answer(characters_of(context), parts, silence, search)
+        def from_ids(*given: Any) -> dict[str, Any]:
+            logits = network(dict(zip(names, given, strict=True)))
+            return {"start_logits": logits[..., 0], "end_logits": logits[..., 1]}
 
-    def from_ids(*given: Any) -> dict[str, Any]:
-        logits = network(dict(zip(names, given, strict=True)))
-        return {"start_logits": logits[..., 0], "end_logits": logits[..., 1]}
+        texts = {"question": TEXTS, "context": TEXTS}
+        return {
+            "serving_default": Endpoint(texts, from_text),
+            "serving_tensors": Endpoint(ids_of(network), from_ids),
+        }
 
-    return {
-        "serving_default": Endpoint({"question": TEXTS, "context": TEXTS}, from_text),
-        "serving_tensors": Endpoint(ids_of(network), from_ids),
-    }
+    def read(self, outputs: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Returns the answer of each row with its candidates."""
+        return [_read_row(outputs, row) for row in range(len(outputs["start"]))]
 
 
 def _cut(tokenizer: InGraph, question: Any, most: int) -> Any:
@@ -171,10 +179,9 @@ def _ranked(parts: _Parts, rows: Any) -> _Parts:
 
 
 def _answer(
-    characters: Any, parts: _Parts, silence: Any, search: Search
+    characters: Any, parts: _Parts, silence: Any, most: int, threshold: float | None
 ) -> dict[str, Any]:
     """Returns the answer of each row, and its candidates."""
-    most = search.n_best
     _, starts, ends, scores = (
         one if index == 0 else one[:, :most] for index, one in enumerate(parts)
     )
@@ -182,9 +189,9 @@ def _answer(
     values = _filled(scores, most, -np.inf)
     is_empty = scores.row_lengths() == 0
     may_be_silent = is_empty
-    if search.threshold is not None:
+    if threshold is not None:
         lead = silence - tf.where(is_empty, -1e9, values[:, 0])
-        may_be_silent |= lead > search.threshold
+        may_be_silent |= lead > threshold
         is_choice = tf.ones_like(is_empty)
     else:
         is_choice = is_empty
@@ -215,28 +222,24 @@ def _filled(ragged: Any, width: int, value: float) -> Any:
     return ragged.to_tensor(tf.cast(value, ragged.dtype), shape=[None, width])
 
 
-def read(outputs: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Returns the answer of each row with its candidates, as `answer_of` does."""
-    found = []
-    for row, start in enumerate(outputs["start"]):
-        candidates = [
+def _read_row(outputs: Mapping[str, Any], row: int) -> dict[str, Any]:
+    """Returns the answer of a row in the form of `answer_of`."""
+    start = outputs["start"][row]
+    candidates = zip(
+        outputs["candidates"][row],
+        outputs["candidate_score"][row],
+        outputs["candidate_start"][row],
+        outputs["candidate_end"][row],
+        strict=True,
+    )
+    return {
+        "answer": as_text(outputs["answer"][row]),
+        "score": float(outputs["score"][row]),
+        "start": int(start) if start >= 0 else None,
+        "end": int(outputs["end"][row]) if start >= 0 else None,
+        "candidates": [
             {"text": as_text(text), "score": float(p), "start": int(a), "end": int(b)}
-            for text, p, a, b in zip(
-                outputs["candidates"][row],
-                outputs["candidate_score"][row],
-                outputs["candidate_start"][row],
-                outputs["candidate_end"][row],
-                strict=True,
-            )
+            for text, p, a, b in candidates
             if a >= 0
-        ]
-        found.append(
-            {
-                "answer": as_text(outputs["answer"][row]),
-                "score": float(outputs["score"][row]),
-                "start": int(start) if start >= 0 else None,
-                "end": int(outputs["end"][row]) if start >= 0 else None,
-                "candidates": candidates,
-            }
-        )
-    return found
+        ],
+    }

@@ -1,0 +1,1 @@
+"""Tasks whose answer is a part of a text."""

@@ -1,0 +1,1 @@
+"""Tasks that label the words of a text."""
