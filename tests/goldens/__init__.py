@@ -1,4 +1,4 @@
-"""Folders that other libraries wrote, and what those libraries computed."""
+"""Folders that other libraries or an older tfft wrote, with the results they gave."""
 
 from pathlib import Path
 
