@@ -11,11 +11,11 @@ from sklearn import metrics as sklearn
 
 from tfft.evaluation.board import write_to_board
 from tfft.evaluation.calibration import calibrate
-from tfft.evaluation.classification import ClassificationReport
 from tfft.evaluation.details import Details
 from tfft.evaluation.evidence import Evidence, intervals
 from tfft.evaluation.page import draw_all, to_html
 from tfft.evaluation.pictures import pictures
+from tfft.evaluation.text_classification import TextClassificationReport
 
 pytestmark = pytest.mark.usefixtures("real_pictures")
 LABELS = ("ham", "<b>spam</b>")
@@ -35,7 +35,7 @@ def case():
 def details(case):
     texts = [(f"text {i} <script>alert(1)</script>",) for i in range(200)]
     return Details.of(
-        ClassificationReport.evidence(*case),
+        TextClassificationReport.evidence(*case),
         texts,
         [f"mails.csv:{i + 2}" for i in range(200)],
         {"topic": ["news" if i % 3 else "sport" for i in range(200)]},
@@ -44,7 +44,7 @@ def details(case):
 
 @pytest.fixture(scope="module")
 def report(case, details):
-    return dataclasses.replace(ClassificationReport.make(*case), details=details)
+    return dataclasses.replace(TextClassificationReport.make(*case), details=details)
 
 
 def test_intervals_hold_the_score_and_shrink_with_rows():
@@ -72,7 +72,7 @@ def test_slices_are_the_scores_of_their_rows(case, details):
     is_sport = np.arange(200) % 3 == 0
     for name, rows in (("news", ~is_sport), ("sport", is_sport)):
         found = details.slices["topic"][name]
-        alone = ClassificationReport.make(p[rows], gold[rows], LABELS)
+        alone = TextClassificationReport.make(p[rows], gold[rows], LABELS)
         assert found["rows"] == rows.sum()
         for score in ("accuracy", "macro_f1", "weighted_f1", "loss"):
             assert found[score] == pytest.approx(alone.metrics[score], abs=1e-6)
@@ -112,7 +112,7 @@ def test_the_worst_errors_are_the_surest_wrong_answers(case, details):
 
 def test_a_model_without_errors_has_no_worst():
     p = np.array([[0.9, 0.1], [0.2, 0.8]], "float32")
-    evidence = ClassificationReport.evidence(p, np.array([0, 1]), LABELS)
+    evidence = TextClassificationReport.evidence(p, np.array([0, 1]), LABELS)
     found = Details.of(evidence, [("a",), ("b",)], ["1", "2"], {})
     assert found.worst == ()
     assert found.tables()[0].title.startswith("95 %")
@@ -141,7 +141,7 @@ def test_pictures_are_png_files_and_come_out_alike(report):
 
 def test_labels_that_matplotlib_would_read_are_drawn(case):
     p, gold, _ = case
-    odd = ClassificationReport.make(p, gold, ("$\\frac$", "a\x00b"))
+    odd = TextClassificationReport.make(p, gold, ("$\\frac$", "a\x00b"))
     assert pictures(odd)["Confusion matrix"].startswith(PNG)
 
 

@@ -32,7 +32,7 @@ TAGS = ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")
 ROUNDING = 1e-9
 
 
-def classification():
+def text_classification():
     numbers = np.random.default_rng(0)
     p, gold = numbers.dirichlet(np.ones(3), ROWS), numbers.integers(0, 3, ROWS)
     said = p.argmax(axis=1)
@@ -45,7 +45,7 @@ def classification():
     return (p, gold, CLASSES), (np.eye(3)[gold], gold, CLASSES), scores
 
 
-def language_modelling():
+def causal_lm():
     numbers = np.random.default_rng(0)
     logits = [numbers.normal(size=(numbers.integers(1, 9), 5)) for _ in range(ROWS)]
     gold = [numbers.integers(0, 5, len(one)) for one in logits]
@@ -167,8 +167,8 @@ def token_classification():
 CASES = {
     case.__name__: case
     for case in (
-        classification, language_modelling, multi_label, question_answering,
-        regression, token_classification,
+        causal_lm, multi_label, question_answering,
+        regression, text_classification, token_classification,
     )
 }  # fmt: skip
 

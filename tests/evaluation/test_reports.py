@@ -77,8 +77,8 @@ def predicted(rows=80, seed=0):
 
 
 CASES = {
-    "classification": classified,
-    "language_modelling": predicted,
+    "text_classification": classified,
+    "causal_lm": predicted,
     "multi_label": labelled,
     "question_answering": answered,
     "regression": measured,
@@ -87,7 +87,7 @@ CASES = {
 
 
 def test_every_report_is_covered():
-    elsewhere = {"language_modelling"}  # its own file
+    elsewhere = {"causal_lm"}  # its own file
     assert set(CASES) | elsewhere == set(REPORTS.names())
 
 
@@ -196,7 +196,7 @@ def silent():
     numbers, measures, _ = measured()
     rows, tags, _ = tagged()
     return {
-        "classification": (np.eye(3)[np.zeros(len(gold), int)], gold, labels),
+        "text_classification": (np.eye(3)[np.zeros(len(gold), int)], gold, labels),
         "multi_label": (LabelSets(sets.probabilities, truth > 2), truth, names),
         "question_answering": ([Answered([], 1.0, 0.0)] * len(answers), right, ()),
         "regression": (numbers * 0 + 3, measures, ()),
@@ -211,7 +211,7 @@ def silent():
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("classification", "all 80 rows are given 'a'"),
+        ("text_classification", "all 80 rows are given 'a'"),
         ("multi_label", "no label is given to any of 80 rows"),
         ("question_answering", "no question is answered"),
         ("regression", "all 80 rows are given the same number, 3"),
@@ -232,7 +232,7 @@ def nothing_right():
     """Returns rows in which nothing is to be found, and nothing is."""
     none = np.zeros((FEW, 2), "float32")
     return {
-        "classification": (np.eye(2)[[0] * FEW], np.zeros(FEW, int), ("a", "b")),
+        "text_classification": (np.eye(2)[[0] * FEW], np.zeros(FEW, int), ("a", "b")),
         "multi_label": (LabelSets(none + 0.1, none > 1), none, ("a", "b")),
         "question_answering": ([Answered([], 1.0, 0.0)] * FEW, [[]] * FEW, ()),
         "regression": (np.full(FEW, 3.0), np.full(FEW, 3.0), ()),
@@ -243,7 +243,7 @@ def nothing_right():
 
 
 @pytest.mark.parametrize(
-    "name", ["classification", "multi_label", "question_answering"]
+    "name", ["text_classification", "multi_label", "question_answering"]
 )
 def test_a_report_of_few_rows_says_what_they_cannot_tell(name):
     predictions, gold, labels = nothing_right()[name]
@@ -260,7 +260,7 @@ def test_a_report_of_few_rows_says_what_they_cannot_tell(name):
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("name", sorted(set(CASES) - {"language_modelling"}))
+@pytest.mark.parametrize("name", sorted(set(CASES) - {"causal_lm"}))
 def test_rows_without_anything_to_find_have_scores_that_json_knows(name):
     case = nothing_right()[name]
     kind = REPORTS.get(name)

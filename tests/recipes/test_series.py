@@ -12,8 +12,8 @@ import pytest
 import tfft
 from tfft.core.errors import ConfigError, DataError, OutputInUseError
 from tfft.data.table import Table
-from tfft.evaluation.classification import ClassificationReport
 from tfft.evaluation.spread import Change, change_between
+from tfft.evaluation.text_classification import TextClassificationReport
 from tfft.fitting.series import Series
 from tfft.recipes.learning_curve import LearningCurve, _parts
 
@@ -124,7 +124,7 @@ def test_a_change_is_paired_by_row():
     sure = np.where(random.random(200) < 0.8, gold, 1 - gold)
     better = np.where(np.arange(200) < 10, gold, sure)  # a few more are right
     before, after = (
-        ClassificationReport.evidence(np.eye(2)[said], gold, ("a", "b"))
+        TextClassificationReport.evidence(np.eye(2)[said], gold, ("a", "b"))
         for said in (sure, better)
     )
     change = change_between(before, after, "accuracy")

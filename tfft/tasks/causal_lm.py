@@ -68,7 +68,7 @@ class CausalLanguageModelling(Task):
     'template'
     """
 
-    evaluation = "language_modelling"
+    evaluation = "causal_lm"
     per_token = True
     brings_all = True
     generates = True

@@ -62,7 +62,7 @@ class TextClassification(TextTask):
     ('premise', 'hypothesis')
     """
 
-    evaluation = "classification"
+    evaluation = "text_classification"
     joiner = staticmethod(join_choices)
 
     label: str = "label"

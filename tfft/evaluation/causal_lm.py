@@ -17,9 +17,9 @@ from tfft.evaluation.tables import ReportTable
 _LARGEST_LOSS = 700.0  # the exponential of a larger one overflows
 
 
-@REPORTS.register("language_modelling")
+@REPORTS.register("causal_lm")
 @dataclass(frozen=True)
-class LanguageModellingReport(Report):
+class CausalLMReport(Report):
     """Scores over all tokens that count for the loss, each counted once.
 
     Attributes:
@@ -43,7 +43,7 @@ class LanguageModellingReport(Report):
     @classmethod
     def make(
         cls, predictions: np.ndarray, gold: Any, labels: Sequence[Any]
-    ) -> LanguageModellingReport:
+    ) -> CausalLMReport:
         """Returns the report.
 
         Args:
@@ -53,7 +53,7 @@ class LanguageModellingReport(Report):
             labels: Not used.
 
         >>> rows = np.array([[0.0, 1.0, 1.0], [np.log(4), 0.0, 1.0]])
-        >>> round(LanguageModellingReport.make(rows, None, ()).metrics["perplexity"], 6)
+        >>> round(CausalLMReport.make(rows, None, ()).metrics["perplexity"], 6)
         2.0
         """
         sums = predictions.sum(axis=0)

@@ -19,9 +19,9 @@ from tfft.evaluation.tables import ReportTable
 _LARGEST_MATRIX = 20
 
 
-@REPORTS.register("classification")
+@REPORTS.register("text_classification")
 @dataclass(frozen=True)
-class ClassificationReport(Report):
+class TextClassificationReport(Report):
     """Scores of a classifier, by scikit-learn.
 
     Attributes:
@@ -63,7 +63,7 @@ class ClassificationReport(Report):
     @classmethod
     def make(
         cls, probabilities: np.ndarray, gold: np.ndarray, labels: Sequence[Any]
-    ) -> ClassificationReport:
+    ) -> TextClassificationReport:
         """Returns the report.
 
         Args:
@@ -71,7 +71,7 @@ class ClassificationReport(Report):
             gold: The right class ids, shape (rows,).
             labels: The class names.
 
-        >>> report = ClassificationReport.make(
+        >>> report = TextClassificationReport.make(
         ...     np.array([[0.9, 0.1], [0.6, 0.4]]), np.array([0, 1]), ["ham", "spam"])
         >>> report.metrics["accuracy"], report.confusion.tolist()
         (0.5, [[1, 0], [1, 0]])

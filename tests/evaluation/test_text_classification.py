@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from tfft.evaluation.classification import ClassificationReport
 from tfft.evaluation.report import REPORTS
 from tfft.evaluation.tables import ReportTable
+from tfft.evaluation.text_classification import TextClassificationReport
 
 # Rows are the right classes, columns the answers.
 CONFUSION = [[3, 1, 0], [1, 2, 0], [1, 0, 0]]
@@ -38,7 +38,7 @@ def outputs(confusion, sure=0.8):
 
 @pytest.fixture
 def report():
-    return ClassificationReport.make(*outputs(CONFUSION), LABELS)
+    return TextClassificationReport.make(*outputs(CONFUSION), LABELS)
 
 
 def on_terminal(report):
@@ -71,19 +71,19 @@ def test_scores_of_all_rows(report):
 
 def test_a_probability_of_zero_gives_a_large_but_finite_loss():
     certain = np.array([[0.0, 1.0]], "float32")
-    report = ClassificationReport.make(certain, np.array([0]), ["a", "b"])
+    report = TextClassificationReport.make(certain, np.array([0]), ["a", "b"])
     assert report.summary["loss"] == pytest.approx(126 * math.log(2), rel=1e-6)
 
 
 def test_a_class_that_no_row_has_is_listed():
-    report = ClassificationReport.make(*outputs([[2, 0], [0, 0]]), ["a", "b"])
+    report = TextClassificationReport.make(*outputs([[2, 0], [0, 0]]), ["a", "b"])
     assert report.classes["b"] == {"precision": 0, "recall": 0, "f1": 0, "rows": 0}
     assert report.summary["accuracy"] == 1
 
 
 def test_the_report_is_found_by_its_name_and_watches_the_loss():
-    assert REPORTS.get("classification") is ClassificationReport
-    assert ClassificationReport.monitor == ("loss", False)
+    assert REPORTS.get("text_classification") is TextClassificationReport
+    assert TextClassificationReport.monitor == ("loss", False)
 
 
 def test_the_report_as_json(report):
@@ -95,7 +95,7 @@ def test_the_report_as_json(report):
 
 
 def test_markdown_to_the_letter():
-    report = ClassificationReport.make(*outputs([[1500, 0], [500, 0]]), ["a", "b"])
+    report = TextClassificationReport.make(*outputs([[1500, 0], [500, 0]]), ["a", "b"])
     assert str(report) == (
         "**Classification report**\n\n"
         "| class | precision | recall | F1 | rows |\n"
@@ -126,7 +126,7 @@ def test_markdown_to_the_letter():
     ],
 )
 def test_labels_are_text_in_markdown(label, shown):
-    report = ClassificationReport.make(*outputs([[1, 0], [0, 1]]), [label, "b"])
+    report = TextClassificationReport.make(*outputs([[1, 0], [0, 1]]), [label, "b"])
     lines = report.to_markdown().splitlines()
     assert f"| {shown} | 1.0000 | 1.0000 | 1.0000 | 1 |" in lines
     assert f"|  | {shown} | b |" in lines
@@ -136,7 +136,7 @@ def test_labels_are_text_in_markdown(label, shown):
 @pytest.mark.parametrize("control", ["\x1b]0;title\x07", "\x1b[2J", "\r", "\x9b2J"])
 def test_control_characters_do_not_reach_the_terminal(control):
     labels = [f"a{control}", "b"]
-    report = ClassificationReport.make(*outputs([[1, 0], [0, 1]]), labels)
+    report = TextClassificationReport.make(*outputs([[1, 0], [0, 1]]), labels)
     shown = on_terminal(report)
     assert control not in shown
     # Once as a class, twice in the matrix: as a row and as a column.
@@ -151,13 +151,15 @@ def test_a_title_is_text_on_the_terminal():
 
 
 def test_markup_in_labels_is_shown_as_it_is():
-    report = ClassificationReport.make(*outputs([[1, 0], [0, 1]]), ["[red]a[/]", "b"])
+    report = TextClassificationReport.make(
+        *outputs([[1, 0], [0, 1]]), ["[red]a[/]", "b"]
+    )
     assert on_terminal(report).count("[red]a[/]") == 3
 
 
 @pytest.mark.parametrize(("classes", "tables"), [(20, 2), (21, 1)])
 def test_the_matrix_is_left_out_beyond_20_classes(classes, tables):
     labels = list(range(classes))
-    report = ClassificationReport.make(*outputs(np.eye(classes, dtype=int)), labels)
+    report = TextClassificationReport.make(*outputs(np.eye(classes, dtype=int)), labels)
     assert len(report.tables()) == tables
     assert report.labels[-1] == str(classes - 1)
