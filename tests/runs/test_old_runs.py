@@ -80,6 +80,6 @@ def test_an_export_of_an_older_tfft_answers_the_same(tmp_path):
     run = tfft.load(GOLDEN / "text_classification", model=GOLDEN / "bert")
     texts = asked[1]["inputs"]["text"]
     verification.check_tokens(run.built.pretrained.tokenizer, texts, found[1:])
-    served = run.task.read_served(found[0], run.labels)
+    served = run.task.served(run.labels).read(found[0])
     told = run.predict(texts)
     assert [one["label"] for one in served] == [one["label"] for one in told]
