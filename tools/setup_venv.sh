@@ -24,7 +24,8 @@ PYTHON="$PWD/.venv/bin/python"
 stamp=".venv/tfft-${EXTRAS//[^a-z]/}"
 if [ ! -f "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
   echo "== installing tfft${EXTRAS} (TensorFlow is large: this takes minutes)"
+  # Python compiles what it imports: all of TensorFlow would take half a minute more.
   "$PYTHON" -m pip install -qq --disable-pip-version-check --progress-bar off \
-    --editable ".${EXTRAS}"
+    --no-compile --editable ".${EXTRAS}"
   touch "$stamp"
 fi
