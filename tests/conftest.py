@@ -14,6 +14,7 @@ import tfft  # noqa: F401
 pytest_plugins = [
     "tests.fixtures.bert",
     "tests.fixtures.exports",
+    "tests.fixtures.files",
     "tests.fixtures.language",
     "tests.fixtures.reports",
     "tests.fixtures.rows",

@@ -27,7 +27,18 @@ def test_every_example_is_run():
     assert [path.name for path in EXAMPLES] == sorted(SMOKE)
 
 
-@pytest.mark.parametrize("name", [name for name, text in SMOKE.items() if text])
+# Below, it runs with all its options.
+AGAIN = {"instruction_tuning.py": [pytest.mark.slow]}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=AGAIN.get(name, []))
+        for name, text in SMOKE.items()
+        if text
+    ],
+)
 def test_smoke_run(name, tmp_path, capsys):
     path = next(path for path in EXAMPLES if path.name == name)
     load(path).main(["--smoke", "--output_dir", str(tmp_path / "run")])

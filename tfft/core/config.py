@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import typing
 from collections.abc import Callable, Mapping
@@ -121,6 +122,7 @@ def _default(field: dataclasses.Field) -> Any:
     return inspect.Parameter.empty
 
 
+@functools.cache
 def field_types(cls: type) -> dict[str, Any]:
     """Returns the annotated type of each field of a configuration class."""
     hints = typing.get_type_hints(cls)
