@@ -13,7 +13,7 @@ import tfft
 from tests.goldens import golden
 from tfft.compute.precision import set_compute_policy
 from tfft.core.errors import ConfigError
-from tfft.generation import cache
+from tfft.generation import step
 from tfft.generation.cache import CachedDecoder, decoding_step
 from tfft.generation.generate import Generator
 from tfft.generation.sampling import Sampling
@@ -63,14 +63,14 @@ def check(backbone, tolerance=1e-5):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_one_trace_serves_all_lengths_and_batches(name):
     backbone = backbone_of(name)
-    step = decoding_step(backbone)
+    traced = decoding_step(backbone)
     for batch in (1, 3, 16):
         for length in range(1, 17):
             decoder = CachedDecoder(backbone, np.zeros(batch, "int32"))
             decoder(np.ones((batch, length), "int32"))
             decoder(np.ones((batch, 1), "int32"))
-    assert decoding_step(backbone) is step
-    assert step.experimental_get_tracing_count() == 1
+    assert decoding_step(backbone) is traced
+    assert traced.experimental_get_tracing_count() == 1
 
 
 def test_a_second_call_and_160_prompts_trace_nothing(monkeypatch):
@@ -96,7 +96,7 @@ def test_a_second_call_and_160_prompts_trace_nothing(monkeypatch):
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_older_and_recent_places_are_seen_as_one(name, monkeypatch):
-    monkeypatch.setattr(cache, "_RECENT", 5)
+    monkeypatch.setattr(step, "_RECENT", 5)
     check(backbone_of(name))
 
 
@@ -162,11 +162,11 @@ def test_every_method_trained_is_seen_or_refused(method):
 
 def test_a_change_of_the_weights_themselves_is_seen():
     backbone = backbone_of("greedy-gpt2")
-    before, step = check(backbone), decoding_step(backbone)
+    before, traced = check(backbone), decoding_step(backbone)
     for variable in backbone.weights:
         variable.assign(variable * 1.1)
     assert np.abs(check(backbone) - before).max() > 0.1
-    assert decoding_step(backbone) is step
+    assert decoding_step(backbone) is traced
 
 
 def test_a_change_of_precision_is_seen():

@@ -85,7 +85,7 @@ def test_a_stop_string_is_cut_off_and_streamed_text_is_the_text(tokenizer):
         assert streamed == one.text
 
 
-def test_draws_depend_on_the_seed_and_the_number_of_the_prompt_alone(tokenizer):
+def test_draws_depend_on_the_seed_and_the_prompt_alone(tokenizer):
     backbone, prompts, _ = given("greedy-gpt2")
     warm = {"max_new_tokens": 6, "temperature": 1.5}
 
@@ -95,6 +95,7 @@ def test_draws_depend_on_the_seed_and_the_number_of_the_prompt_alone(tokenizer):
         return [one.token_ids for one in found]
 
     assert ids(0, 1)[2:] == ids(2, 1)
+    assert len(set(ids(0, 1))) == 4
     assert ids(0, 1) != ids(0, 2)
 
 

@@ -1,8 +1,9 @@
-"""The loop that generates, for a batch of prompts of any lengths."""
+"""Text after a batch of prompts of any lengths, as a stream or at once."""
 
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -10,8 +11,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from tfft.core.errors import DataError, nearest
-from tfft.core.seeds import stream
-from tfft.generation.sampling import Sampling, choose
+from tfft.generation.sampling import Sampling
 from tfft.generation.text import GrowingText
 from tfft.text.language_ids import decode
 from tfft.text.tokenizer import Tokenizer
@@ -22,8 +22,8 @@ class Generation:
     """What was generated after a prompt.
 
     Attributes:
-        text: The text, without what ended it.
-        token_ids: Its tokens, without one that ended it.
+        text: The text, without the stop string that ended it.
+        token_ids: Its tokens, without the stop token that ended it.
         finish: `stop` when the model or a stop string ended it, `length` when
             `max_new_tokens` did.
     """
@@ -38,11 +38,11 @@ class Generation:
 
 
 class Piece(NamedTuple):
-    """A bit of text as soon as it is certain.
+    """The next part of a text, yielded as soon as it can no longer change.
 
     Attributes:
         row: The number of the prompt, from 0.
-        text: The bit.
+        text: The part.
     """
 
     row: int
@@ -50,14 +50,15 @@ class Piece(NamedTuple):
 
 
 class Generator:
-    """Generations after a batch of prompts; iterate to have them bit by bit.
+    """Generates text after a batch of prompts; iterate over it to stream the text.
 
     Args:
         backbone: A KerasHub decoder.
         tokenizer: Its tokenizer.
-        prompts: The ids of each prompt, one at least.
-        sampling: How to go on, and where to end.
-        first: The number of the first prompt among all.
+        prompts: The ids of each prompt, at least one each.
+        sampling: How to choose tokens, and where to end.
+        first: The number of the first prompt among all prompts.
+        seeds: The seed of each prompt. Defaults to `prompt_seeds` of the prompts.
 
     Raises:
         DataError: For a prompt that leaves no room, or a stop token that the
@@ -71,6 +72,7 @@ class Generator:
         prompts: Sequence[Sequence[int]],
         sampling: Sampling,
         first: int = 0,
+        seeds: Sequence[int] | None = None,
     ) -> None:
         from tfft.models.wiring.wiring import wiring_of
 
@@ -78,41 +80,61 @@ class Generator:
         limit = wiring_of(backbone).position_limit
         _check_lengths(prompts, sampling.max_new_tokens, limit, first)
         self.prompts = [np.array(prompt, "int32") for prompt in prompts]
+        self.seeds = prompt_seeds(prompts, sampling.seed) if seeds is None else seeds
         self.ends = _ends(tokenizer, sampling)
         self.filler = tokenizer.pad_id
         text_of = functools.partial(decode, tokenizer)
         self.texts = [GrowingText(text_of, sampling.stop) for _ in self.prompts]
-        self.random = [
-            stream(sampling.seed, "sampling", first + row)
-            for row in range(len(prompts))
-        ]
         self.finish: list[Any] = [None] * len(prompts)
 
     def __iter__(self) -> Iterator[Piece]:
-        """Yields bits of text until every row has ended."""
-        from tfft.generation.cache import CachedDecoder
+        """Yields pieces of text until every row has ended."""
+        from tfft.generation.cache import CachedDecoder, next_tokens
 
-        if not self.prompts:
+        if None not in self.finish:
             return
-        width = max(map(len, self.prompts))
+        rows, width = len(self.prompts), max(map(len, self.prompts))
         blanks = np.array([width - len(prompt) for prompt in self.prompts])
-        decoder = CachedDecoder(self.backbone, blanks)
-        tokens = np.full((len(blanks), width), self.filler, "int32")
+        seen = np.full((rows, width + self.sampling.max_new_tokens), -1, "int32")
         for row, prompt in enumerate(self.prompts):
-            tokens[row, blanks[row] :] = prompt
-        while None in self.finish:
+            seen[row, blanks[row] : width] = prompt
+        decoder = CachedDecoder(self.backbone, blanks)
+        choices = self._choices()
+        tokens = np.where(seen[:, :width] < 0, self.filler, seen[:, :width])
+        for end in range(width, seen.shape[1]):
             logits = decoder(tokens)
-            tokens = np.full((len(blanks), 1), self.filler, "int32")
-            for row in range(len(blanks)):
+            chosen = next_tokens(logits, seen[:, :end], end - width, choices)
+            tokens = np.full((rows, 1), self.filler, "int32")
+            for row in range(rows):
                 if self.finish[row] is None:
-                    tokens[row, 0] = yield from self._advance(row, logits[row])
+                    seen[row, end] = tokens[row, 0] = chosen[row]
+                    yield from self._advance(row, int(chosen[row]))
+            if None not in self.finish:
+                return
 
-    def _advance(self, row: int, logits: np.ndarray) -> Iterator[Piece]:
-        """Takes a row one token on and returns the token."""
-        text = self.texts[row]
-        seen = np.concatenate([self.prompts[row], np.array(text.token_ids, "int32")])
-        token = choose(logits, seen, self.sampling, self.random[row])
-        piece = ""
+    def _choices(self) -> Any:
+        import tensorflow as tf
+
+        from tfft.generation.choosing import Choices, draw_keys
+
+        def same(value: float, dtype: Any) -> Any:
+            return tf.fill([len(self.prompts)], tf.constant(value, dtype))
+
+        sampling = self.sampling
+        prompts = tf.RaggedTensor.from_row_lengths(
+            np.concatenate(self.prompts), [len(prompt) for prompt in self.prompts]
+        )
+        return Choices(
+            temperature=same(sampling.temperature, tf.float32),
+            top_k=same(min(sampling.top_k, tf.int32.max), tf.int32),
+            top_p=same(sampling.top_p, tf.float32),
+            repetition_penalty=same(sampling.repetition_penalty, tf.float32),
+            key=draw_keys(tf.constant(self.seeds, tf.int64), prompts),
+        )
+
+    def _advance(self, row: int, token: int) -> Iterator[Piece]:
+        """Appends a token to a row and yields the text that is now certain."""
+        text, piece = self.texts[row], ""
         if token in self.ends:
             self.finish[row] = "stop"
         else:
@@ -125,7 +147,6 @@ class Generator:
             piece += text.rest()
         if piece:
             yield Piece(self.first + row, piece)
-        return token
 
     def run(self) -> list[Generation]:
         """Generates to the end and returns the results."""
@@ -137,14 +158,28 @@ class Generator:
         ]
 
 
+def prompt_seeds(prompts: Sequence[Sequence[int]], seed: int) -> list[int]:
+    """Returns the seed of each prompt, one higher each time a prompt is repeated.
+
+    >>> prompt_seeds([[5], [6], [5]], 7)
+    [7, 7, 8]
+    """
+    times: Counter[tuple[int, ...]] = Counter()
+    seeds = []
+    for prompt in map(tuple, prompts):
+        seeds.append(seed + times[prompt])
+        times[prompt] += 1
+    return seeds
+
+
 def _ends(tokenizer: Tokenizer, sampling: Sampling) -> set[int]:
     library = tokenizer.library
     ends = set() if tokenizer.eos_id is None else {tokenizer.eos_id}
     for token in sampling.stop_tokens:
         found = token if isinstance(token, int) else library.token_to_id(token)
-        # Ids may have gaps: their number says nothing of the largest.
-        there = found is not None and 0 <= found < 2**31
-        if not there or library.id_to_token(found) is None:
+        # Ids may have gaps, so the vocabulary's size is no upper bound.
+        is_id = found is not None and 0 <= found < 2**31
+        if not is_id or library.id_to_token(found) is None:
             raise DataError(
                 f"the vocabulary has no token {token!r}",
                 where="stop_tokens",
@@ -162,8 +197,8 @@ def _check_lengths(
         if not len(prompt):
             raise DataError(
                 f"prompt {number} has no tokens",
-                expected="one at least",
-                fix="begin the text with something",
+                expected="at least one",
+                fix="give it some text",
             )
         if limit is not None and len(prompt) + new > limit:
             raise DataError(

@@ -14,7 +14,7 @@ from tfft.data.conversations import rows_of
 from tfft.data.prediction_inputs import prediction_inputs
 from tfft.data.rows import without_bad_rows
 from tfft.data.table import Table
-from tfft.generation.generate import Generation, Generator, Piece
+from tfft.generation.generate import Generation, Generator, Piece, prompt_seeds
 from tfft.generation.sampling import Sampling
 from tfft.models.generation_config import GenerationConfig
 from tfft.models.pretrained import Pretrained
@@ -35,6 +35,7 @@ def generate_with(
     _Batching(batch_size=batch_size)
     ids = prompt_ids(pretrained, task, prompts)
     sampling = _ending(sampling, pretrained.generation)
+    seeds = prompt_seeds(ids, sampling.seed)
     generators = [
         Generator(
             pretrained.backbone,
@@ -42,6 +43,7 @@ def generate_with(
             ids[start : start + batch_size],
             sampling,
             first=start,
+            seeds=seeds[start : start + batch_size],
         )
         for start in range(0, len(ids), batch_size)
     ]

@@ -1,13 +1,15 @@
-"""Generated texts inside a graph."""
+"""The signatures of exported models that generate text."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 
+from tfft.generation.loop import REQUEST_SPEC, DecodingLoop, Generated, Request
+from tfft.generation.sampling import Sampling
 from tfft.models.generation_config import GenerationConfig
 from tfft.tasks.endpoint import (
     TEXTS,
@@ -19,22 +21,17 @@ from tfft.tasks.endpoint import (
     Tryout,
     as_texts,
 )
-from tfft.tasks.served.decoding import Choices, DecodingLoop, Generated
 from tfft.text.language_ids import special_tokens, start_ids
 
-# Of what a request may ask: a server has memory for so many.
+# What a server has memory for.
 MOST_NEW_TOKENS = 4096
-_PLAIN_NEW_TOKENS = 128  # those of `Sampling`
 _TRIED_NEW_TOKENS = 8
-# The inputs beside a prompt, in the order of `Choices`.
-_OPTIONS: dict[str, Spec] = {
-    "max_new_tokens": ((None,), "int32"),
-    "temperature": ((None,), "float32"),
-    "top_p": ((None,), "float32"),
-    "seed": ((None,), "int64"),
-    "stop_tokens": ((None, None), "int32"),
-    "stop": ((None, None), "string"),
+_SAMPLE: dict[str, Spec] = {
+    name: (tuple(spec.shape), spec.dtype.name)
+    for name, spec in REQUEST_SPEC._asdict().items()
 }
+# Existing clients send exactly these inputs to `generate`.
+_GENERATE = [n for n in _SAMPLE if n not in ("top_k", "repetition_penalty")]
 
 
 @dataclass(frozen=True)
@@ -42,8 +39,8 @@ class ServedGeneration(Served):
     """The served half of a task that generates.
 
     Attributes:
-        split_special_tokens: Whether plain prompts that spell special tokens are split
-            into letters. What a chat template wrote never is.
+        split_special_tokens: Whether special tokens that plain prompts spell are split
+            into letters. Those written by a chat template never are.
     """
 
     warm_up_texts = ("warm up",)
@@ -57,21 +54,23 @@ class ServedGeneration(Served):
         """
         outside, model = tokenizer.outside, network.generation or GenerationConfig()
         own = [] if outside.eos_id is None else [outside.eos_id]
-        loop = DecodingLoop(
-            network.wiring,
-            [*own, *model.eos_token_ids],
-            outside.pad_id,
-            tokenizer.spelled,
+        ends = [*own, *model.eos_token_ids]
+        loop = DecodingLoop(network.wiring, ends, outside.pad_id, tokenizer.spelled)
+        # A function of its own, so that all signatures share one trace of the decoder.
+        traced = tf.function(
+            loop,
+            autograph=False,
+            input_signature=[tf.RaggedTensorSpec((None, None), tf.int32), REQUEST_SPEC],
         )
         limit = network.wiring.position_limit
 
-        def generated(prompts: Any, choices: Choices) -> Any:
+        def generated(prompts: Any, request: Request) -> Generated:
             strings = tf.constant(
                 model.stop_strings, tf.string, (1, len(model.stop_strings))
             )
             every = tf.repeat(strings, tf.cast(prompts.nrows(), tf.int32), axis=0)
-            choices = choices._replace(stop=tf.concat([every, choices.stop], axis=1))
-            return loop(_checked(prompts, choices, limit), choices)
+            request = request._replace(stop=tf.concat([every, request.stop], axis=1))
+            return traced(_checked(prompts, request, limit), request)
 
         def text_ids(prompt: Any) -> Any:
             ids = tokenizer.ids(prompt, split_special_tokens=self.split_special_tokens)
@@ -79,21 +78,22 @@ class ServedGeneration(Served):
                 ids, start_ids(outside), may_have=not self.split_special_tokens
             )
 
-        def greedy(prompt: Any) -> dict[str, Any]:
-            prompts = text_ids(prompt)
-            return _completed(generated(prompts, _greedy(prompts, limit)))
+        def chat_ids(prompt: Any) -> Any:
+            return tokenizer.ids(prompt, split_special_tokens=False)
 
-        def generate(prompt: Any, *given: Any) -> dict[str, Any]:
-            return _completed(generated(text_ids(prompt), Choices(*given)))
+        def texts(ids: Callable[[Any], Any], names: Iterable[str]) -> Endpoint:
+            def compute(prompt: Any, *given: Any) -> dict[str, Any]:
+                prompts = ids(prompt)
+                options = dict(zip(names, given, strict=True))
+                return _completed(generated(prompts, _request(prompts, limit, options)))
 
-        def generate_chat(prompt: Any, *given: Any) -> dict[str, Any]:
-            prompts = tokenizer.ids(prompt, split_special_tokens=False)
-            return _completed(generated(prompts, Choices(*given)))
+            return Endpoint(
+                {"prompt": TEXTS, **{n: _SAMPLE[n] for n in names}}, compute
+            )
 
         def from_ids(token_ids: Any, padding_mask: Any) -> dict[str, Any]:
             prompts = tf.ragged.boolean_mask(token_ids, padding_mask > 0)
-            found = generated(prompts, _greedy(prompts, limit))
-            ids = found.token_ids
+            ids = generated(prompts, _request(prompts, limit, {})).token_ids
             return {
                 "token_ids": ids.to_tensor(outside.pad_id),
                 "length": tf.cast(ids.row_lengths(), tf.int32),
@@ -101,14 +101,16 @@ class ServedGeneration(Served):
 
         ids = dict.fromkeys(("token_ids", "padding_mask"), ((None, None), "int32"))
         return {
-            "serving_default": Endpoint({"prompt": TEXTS}, greedy),
-            "generate": Endpoint({"prompt": TEXTS, **_OPTIONS}, generate),
-            "generate_chat": Endpoint({"prompt": TEXTS, **_OPTIONS}, generate_chat),
+            "serving_default": texts(text_ids, ()),
+            "generate": texts(text_ids, _GENERATE),
+            "generate_chat": texts(chat_ids, _GENERATE),
+            "sample": texts(text_ids, _SAMPLE),
+            "sample_chat": texts(chat_ids, _SAMPLE),
             "serving_tensors": Endpoint(ids, from_ids),
         }
 
     def tryout(self, predictor: Any, rows: Sequence[tuple[str, ...]]) -> Tryout:
-        """Returns prompts that have tokens and room, and what follows them."""
+        """Returns prompts that are short enough, and the texts that the run generates."""
         prompts = [text for text, *_ in rows]
         tokenizer = predictor.built.pretrained.tokenizer
         library = tokenizer.library
@@ -151,7 +153,7 @@ class ServedGeneration(Served):
 
 
 def _completed(found: Generated) -> dict[str, Any]:
-    """Returns the answers of the endpoints that give text."""
+    """Returns the outputs of the signatures that return text."""
     text = tf.strings.unicode_transcode(found.text, "UTF-8", "UTF-8", errors="replace")
     return {
         "completion": text,
@@ -161,12 +163,13 @@ def _completed(found: Generated) -> dict[str, Any]:
 
 
 def begun(ids: Any, start: Sequence[int], *, may_have: bool) -> Any:
-    """Returns ids with those that begin every text before them.
+    """Returns ids that begin with the start tokens.
 
     Args:
         ids: Ragged, shape (batch, tokens).
-        start: What begins a text.
-        may_have: Whether a text may begin with it already; then it does so once.
+        start: The tokens that begin every text.
+        may_have: Whether texts may already begin with them; they are not repeated
+            then.
     """
     before = tf.repeat(tf.constant([start], tf.int32, (1, len(start))), ids.nrows(), 0)
     if may_have and start:
@@ -180,42 +183,46 @@ def begun(ids: Any, start: Sequence[int], *, may_have: bool) -> Any:
     return tf.concat([tf.RaggedTensor.from_tensor(before), ids], axis=1)
 
 
-def _greedy(prompts: Any, limit: int | None) -> Choices:
-    """Returns the likeliest tokens, as many as are usual and there is room for."""
+def _request(prompts: Any, limit: int | None, given: Mapping[str, Any]) -> Request:
+    """Returns the options of each row: the given ones, and the defaults of a run.
+
+    By default a row writes as many tokens as `Sampling` says and as there is room for.
+    """
     sizes = tf.cast(prompts.row_lengths(), tf.int32)
-    most = tf.fill(tf.shape(sizes), _PLAIN_NEW_TOKENS)
+    plain = Sampling()
+    most = tf.fill(tf.shape(sizes), plain.max_new_tokens)
     if limit is not None:
         most = tf.maximum(tf.minimum(most, limit - sizes), 1)
-    zeros = tf.zeros_like(sizes)
-    none = [tf.size(sizes), 0]
-    return Choices(
-        most,
-        tf.cast(zeros, tf.float32),
-        tf.ones(tf.shape(sizes)),
-        tf.cast(zeros, tf.int64),
-        tf.zeros(none, tf.int32),
-        tf.fill(none, ""),
-    )
+    request = {"max_new_tokens": most}
+    for name in ("temperature", "top_k", "top_p", "repetition_penalty", "seed"):
+        value = tf.constant(getattr(plain, name), _SAMPLE[name][1])
+        request[name] = tf.fill(tf.shape(sizes), value)
+    for name in ("stop_tokens", "stop"):
+        request[name] = tf.zeros([tf.size(sizes), 0], _SAMPLE[name][1])
+    return Request(**{**request, **given})
 
 
-def _checked(prompts: Any, choices: Choices, limit: int | None) -> Any:
-    """Returns the prompts; what cannot be meant fails before anything is computed."""
+def _checked(prompts: Any, request: Request, limit: int | None) -> Any:
+    """Returns the prompts; invalid ones or options fail before any computation."""
     sizes = tf.cast(prompts.row_lengths(), tf.int32)
+    most, penalty = request.max_new_tokens, request.repetition_penalty
     rules = [
         (sizes > 0, "a prompt has no tokens"),
-        (choices.most > 0, "max_new_tokens is less than 1"),
+        (most > 0, "max_new_tokens is less than 1"),
+        (most <= MOST_NEW_TOKENS, f"max_new_tokens is more than {MOST_NEW_TOKENS}"),
+        (request.temperature >= 0, "temperature is less than 0, or not a number"),
+        (request.top_k >= 0, "top_k is less than 0"),
         (
-            choices.most <= MOST_NEW_TOKENS,
-            f"max_new_tokens is more than {MOST_NEW_TOKENS}",
-        ),
-        (choices.temperature >= 0, "temperature is less than 0, or no number"),
-        (
-            (choices.top_p > 0) & (choices.top_p <= 1),
+            (request.top_p > 0) & (request.top_p <= 1),
             "top_p is not above 0 and up to 1",
+        ),
+        (
+            (penalty > 0) & (penalty <= 100),
+            "repetition_penalty is not above 0 and up to 100",
         ),
     ]
     if limit is not None:
-        fits = sizes + choices.most <= limit
+        fits = sizes + most <= limit
         rules.append(
             (fits, f"prompt and max_new_tokens are more than {limit} tokens together")
         )

@@ -7,8 +7,8 @@ import random
 import numpy as np
 import tensorflow as tf
 
+from tfft.generation.loop import before
 from tfft.generation.text import GrowingText
-from tfft.tasks.served.decoding import before
 
 
 def test_a_text_ends_before_the_first_of_its_strings():

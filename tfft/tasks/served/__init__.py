@@ -1,1 +1,0 @@
-"""What tasks compute inside a SavedModel, from strings to answers."""
