@@ -110,7 +110,7 @@ class ServedGeneration(Served):
         }
 
     def tryout(self, predictor: Any, rows: Sequence[tuple[str, ...]]) -> Tryout:
-        """Returns prompts that are short enough, and the texts that the run generates."""
+        """Returns prompts that leave room, and the texts that the run generates."""
         prompts = [text for text, *_ in rows]
         tokenizer = predictor.built.pretrained.tokenizer
         library = tokenizer.library
