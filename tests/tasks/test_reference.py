@@ -32,7 +32,7 @@ def encoded(lengths=(3, 5, 2)):
 
 def test_no_registered_task_asks_for_one_unless_it_says_so():
     for name in TASKS.names():
-        assert TASKS.resolve(name).reference(network=None) is None
+        assert not TASKS.resolve(name).has_reference
 
 
 def network(batch):

@@ -15,10 +15,11 @@ from tfft.fitting.config import FinetuneConfig
 from tfft.fitting.fit import Rows
 from tfft.fitting.messages import listed
 from tfft.fitting.prepare import Prepared, prepare
+from tfft.fitting.reference import reference_of, with_reference
 from tfft.fitting.token_notes import notes_on_tokens
 from tfft.models.pretrained import Pretrained, load_pretrained
 from tfft.runs.folder import save_base
-from tfft.tasks.task import Task
+from tfft.tasks.task import ReferencePass, Task
 
 Say = Callable[[str], None]
 
@@ -32,12 +33,14 @@ class Inputs:
         prepared: The rows by split.
         pretrained: The model.
         examples: The rows by split as ids.
+        reference: The pass of the untouched model over rows, if the task asks for one.
     """
 
     task: Task
     prepared: Prepared
     pretrained: Pretrained
     examples: dict[str, Examples]
+    reference: ReferencePass | None
 
 
 def read_inputs(
@@ -80,7 +83,12 @@ def read_inputs(
         for note in notes:
             say(f"note: {split}: {note}")
             said.append(f"{split}: {note}")
-    return Inputs(task, replace(prepared, notes=tuple(said)), pretrained, examples)
+    prepared = replace(prepared, notes=tuple(said))
+    reference = reference_of(task, pretrained, prepared.labels, config.seed)
+    examples = {
+        split: with_reference(one, reference) for split, one in examples.items()
+    }
+    return Inputs(task, prepared, pretrained, examples, reference)
 
 
 def _prepare(config: FinetuneConfig, task: Task, say: Say) -> Prepared:
@@ -167,4 +175,5 @@ def rows_of(
         return Rows(task, part, held, examples.select(np.asarray(train)))
     tokenizer = inputs.pretrained.tokenizer  # rows are packed, or cut into windows
     encoded = task.encode(part, tokenizer, labels)
-    return Rows(task, part, held, encoded.examples)
+    examples = with_reference(encoded.examples, inputs.reference)
+    return Rows(task, part, held, examples)

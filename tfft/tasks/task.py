@@ -55,6 +55,7 @@ class Task(abc.ABC):
     brings_all: ClassVar[bool] = False
     tunes: ClassVar[bool] = False
     generates: ClassVar[bool] = False
+    has_reference: ClassVar[bool] = False
     joiner: ClassVar[Joiner] = staticmethod(join_numbers)
     averaged: ClassVar[tuple[str, ...]] = ()
     text: tuple[str, ...]
@@ -175,23 +176,22 @@ class Task(abc.ABC):
     def build(self, pretrained: Pretrained, labels: Labels, seed: int) -> Any:
         """Returns the Keras model: the backbone with a new head."""
 
-    def reference(self, network: Any) -> ReferencePass | None:
+    def reference(self, network: Any) -> ReferencePass:
         """Returns a pass of the untouched model over the rows, before training.
 
         For tasks whose loss compares the model with its own start, such as preference
-        tuning. The engine calls the function once for each batch of training and
-        validation rows and adds the columns to the rows with `Encoded.with_columns`:
-        `loss` finds them in its batch. The function must compute as inference does,
-        without dropout.
+        tuning, and which set `has_reference`. The engine calls the function once for
+        each batch of rows and adds the columns to the examples: `loss` finds them in
+        its batch. The function must compute as inference does, without dropout.
 
         Args:
             network: What `build` returns on the plain backbone, before a method
                 changes it.
 
         Returns:
-            The function; None, the default, if the task needs no such pass.
+            The function.
         """
-        return None
+        raise NotImplementedError(f"{self.name} has no reference pass")
 
     @abc.abstractmethod
     def loss(self, outputs: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:
