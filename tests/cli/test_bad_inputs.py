@@ -116,7 +116,7 @@ OPTIONS = [
     ("command", lambda b: ["predikt", "x"],
      2, ["'predikt'", "'finetune', 'estimate'", 'did you mean "predict"?']),
     ("no text to predict", lambda b: ["predict", str(b.folder)],
-     2, ["nothing to predict", "expected texts, or --file", "fix: say"]),
+     2, ["nothing to predict", "expected texts, or --file", "tfft predict RUN"]),
     ("one argument more", lambda b: ["export", "run", "folder", "third"],
      2, ["one argument too many: third", "tfft export", "--help"]),
 ]  # fmt: skip
