@@ -37,7 +37,7 @@ DATA = [
     ("empty label", lambda b: b.bad_data("a.csv", b.good + "some,\n"),
      65, ["1 of 41 rows", 'empty label in column "label" (1)', "a.csv:42"]),
     ("one class", lambda b: b.bad_data("a.csv", "text,label\na,x\nb,x\n"),
-     65, ["one class only: all 2 rows are 'x'", "a.csv", "expected two labels"]),
+     65, ["only one class: all 2 rows are 'x'", "a.csv", "expected two labels"]),
     ("class only in test", lambda b: b.good_with(
         "--test", str(b.file("t.csv", "text,label\na,neg\nb,neutral\n"))),
      65, ["class 'neutral' of the test rows", "t.csv:3", "expected one of: neg, pos"]),

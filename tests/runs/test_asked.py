@@ -230,5 +230,5 @@ def test_every_form_of_prompts_is_gone_on_from(
         assert texts(as_frame(rows, None)["prompt"]) == expected
         with pytest.raises(TfftError, match="prompts are a single text"):
             texts("ab")
-        with pytest.raises(TfftError, match="a row of text asks nothing"):
+        with pytest.raises(TfftError, match="a row of text has no prompt"):
             texts(as_frame([{"text": "ab"}], None))

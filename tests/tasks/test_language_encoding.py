@@ -206,10 +206,10 @@ def test_prompts_are_texts_messages_or_rows():
         (["a", ""], "prompt 2: empty text"),
         ([5], "prompt 1: not a list of messages"),
         ([[{"role": "user"}]], "prompt 1: message 1: field content is missing"),
-        ([{"output": "b"}], "a row of output asks nothing"),
+        ([{"output": "b"}], "a row of output has no prompt"),
         (
             [{"role": "user", "content": "a"}],
-            "role, content asks nothing.*of each chat into a list of",
+            "role, content has no prompt.*of each chat into a list of",
         ),
     ],
 )
@@ -272,7 +272,7 @@ def test_what_a_row_asks_keeps_its_tools():
     expected = Conversation((Turn("user", "a"),), variables=(("tools", [TOOL]),))
     assert task.prompts(prompts) == [expected] * 2
     row["messages"][1] = {"role": "assistant", "tool_calls": [CALL]}
-    with pytest.raises(ConfigError, match="calls tools and says nothing"):
+    with pytest.raises(ConfigError, match="tool calls but no text"):
         task.asked(row)
 
 

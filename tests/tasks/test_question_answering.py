@@ -220,11 +220,11 @@ def test_misaligned_answers_are_counted_mended_or_dropped_and_listed():
         [],
     ]
     assert notes == [
-        "1 answers stood beside answer_start and are mended",
-        "2 rows had answers that do not stand in their context; those are dropped, and "
-        "1 rows without another · dev row 3, dev row 4",
+        "1 answers were not at answer_start: position corrected",
+        "2 rows had answers that are not in their context: answers dropped, and "
+        "1 rows that had no other · dev row 3, dev row 4",
     ]
-    with pytest.raises(DataError, match="no answer stands in its context"):
+    with pytest.raises(DataError, match="no answer occurs in its context"):
         QuestionAnswering().mended(Table.from_rows(rows[2:3], "dev"))
 
 

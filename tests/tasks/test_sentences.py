@@ -87,7 +87,7 @@ def test_rows_that_break_the_scheme_of_the_others_are_bad():
     odd = words(("Ann", "I-PER"))
     [(index, _, reason)] = bad([GOOD, GOOD, odd])
     assert index == 2
-    assert "'I-PER' begins a span without B- as IOB2 wants it" in reason
+    assert "'I-PER' begins a span without B- as IOB2 requires" in reason
     assert bad([odd]) == []  # by itself it is IOB1
     [(_, _, reason)] = bad([odd], scheme="IOB2")
     assert "IOB2" in reason

@@ -96,7 +96,7 @@ def test_a_legal_sequence_is_one_whose_every_step_is_allowed():
         (["B-PER", "O"], "BIOES", 1, "leaves the span before it without E-"),
         (["O", "B-PER"], "BIOES", 1, "without E-"),
         (["E-PER"], "BIOES", 0, "begins a span without B-"),
-        (["S-PER"], "IOB2", 0, "is none of IOB2"),
+        (["S-PER"], "IOB2", 0, "is not a tag of IOB2"),
     ],
 )
 def test_what_breaks_a_scheme(tags, scheme, word, part):

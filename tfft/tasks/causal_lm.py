@@ -94,7 +94,7 @@ class CausalLanguageModelling(Task):
         require(self.neftune_alpha >= 0, self, "neftune_alpha", "0 or more")
         if self.template is not None:
             fits = self.format in ("auto", "template")
-            require(fits, self, "format", "template, beside a template")
+            require(fits, self, "format", "template, together with a template")
             template_columns(self.template)
         else:
             named = self.format != "template"

@@ -130,7 +130,7 @@ class MultiLabel(TextTask):
                     reason = f"a list written as text, not joined by {self.separator!r}"
                     bad.append(BadRow(row, self.label, reason))
                 elif not all(isinstance(one, str) and one for one in value):
-                    bad.append(BadRow(row, self.label, "a label that is no text"))
+                    bad.append(BadRow(row, self.label, "a label that is not text"))
         return sorted(bad)
 
     def described(self, table: Table) -> list[tuple[str, ...]]:
@@ -155,7 +155,7 @@ class MultiLabel(TextTask):
         labels = sorted({label for row in self.described(table) for label in row})
         if not labels:
             raise DataError(
-                f"no labels: all {len(table):,} rows are without",
+                f"no labels in any of {len(table):,} rows",
                 where=f'{table.source}, column "{self.label}"',
                 expected="one label or more",
                 fix="name the column of the labels with task.label",

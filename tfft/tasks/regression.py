@@ -84,7 +84,7 @@ class Regression(TextTask):
         if labelled:
             for row, value in enumerate(table.column(self.label, "task.label")):
                 if _number(value) is None:
-                    reason = f"{shorten(value)} is no finite number"
+                    reason = f"{shorten(value)} is not a finite number"
                     bad.append(BadRow(row, self.label, reason))
         return sorted(bad)
 
@@ -101,7 +101,7 @@ class Regression(TextTask):
         numbers = self._numbers(table)
         if len(set(numbers)) < 2:
             raise DataError(
-                f"one number only: all {len(table):,} rows are {numbers[0]:g}",
+                f"only one number: all {len(table):,} rows are {numbers[0]:g}",
                 where=f'{table.source}, column "{self.label}"',
                 expected="two numbers or more",
                 fix="name another label column",

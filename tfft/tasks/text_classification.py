@@ -140,7 +140,7 @@ class TextClassification(TextTask):
         if len(counts) < 2:
             only = next(iter(counts))
             raise DataError(
-                f"one class only: all {len(table):,} rows are {shorten(only)}",
+                f"only one class: all {len(table):,} rows are {shorten(only)}",
                 where=f'{table.source}, column "{self.label}"',
                 expected="two labels or more",
                 fix="add rows of another class, or name another label column",

@@ -46,9 +46,9 @@ def with_mended_answers(
         return table, []
     if not kept:
         raise DataError(
-            "no answer stands in its context",
+            "no answer occurs in its context",
             where=table.source,
-            expected="contexts that hold the text of an answer at answer_start",
+            expected="contexts with the text of an answer at answer_start",
             fix="count answer_start in characters of the context, from 0",
         )
     notes = _notes(table, moved, lost, len(table) - len(kept))
@@ -65,12 +65,12 @@ def _notes(table: Table, moved: int, lost: Sequence[int], dropped: int) -> list[
     """Returns one sentence for each kind of fault."""
     notes = []
     if moved:
-        notes.append(f"{moved:,} answers stood beside answer_start and are mended")
+        notes.append(f"{moved:,} answers were not at answer_start: position corrected")
     if lost:
         places = ", ".join(table.where(row) for row in lost[:_SHOWN])
         places += f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
         notes.append(
-            f"{len(lost):,} rows had answers that do not stand in their context; those "
-            f"are dropped, and {dropped:,} rows without another · {places}"
+            f"{len(lost):,} rows had answers that are not in their context: answers "
+            f"dropped, and {dropped:,} rows that had no other · {places}"
         )
     return notes

@@ -41,13 +41,13 @@ def notes_on(rows: Sequence[Learnable], *, split_special_tokens: bool) -> list[s
     if joined:
         notes.append(
             f"{joined:,} {every} have a token across the border between prompt and "
-            "answer, or other tokens before it than the prompt alone: such a token is "
-            "learned with the answer, and generation starts from other ids. End "
-            "prompts where a word ends, and begin answers with the blank"
+            "answer, or other tokens before it than the prompt alone has: such a token "
+            "is learned, and generation starts from other ids. End prompts at the end "
+            "of a word, and begin answers with the space"
         )
     if rows and not any(row.ends for row in rows):
         notes.append(
-            "no answer ends with a special token: generation goes on to "
-            "max_new_tokens, unless stop= says where it ends"
+            "no answer ends with a special token: generation continues to "
+            "max_new_tokens, unless stop= ends it"
         )
     return notes

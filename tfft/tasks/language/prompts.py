@@ -54,7 +54,7 @@ def _prompt(value: Any, number: int, parse_row: Callable[[Any], Any]) -> Convers
             f"prompt {number}: {found.reason}",
             where=found.column,
             expected="a text, a list of messages with role and content, or a row",
-            fix="mend it",
+            fix="correct it",
         )
     return found
 
@@ -73,7 +73,7 @@ def asked_form(row: Mapping[str, Any]) -> str:
             return form
     message = {"role", "content"} <= set(row)
     raise DataError(
-        f"a row of {', '.join(map(str, row))} asks nothing",
+        f"a row of {', '.join(map(str, row))} has no prompt",
         expected=one_of(_ASKING),
         fix="put the messages of each chat into a list of their own"
         if message
@@ -97,14 +97,14 @@ def without_answer(one: Conversation | Problem) -> tuple[Any, str]:
         if answer:
             return one._replace(turns=one.turns[:last]), answer
         raise ConfigError(
-            "an answer that calls tools and says nothing",
-            expected="an answer with a text, to compare with",
+            "an answer with tool calls but no text",
+            expected="an answer with text to compare with",
             fix="score other rows",
         )
     if isinstance(one, Conversation) and one.prompt:
         return one.prompt, one.completion
     raise ConfigError(
-        "a row of plain text asks nothing that could be answered",
+        "a row of plain text has no question to answer",
         expected="prompts with completions, or conversations",
         fix="score rows of another form",
     )

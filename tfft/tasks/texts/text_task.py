@@ -156,7 +156,7 @@ def rows_of_texts(inputs: Sequence[Any], names: Sequence[str]) -> Table:
     """
     if isinstance(inputs, str):
         raise DataError(
-            f"inputs are one text: {shorten(inputs)}",
+            f"inputs are a single text: {shorten(inputs)}",
             expected="a list of texts",
             fix="put it into a list",
         )

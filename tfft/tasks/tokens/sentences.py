@@ -94,7 +94,7 @@ class SentenceColumns:
         """
         if isinstance(inputs, str):
             raise DataError(
-                f"inputs are one text: {shorten(inputs)}",
+                f"inputs are a single text: {shorten(inputs)}",
                 expected="a list of texts, or of lists of words",
                 fix="put it into a list",
             )
@@ -127,7 +127,7 @@ class SentenceColumns:
                 reason,
                 where=f'{table.where(row)}, column "{column}"',
                 expected="a list of words",
-                fix="leave the row out, or give its words",
+                fix="leave out the row, or give its words",
             )
 
     def scheme_of(self, tags: Sequence[Sequence[str]]) -> Scheme:
@@ -208,7 +208,7 @@ def _scheme_problem(words: Sequence[str], tags: Sequence[str], scheme: Scheme) -
     if not found:
         return ""
     index, why = found
-    return f"{why} as {scheme} wants it (word {index + 1}, {shorten(words[index])})"
+    return f"{why} as {scheme} requires (word {index + 1}, {shorten(words[index])})"
 
 
 def _span_problem(text: str, spans: Any) -> str:

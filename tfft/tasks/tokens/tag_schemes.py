@@ -63,7 +63,7 @@ def problem(tags: Sequence[str], scheme: Scheme) -> tuple[int, str] | None:
     for index, tag in enumerate([*tags, OUTSIDE]):
         prefix, kind = now = split_tag(tag)
         if prefix and prefix not in allowed:
-            return index, f"tag {tag!r} is none of {scheme}"
+            return index, f"tag {tag!r} is not a tag of {scheme}"
         broken = _broken(before, now, scheme)
         if broken:
             last = index == len(tags)
