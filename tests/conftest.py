@@ -43,6 +43,16 @@ training/test_keras_gaps training/test_loss_scale training/test_optimizer
 training/test_step
 """.split()
 
+# Half a minute and more each: first, so that none of them is left running alone.
+LONGEST = """
+runs/export/test_cpp test_examples recipes/test_finetune runs/export/test_export
+recipes/test_ensemble runs/export/test_export_dtypes methods/test_lora_strategies
+fitting/test_shared runs/export/test_export_many recipes/test_tasks cli/test_serve
+fitting/test_interrupt tasks/test_answer_places tasks/test_labels_and_numbers
+training/test_distribution generation/test_decoding_step text/graph/test_word_piece
+fitting/test_frozen runs/export/test_export_formats recipes/test_causal_lm
+""".split()
+
 # Tracing makes so many objects that collecting after each 700 takes 14 % of all tests.
 gc.set_threshold(50_000, 20, 50)
 
@@ -54,9 +64,14 @@ def pytest_collection_finish():
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
 def pytest_collection_modifyitems(items):
-    """Marks the tests that `tools/test --fast` leaves out."""
+    """Marks the tests that `tools/test --fast` leaves out; puts long files first."""
     root = Path(__file__).parent
-    heavy = {root / f"{name}.py" for name in HEAVY}
+    heavy, longest = (
+        [root / f"{name}.py" for name in names] for names in (HEAVY, LONGEST)
+    )
     for item in items:
         if item.path in heavy or TRAININGS & set(getattr(item, "fixturenames", ())):
             item.add_marker("heavy")
+    first = [*longest, *dict.fromkeys(i.path for i in items if "heavy" in i.keywords)]
+    place = {path: rank for rank, path in reversed(list(enumerate(first)))}
+    items.sort(key=lambda item: place.get(item.path, len(first)))

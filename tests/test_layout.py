@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from tests.conftest import HEAVY, LONGEST
+
 PACKAGE = Path(__file__).parents[1] / "tfft"
 
 
@@ -69,3 +71,9 @@ def test_files_are_short_enough_to_read():
 
 def test_recipes_are_few():
     assert len(list((PACKAGE / "recipes").glob("*.py"))) <= MOST_RECIPES
+
+
+def test_the_files_that_tests_are_chosen_by_are_there():
+    root = Path(__file__).parent
+    gone = [n for n in (*HEAVY, *LONGEST) if not (root / f"{n}.py").is_file()]
+    assert gone == []
