@@ -13,7 +13,7 @@ from tests.goldens import ROOT
 from tfft.core.errors import DataError, MissingInputError
 from tfft.models.pretrained import load_pretrained
 from tfft.models.tokenizer_files import read_tokenizer, word_piece
-from tfft.runs.folder import with_own_tokenizer
+from tfft.runs.stored_model import with_own_tokenizer
 
 GPT2 = ROOT / "gpt2-tokenizer"
 TEMPLATE = "{{ bos_token }}{{ messages[0].content }}{{ eos_token }}"

@@ -32,14 +32,14 @@ from tfft.runs.folder import (
     BASE,
     NEW_BASE,
     begin,
-    check_same_inputs,
     claimed,
     save_trained_rows,
-    save_weights,
     write_record,
 )
 from tfft.runs.report_files import write_reports
+from tfft.runs.resume import check_same_inputs
 from tfft.runs.run import Run
+from tfft.runs.stored_model import save_weights
 
 
 class RunRecorder(FolderRecorder):

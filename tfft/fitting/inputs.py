@@ -18,7 +18,7 @@ from tfft.fitting.prepare import Prepared, prepare
 from tfft.fitting.reference import reference_of, with_reference
 from tfft.fitting.token_notes import notes_on_tokens
 from tfft.models.pretrained import Pretrained, load_pretrained
-from tfft.runs.folder import save_base
+from tfft.runs.stored_model import save_base
 from tfft.tasks.task import ReferencePass, Task
 
 Say = Callable[[str], None]

@@ -22,8 +22,9 @@ from tfft.fitting.record import plain_config
 from tfft.fitting.replicas import Replicas, on_replicas
 from tfft.fitting.session import Session
 from tfft.methods.method import METHODS, Method
-from tfft.runs.folder import RECORD, check_resumable, claimed, read_record
+from tfft.runs.folder import RECORD, claimed, read_record
 from tfft.runs.load import load
+from tfft.runs.resume import check_resumable
 from tfft.runs.run import Run
 from tfft.tasks.task import TASKS, Task
 

@@ -10,17 +10,10 @@ from tfft.core.errors import DataError, MissingInputError
 from tfft.methods.method import METHODS
 from tfft.models.pretrained import load_pretrained
 from tfft.runs.build import build
-from tfft.runs.folder import (
-    BASE,
-    RECORD,
-    load_weights,
-    read_record,
-    recorded_task,
-    with_own_generation,
-    with_own_tokenizer,
-)
+from tfft.runs.folder import BASE, HEAD, RECORD, read_record, recorded_task
 from tfft.runs.predictor import Predictor
 from tfft.runs.run import Run
+from tfft.runs.stored_model import load_weights, with_own_generation, with_own_tokenizer
 
 
 def load(folder: str | Path, model: Any = None) -> Run:
@@ -40,7 +33,7 @@ def load(folder: str | Path, model: Any = None) -> Run:
     base = record["model"]
     stored = folder / BASE
     source = model or base["source"] or stored
-    if not (folder / "head.safetensors").is_file():
+    if not (folder / HEAD).is_file():
         raise MissingInputError(
             "the run has no weights yet", where=str(folder), fix="resume the training"
         )

@@ -11,16 +11,11 @@ import h5py
 import numpy as np
 
 from tfft.core.errors import ConfigError
-from tfft.runs.folder import (
-    BASE,
-    load_weights,
-    own_variables,
-    read_record,
-    recorded_task,
-)
+from tfft.runs.folder import BASE, read_record, recorded_task
 from tfft.runs.load import load
 from tfft.runs.predictor import Predictor
 from tfft.runs.run import Run
+from tfft.runs.stored_model import load_weights, own_variables
 from tfft.tasks.joining import agreed
 from tfft.tasks.task import Task
 

@@ -20,16 +20,15 @@ from tfft.runs.folder import (
     BASE,
     begin,
     claimed,
-    own_variables,
     read_record,
     read_trained_rows,
     save_trained_rows,
-    save_weights,
     write_record,
 )
 from tfft.runs.load import load
 from tfft.runs.members import MemberRuns
 from tfft.runs.run import Run
+from tfft.runs.stored_model import own_variables, save_weights
 
 
 def make_soup(runs: MemberRuns, folder: Path, rank: int | None) -> Run:
