@@ -22,17 +22,16 @@ _NOT_COUNTED = ("callbacks", "log_every", "profile", "projector", "save_every")
 
 @dataclass(frozen=True)
 class Estimate(Cost):
-    """What a training will cost.
+    """The cost of a training.
 
     Attributes:
-        precision: What it computes in.
-        kept: Bytes of the states of frozen layers that are computed once; 0 when
-            none are.
-        seconds_per_step: Of a step as long as the mean one.
-        seconds: Of training and its validations, without start-up and final scores.
-        disk: Bytes of the checkpoints that training keeps at most.
-        note: What a user should know: why frozen layers are not computed once, when
-            dropout prevents it, and which options' time is not counted.
+        precision: The precision of the training.
+        kept: Bytes of frozen states that are computed once; 0 if there are none.
+        seconds_per_step: Seconds of a step of mean length.
+        seconds: Seconds of training and validation, without start-up and final scores.
+        disk: Maximum bytes of the checkpoints that training keeps.
+        note: Why frozen layers are not computed once, if dropout prevents it, and which
+            options take time that is not counted.
     """
 
     precision: str
@@ -62,20 +61,20 @@ class Estimate(Cost):
 
 @accepts(EstimateOptions)
 def estimate(**options: Any) -> Estimate:
-    """Returns what a fine-tuning will cost, without doing it.
+    """Estimates the cost of a training without running it.
 
-    A few real steps are done, of the longest batch and of a typical one, in the
-    precision of the training; nothing is written.
+    It runs a few real steps, of the longest batch and of a typical one, in the
+    precision of the training. It writes nothing.
 
     Args:
-        **options: Those of `finetune`; `output_dir` may be left out. Those that do
-            cost time which is not counted, such as `callbacks`, get a note.
+        **options: The options of `finetune`; `output_dir` may be left out. A note
+            names options that take time that is not counted, such as `callbacks`.
 
     Raises:
         ConfigError: For invalid options, and for `strategy`: steps are timed on one
             device.
-        MissingInputError: For data or a model that is not there.
-        DataError: For data or model files that cannot be used.
+        MissingInputError: For missing data or a missing model.
+        DataError: For unusable data or model files.
         OutOfMemoryError: When a step does not fit into memory.
     """
     check_environment()

@@ -34,21 +34,21 @@ def finetune(**options: Any) -> Run:
     """Fine-tunes a model and returns the run.
 
     Args:
-        **options: The fields of `FinetuneConfig`: `model`, `data` and `output_dir`
-            at least.
+        **options: The fields of `FinetuneConfig`; at least `model`, `data` and
+            `output_dir`.
 
     Returns:
-        The run, with the best weights of the training.
+        The run, with the weights of the best epoch.
 
     Raises:
-        ConfigError: For invalid options; before any work.
+        ConfigError: For invalid options, before any work.
         MissingInputError: For missing data or a missing model.
         DataError: For unusable data or model files.
         OutputInUseError: When the run folder is not free.
         DivergedError: When the loss is no longer finite.
-        InterruptedRunError: When a signal stopped it; the run folder can be loaded.
+        InterruptedRunError: When a signal stops it; the run folder can be loaded.
         OutOfMemoryError: When a step does not fit into memory.
-        StorageError: When the disk refuses.
+        StorageError: When the disk refuses to read or write.
     """
     check_environment()
     options, reason = settled(options)

@@ -53,27 +53,25 @@ _ROWS = ("data", "validation", "test")
 def tune(**options: Any) -> Search:
     """Searches for the options with the best score on the validation rows.
 
-    Every trial ends as `finetune` with its options would, to the bit, but backbone and
-    encoded rows are loaded once, and networks are traced once for each method and
-    rank. With KerasTuner's environment variables set, processes share a search: one
-    chief, which trains nothing, and its workers.
+    Every trial ends exactly as `finetune` with its options would. But the backbone and
+    the encoded rows are loaded once, and networks are traced once for each method and
+    rank. With KerasTuner's environment variables set, several processes share a
+    search: one chief, which trains nothing, and its workers.
 
     Args:
-        **options: The fields of `TuneConfig`, `space` at least, and those of
-            `FinetuneConfig`.
+        **options: The fields of `TuneConfig` (at least `space`) and `FinetuneConfig`.
 
     Returns:
-        The trials and the best of them. Its run and its options stand in
-        `output_dir`, when this process is no worker.
+        The trials and the best of them. `output_dir` holds the best run and its
+        options, unless this process is a worker.
 
     Raises:
-        ConfigError: For options that cannot be meant; before any work.
-        MissingInputError: For data or a model that is not there.
-        DataError: For data or model files that cannot be used, or when no trial
-            has a score.
+        ConfigError: For invalid options, before any work.
+        MissingInputError: For missing data or a missing model.
+        DataError: For unusable data or model files, or when no trial has a score.
         OutputInUseError: When the folder is not free.
-        InterruptedRunError: When a signal stopped it; `resume` goes on.
-        StorageError: When the disk refuses.
+        InterruptedRunError: When a signal stops it; `resume` continues.
+        StorageError: When the disk refuses to read or write.
 
     ```python
     search = tfft.tune(
