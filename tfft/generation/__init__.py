@@ -1,1 +1,1 @@
-"""Text from a decoder, token by token."""
+"""Generates text with a decoder, token by token."""

@@ -1,14 +1,14 @@
-"""Text as it grows: what can be shown already, and where it ends."""
+"""The text of a growing generation: which part is final, and where it ends."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-_HALF = "\ufffd"  # what a decoder shows for half a character
+_HALF = "\ufffd"  # decoders write this for an incomplete character
 
 
 class GrowingText:
-    """The text of a generation while its tokens come.
+    """The text of a generation while its tokens arrive.
 
     Args:
         decode: Maps ids to text.
@@ -31,7 +31,7 @@ class GrowingText:
         self._shown = 0
 
     def add(self, token_id: int) -> str:
-        """Takes a token and returns the text that is certain since the last."""
+        """Adds a token and returns the text that has become final."""
         self.token_ids.append(token_id)
         self.text = self._decode(self.token_ids)
         ends = [at for at in map(self.text.find, self._stop) if at >= 0]
@@ -42,7 +42,7 @@ class GrowingText:
         return self._show(len(certain) - self._pending(certain))
 
     def rest(self) -> str:
-        """Returns what was held back, once nothing more comes."""
+        """Returns the text held back so far; call it after the last token."""
         return self._show(len(self.text))
 
     def _show(self, end: int) -> str:
@@ -51,7 +51,7 @@ class GrowingText:
         return piece
 
     def _pending(self, text: str) -> int:
-        """Returns how much of the end may be the beginning of a stop string."""
+        """Returns how many characters at the end may begin a stop string."""
         longest = max(map(len, self._stop), default=0)
         for size in range(min(longest - 1, len(text)), 0, -1):
             if any(stop.startswith(text[-size:]) for stop in self._stop):

@@ -1,4 +1,4 @@
-"""What serving needs beyond tfft's own packages."""
+"""Errors for missing packages of the extra `serve`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _PACKAGES = {
 
 @contextlib.contextmanager
 def serve_extra() -> Iterator[None]:
-    """Names the extra when one of its packages cannot be imported in the block.
+    """Tells which extra to install when an import inside the block fails.
 
     Raises:
-        MissingInputError: For a package of the extra `serve`.
+        MissingInputError: When a package of the extra `serve` is missing.
     """
     try:
         yield

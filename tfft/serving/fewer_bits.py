@@ -1,4 +1,4 @@
-"""The matrices of a backbone in fewer bits, for an export."""
+"""Exports with the backbone's matrices in bfloat16 or int8."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from tfft.tasks.endpoint import Endpoint, Endpoints
 def in_fewer_bits(
     endpoints: Mapping[str, Endpoint], backbone: Any, dtype: str
 ) -> Iterator[Endpoints]:
-    """Yields endpoints that compute from a backbone's matrices in fewer bits.
+    """Yields endpoints that read a backbone's matrices in fewer bits.
 
-    Trace them inside the block. The backbone stays as it is. Vectors (biases, norms)
-    stay in float32, and so does a head: two logits differ by little.
+    Trace them inside the block. The backbone does not change. Vectors (biases, norms)
+    stay in float32, and so does the head, because logits may differ by little.
 
     Args:
         endpoints: The endpoints by name.
         backbone: The backbone of their network.
-        dtype: `bfloat16`, kept and multiplied so; or `int8`, kept as whole numbers
-            with a scale for each output of a linear layer and each row of an
-            embedding, multiplied in float32.
+        dtype: `bfloat16`, stored and multiplied in bfloat16; or `int8`, stored as
+            integers with a scale for each output of a linear layer and each row of an
+            embedding, and multiplied in float32.
     """
     keep = {"bfloat16": _as_bfloat16, "int8": _as_int8}[dtype]
     restored = [(one, keep(one.value, axes)) for one, axes in _matrices(backbone)]
@@ -44,7 +44,7 @@ def in_fewer_bits(
 def _reading(
     restored: list[tuple[Any, Callable[[], Any]]], endpoint: Endpoint
 ) -> Endpoint:
-    """Returns an endpoint that reads other values where some variables stand."""
+    """Returns an endpoint that reads other values in place of some variables."""
 
     def compute(*given: Any) -> dict[str, Any]:
         with keras.StatelessScope() as scope:
@@ -76,7 +76,7 @@ def _matrices(backbone: Any) -> list[tuple[Any, tuple[int, ...]]]:
     kinds = (keras.layers.Dense, keras.layers.EinsumDense)
     linear = [one.layer for one in spots(backbone) if isinstance(one.layer, kinds)]
     axes = {id(one.kernel): Matrix(one).input_axes for one in linear}
-    # Those of attention have two axes, and are vectors all the same.
+    # Biases of attention have two axes, but they are vectors too.
     biases = {id(one.bias) for one in linear}
     return [
         (one, axes.get(id(one), (-1,)))

@@ -1,4 +1,4 @@
-"""Formats of other runtimes, for models that take ids and give numbers."""
+"""LiteRT and ONNX files of models that map ids to numbers."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from tfft.serving.saved_model import write
 from tfft.tasks.endpoint import Endpoint
 
 _OPSET = 17  # of 2022; runtimes since then have it
-# In what the converter says, the operations that it cannot do.
+# Finds the unsupported operations in the converter's message.
 _MISSING = re.compile(r"(?:Select ops: |Custom ops: |operation '|error: ')([\w., ]+)")
 _EXTRA = ("tf2onnx", "onnx", "onnxruntime")
 
 
 @dataclass(frozen=True)
 class Format:
-    """A format, and how a model becomes a file of it.
+    """A file format and how to convert a model to it.
 
     Attributes:
-        name: What users call it.
+        name: Its name in options.
         file: The name of the file.
-        dtypes: In what its matrices can be kept, the exact one first.
-        convert: Makes the file from an endpoint and a dtype.
+        dtypes: The types it can store matrices in, the exact one first.
+        convert: Converts an endpoint with a dtype to the bytes of a file.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Format:
 
 
 def numbers_of(endpoint: Endpoint) -> Endpoint:
-    """Returns an endpoint without the outputs that are texts."""
+    """Returns an endpoint without its text outputs."""
     import tensorflow as tf
 
     def compute(*given: Any) -> dict[str, Any]:
@@ -51,21 +51,21 @@ def numbers_of(endpoint: Endpoint) -> Endpoint:
 
 
 def to_litert(endpoint: Endpoint, dtype: str) -> bytes:
-    """Returns a LiteRT model, which was called TensorFlow Lite.
+    """Returns a LiteRT (formerly TensorFlow Lite) model.
 
     Args:
         endpoint: From ids to numbers.
-        dtype: `float32`; `float16`, in which matrices are kept; or `int8`, in which
-            they are kept with a scale for each output, and multiplied.
+        dtype: `float32`; `float16`, which stores matrices in float16; or `int8`, which
+            stores them with a scale for each output and multiplies in int8.
 
     Raises:
-        TfftError: When the model needs an operation that LiteRT does not have.
+        TfftError: When LiteRT does not have an operation that the model needs.
     """
     import tensorflow as tf
     from tensorflow.lite.python.convert import ConverterError
 
     with tempfile.TemporaryDirectory() as scratch:
-        # From functions of a Keras model the converter loses the variables' values.
+        # Given functions of a Keras model, the converter loses the variables' values.
         write({"serving_default": endpoint}, Path(scratch, "model"))
         converter = tf.lite.TFLiteConverter.from_saved_model(
             f"{scratch}/model", signature_keys=["serving_default"]
@@ -79,7 +79,7 @@ def to_litert(endpoint: Endpoint, dtype: str) -> bytes:
         except ConverterError as error:
             named = dict.fromkeys(_MISSING.findall(str(error)))
             raise TfftError(
-                f"LiteRT has no form of: {', '.join(named) or str(error)[-200:]}",
+                f"LiteRT does not support: {', '.join(named) or str(error)[-200:]}",
                 fix='use format="onnx", or export a SavedModel',
             ) from error
 
@@ -96,7 +96,7 @@ def to_onnx(endpoint: Endpoint, dtype: str) -> bytes:
     """
     del dtype
     with _onnx_extra(), tempfile.TemporaryDirectory() as scratch:
-        import onnxruntime  # noqa: F401 (the file is asked by it afterwards)
+        import onnxruntime  # noqa: F401 (needed afterwards to run the file)
         import tensorflow as tf
         import tf2onnx
 
@@ -119,10 +119,10 @@ def to_onnx(endpoint: Endpoint, dtype: str) -> bytes:
 
 
 def _erfc(graph: Any, node: Any, name: str, arguments: list[Any]) -> None:
-    """Replaces an `Erfc` by 1 - Erf(z), which ONNX has.
+    """Replaces `Erfc` by 1 - Erf(z), which ONNX supports.
 
-    TensorFlow computes the exact GELU with `Erfc`; the converter would write it into
-    the file as it is, and no runtime has it.
+    TensorFlow computes the exact GELU with `Erfc`. The converter would copy it into the
+    file unchanged, and no runtime supports it.
     """
     import numpy as np
     from tf2onnx.utils import make_name, map_onnx_to_numpy_type

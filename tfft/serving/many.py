@@ -1,4 +1,4 @@
-"""Several adapters and heads over one backbone, chosen by name for each row."""
+"""One model with several adapters and heads; each row chooses one by name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tfft.tasks.endpoint import TEXTS, Endpoint, Endpoints, InGraph, called
 
 
 class Selection:
-    """Which adapter each row of the batch being traced has."""
+    """Holds the adapter number of each row while a batch is traced."""
 
     rows: Any = None
 
@@ -23,13 +23,13 @@ class Selection:
 
 
 class ManyHeads(keras.layers.Layer):
-    """One pass of a backbone with banks of adapters, then the head of each row.
+    """Runs a backbone with several adapters once, then the head of each row.
 
     Args:
         summary: Maps the inputs of the backbone to a vector for each row.
-        kernels: Of the heads, each of shape (hidden, outputs of its own).
-        biases: Of the heads, each of shape (outputs,).
-        selection: Set to the adapters of the rows before the backbone runs.
+        kernels: The kernel of each head, shape (hidden, its outputs).
+        biases: The bias of each head, shape (its outputs,).
+        selection: Set to the adapter of each row before the backbone runs.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class ManyHeads(keras.layers.Layer):
         return called(self.summary, batch)
 
     def call(self, batch: dict[str, Any], rows: Any) -> Any:
-        """Returns logits, those a head does not have left at 0."""
+        """Returns logits; those beyond the head's own outputs are 0."""
         summary = self.embed(batch, rows)
         kernel = tf.gather(tf.convert_to_tensor(self.kernels.value), rows)
         bias = tf.gather(tf.convert_to_tensor(self.biases.value), rows)
@@ -82,9 +82,9 @@ def endpoints(
     Args:
         model: Backbone, adapters and heads.
         tokenizer: The tokenizer in the graph.
-        columns: One column of texts, or two.
-        names: Of the adapters.
-        answers: For each adapter what maps its logits to named tensors.
+        columns: One or two columns of texts.
+        names: The names of the adapters.
+        answers: For each adapter, a function from its logits to named tensors.
     """
     inputs = dict.fromkeys(("text", "text_pair")[:columns], TEXTS) | {"adapter": TEXTS}
 
@@ -110,19 +110,19 @@ def endpoints(
 
 
 def rows_of(adapter: Any, names: Sequence[str]) -> Any:
-    """Returns the number of each row's adapter; a name there is not is an error."""
+    """Returns the number of each row's adapter; an unknown name is an error."""
     same = adapter[:, None] == tf.constant(list(names))[None]
     unknown = tf.boolean_mask(adapter, ~tf.reduce_any(same, axis=1))
     known = tf.debugging.Assert(
         tf.size(unknown) == 0,
-        ["no adapter of that name, there are " + ", ".join(names) + ":", unknown],
+        ["unknown adapter, the model has " + ", ".join(names) + ":", unknown],
     )
     with tf.control_dependencies([known]):
         return tf.argmax(tf.cast(same, tf.int32), axis=1)
 
 
 def _chosen(values: Sequence[Any], rows: Any) -> Any:
-    """Returns of each row what its own adapter says, filled up to the widest."""
+    """Returns the outputs of each row's own adapter, padded to the widest."""
     if values[0].shape.rank == 2:
         widest = max(one.shape[1] for one in values)
         values = [tf.pad(one, [[0, 0], [0, widest - one.shape[1]]]) for one in values]

@@ -1,7 +1,7 @@
-"""Asks a SavedModel in a process that has TensorFlow and TensorFlow Text alone.
+"""Runs a SavedModel in a process that has only TensorFlow and TensorFlow Text.
 
-Run as a file, never imported by one: so nothing of tfft, Keras or tokenizers can help
-the model, and what answers here answers in TF Serving.
+This file is run, never imported. Nothing of tfft, Keras or tokenizers can help the
+model, so a model that works here works in TF Serving.
 
 python outside.py SAVED_MODEL QUESTIONS.json ANSWERS.json
 """
@@ -12,7 +12,7 @@ import sys
 import tensorflow as tf
 from tensorflow.python.framework import op_def_registry
 
-# Beside what restores the variables, a model that serves has no business with files.
+# A served model has no reason to use files, except to restore its variables.
 _FILES = {
     "ReadFile", "WriteFile", "MatchingFiles", "PyFunc", "EagerPyFunc",
     "PyFuncStateless",
@@ -35,19 +35,19 @@ def operations(folder):
 
 
 def ask(folder, questions):
-    """Returns the outputs of each question, and the operations of TensorFlow Text.
+    """Returns the outputs of each question and the TensorFlow Text operations used.
 
     Args:
         folder: The version folder.
         questions: Dicts with `signature` and `inputs`, lists by name.
 
     Raises:
-        ValueError: For a model that reads or writes files.
+        ValueError: For a model that uses files.
     """
     found = operations(folder)
     if found & _FILES:
-        raise ValueError(f"it touches files: {sorted(found & _FILES)}")
-    # Asked before the import below, which registers them.
+        raise ValueError(f"it uses files: {sorted(found & _FILES)}")
+    # Before the import below, which registers them.
     text = sorted(name for name in found if op_def_registry.get(name) is None)
     import tensorflow_text  # noqa: F401
 
@@ -66,7 +66,7 @@ def ask(folder, questions):
 
 
 def _plain(value):
-    """Returns an output as JSON can hold it, numbers to the last bit."""
+    """Returns an output as JSON values, with the exact numbers."""
     array = value.numpy()
     if array.dtype != object:
         return array.tolist()
@@ -83,6 +83,6 @@ if __name__ == "__main__":
         answers = ask(folder, json.load(file))
     strangers = {"tfft", "keras_hub", "tokenizers", "transformers"} & set(sys.modules)
     if strangers:
-        raise SystemExit(f"loaded beside TensorFlow: {sorted(strangers)}")
+        raise SystemExit(f"loaded besides TensorFlow: {sorted(strangers)}")
     with open(result, "w", encoding="utf-8") as file:
         json.dump(answers, file)

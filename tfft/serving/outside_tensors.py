@@ -1,6 +1,6 @@
-"""Asks a LiteRT or an ONNX model in a process that has its runtime alone.
+"""Runs a LiteRT or ONNX model in a process that has only its runtime.
 
-Run as a file, never imported by one, as outside.py.
+Like outside.py, this file is run, never imported.
 
 python outside_tensors.py MODEL QUESTIONS.json ANSWERS.json
 """
@@ -13,7 +13,7 @@ import numpy as np
 
 
 def litert(path):
-    """Returns what answers by LiteRT; without its package, by TensorFlow's own."""
+    """Returns a function that runs LiteRT, or TensorFlow's own interpreter."""
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ModuleNotFoundError:
@@ -21,14 +21,14 @@ def litert(path):
 
         Interpreter = tf.lite.Interpreter
     with warnings.catch_warnings():
-        # TensorFlow's own tells to use the package.
+        # TensorFlow's interpreter warns to use the package instead.
         warnings.simplefilter("ignore", UserWarning)
         runner = Interpreter(model_path=path).get_signature_runner()
     return lambda inputs: runner(**inputs)
 
 
 def onnx(path):
-    """Returns what answers by ONNX Runtime."""
+    """Returns a function that runs ONNX Runtime."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -41,7 +41,7 @@ def ask(model, questions):
 
     Args:
         model: The path of a `.tflite` or an `.onnx` file.
-        questions: Ids by the names of the inputs.
+        questions: Ids by input name.
     """
     answer = litert(model) if model.endswith(".tflite") else onnx(model)
     answers = []
@@ -57,6 +57,6 @@ if __name__ == "__main__":
         answers = ask(model, json.load(file))
     strangers = {"tfft", "keras_hub", "tokenizers", "transformers"} & set(sys.modules)
     if strangers:
-        raise SystemExit(f"loaded beside the runtime: {sorted(strangers)}")
+        raise SystemExit(f"loaded besides the runtime: {sorted(strangers)}")
     with open(result, "w", encoding="utf-8") as file:
         json.dump(answers, file)

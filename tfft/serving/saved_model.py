@@ -23,7 +23,7 @@ _PREFIX = ".tmp-export"
 def next_version(directory: Path) -> int:
     """Returns one more than the highest version in a model's folder.
 
-    Never a time stamp: TF Serving serves the highest number, and clocks go back.
+    Not a time stamp: TF Serving serves the highest number, and clocks may go back.
     """
     taken = [int(entry.name) for entry in _entries(directory) if entry.name.isdigit()]
     return max(taken, default=0) + 1
@@ -39,16 +39,16 @@ def publish(
     *,
     finish: Callable[[Path], None],
 ) -> Path:
-    """Writes a SavedModel and makes it visible only when it has been checked.
+    """Writes a SavedModel, checks it, and only then makes it visible.
 
-    TF Serving takes any folder with a number for a name the second it appears, so
-    the files are written under a name that is none, and renamed when whole.
+    TF Serving loads a folder with a number for a name as soon as it appears. So the
+    files are written under another name, and renamed once they are complete.
 
     Args:
         endpoints: The signatures by name.
-        directory: The model's folder; the version folder is made in it.
-        finish: Adds what belongs beside the graph to the folder, and raises when
-            that does not answer as it should.
+        directory: The model's folder, which gets the version folder.
+        finish: Adds the other files to the folder, and raises when the model's
+            answers are wrong.
 
     Returns:
         The version folder.
@@ -73,11 +73,11 @@ def publish(
 
 
 def write(endpoints: Mapping[str, Endpoint], folder: Path) -> None:
-    """Writes a SavedModel with the variables that its endpoints read, and no more.
+    """Writes a SavedModel with only the variables that its endpoints read.
 
     Args:
         endpoints: The signatures by name.
-        folder: Where to.
+        folder: Where to write it.
 
     Raises:
         StorageError: When the disk refuses.
@@ -89,9 +89,9 @@ def _archive(endpoints: Mapping[str, Endpoint]) -> Any:
     import keras
     import tensorflow as tf
 
-    # The archive finds the variables of its endpoints itself. A Keras model that is
-    # tracked as well has each weight written twice: as Keras' variable, and as the one
-    # of TensorFlow in it.
+    # The archive finds the variables of its endpoints itself. Tracking the Keras model
+    # too would write each weight twice: as Keras' variable and as the TensorFlow
+    # variable inside it.
     archive = keras.export.ExportArchive()
     for name, endpoint in endpoints.items():
         signature = [
@@ -103,7 +103,7 @@ def _archive(endpoints: Mapping[str, Endpoint]) -> Any:
 
 
 def _remove_leftovers(directory: Path) -> None:
-    """Removes what exports of this machine left that were killed."""
+    """Removes folders left by killed exports on this machine."""
     start = f"{_PREFIX}-{socket.gethostname()}-"
     for entry in _entries(directory):
         process = entry.name.removeprefix(start).split("-")[0]
@@ -113,7 +113,7 @@ def _remove_leftovers(directory: Path) -> None:
 
 
 def _rename(temporary: Path, directory: Path) -> Path:
-    """Gives a folder the next number; another export may take one meanwhile."""
+    """Renames a folder to the next number, although other exports may take it first."""
     while True:
         version = directory / str(next_version(directory))
         try:
@@ -126,7 +126,7 @@ def _rename(temporary: Path, directory: Path) -> Path:
 
 
 def _sync(folder: Path) -> None:
-    """Has the disk hold all files before their folder gets its number."""
+    """Flushes all files to the disk before their folder gets its number."""
     for path in folder.rglob("*"):
         if path.is_file():
             with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""What tasks ask of a tokenizer inside a graph: batches, windows, texts of ids."""
+"""A tokenizer inside a graph: texts to batches and windows, and ids to texts."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tfft.text.tokenizer import Tokenizer
 
 
 class Windows(NamedTuple):
-    """Texts as windows that together hold every token.
+    """Texts cut into windows that together hold every token.
 
     Attributes:
         batch: `token_ids`, `segment_ids` and `padding_mask`, shape (windows, length).
         rows: The text of each window, shape (windows,).
-        is_first: Whether it is the first of its text, alike.
-        is_last: Whether it is the last, alike.
-        tokens: Which tokens of all texts it holds, counted on through the texts;
-            ragged, shape (windows, tokens).
-        offsets: Where in the window its first token stands, shape (windows,).
+        is_first: Whether it is the first of its text, shape (windows,).
+        is_last: Whether it is the last of its text, shape (windows,).
+        tokens: The numbers of its tokens, counted through all texts; ragged, shape
+            (windows, tokens).
+        offsets: The place of its first token in the window, shape (windows,).
         pieces: The tokens of the texts.
     """
 
@@ -43,11 +43,11 @@ class TextToIds:
 
     Args:
         tokenizer: The tokenizer.
-        max_length: The most tokens of a row, special tokens included.
-        tail_tokens: How many a text that is cut keeps of its end. Defaults to 0.
+        max_length: Maximum number of tokens of a row, special tokens included.
+        tail_tokens: Number of tokens that a cut text keeps of its end. Defaults to 0.
 
     Raises:
-        DataError: When it has no form there that gives the same ids.
+        DataError: When no tokenizer in a graph gives the same ids.
     """
 
     def __init__(
@@ -58,18 +58,18 @@ class TextToIds:
         self._tokenizer = graph_tokenizer(tokenizer, max_length)
 
     def __call__(self, *texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns the padded batch of one column of texts, or of two."""
+        """Returns the padded batch of one or two columns of texts."""
         return self._tokenizer(*texts, tail_tokens=self._tail_tokens)
 
     def ids(
         self, texts: tf.Tensor, *, split_special_tokens: bool = True
     ) -> tf.RaggedTensor:
-        """Returns the ids of a column of texts, with nothing put around them.
+        """Returns the ids of a column of texts, without added special tokens.
 
         Args:
             texts: Strings of shape (batch,).
             split_special_tokens: Whether texts that spell special tokens are split
-                into letters, rather than becoming those tokens.
+                into letters instead of becoming those tokens.
         """
         if split_special_tokens:
             return self._tokenizer.ids(texts)
@@ -84,7 +84,7 @@ class TextToIds:
         """Returns the tokens of a column of texts with their places in the texts.
 
         Raises:
-            DataError: For a kind of tokenizer that does not tell them.
+            DataError: For a kind of tokenizer that does not report places.
         """
         return self._tokenizer.pieces(texts)
 
@@ -94,15 +94,15 @@ class TextToIds:
             return Detokenizer(self.outside, skip_special_tokens=False)
 
     def texts(self, token_ids: tf.RaggedTensor) -> tf.Tensor:
-        """Returns the text of each row of ids, special tokens spelled out."""
+        """Returns the text of each row of ids, with special tokens spelled out."""
         return self._detokenizer(token_ids)
 
     def spelled(self, token_ids: tf.Tensor) -> tf.Tensor:
-        """Returns the bytes of each of some tokens, which may be half a character."""
+        """Returns the bytes of each token, which may be part of a character."""
         return self._detokenizer.spelled(token_ids)
 
     def endpoint(self) -> Endpoint:
-        """Returns the signature that gives the tokens of texts, no special ones."""
+        """Returns the signature `tokenize`, which adds no special tokens."""
 
         def tokenize(text: Any) -> dict[str, Any]:
             ids = self.ids(text)
@@ -112,11 +112,11 @@ class TextToIds:
         return Endpoint({"text": TEXTS}, tokenize)
 
     def windows(self, *texts: tf.Tensor, stride: int) -> Windows:
-        """Returns texts as windows; of two texts the second alone is cut.
+        """Returns texts as windows; of two texts, only the second is cut.
 
         Args:
             *texts: One or two string tensors of shape (batch,).
-            stride: How many tokens a window has in common with the one before.
+            stride: Number of tokens that a window shares with the one before.
         """
         *before, pieces = [self.pieces(text) for text in texts]
         count, sizes = len(texts), pieces.ids.row_lengths()
@@ -124,7 +124,7 @@ class TextToIds:
         room = self.max_length - self._tokenizer.frame_size(count) - taken
         offsets = self._tokenizer.frame_size(count, before=count - 1) + taken
         step = tf.maximum(room - stride, 1)
-        # One, and one more for each step, begun or whole, that is beyond the room.
+        # One, and one more for each started step beyond the first window.
         counts = 1 - tf.minimum(room - sizes, 0) // step
         rows = tf.repeat(tf.range(tf.size(counts)), counts)
         index = tf.ragged.range(counts).flat_values

@@ -1,4 +1,4 @@
-"""What an exported model says, in a process of its own, against what it should."""
+"""Compares the answers of an exported model, run in its own process, with the run's."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from typing import Any
 from tfft.core.errors import TfftError
 from tfft.text.tokenizer import Tokenizer
 
-_AT_ONCE = 64  # texts in a question: the longest decides how much is padding
+_AT_ONCE = 64  # texts per question: they are padded to the longest
 _SHOWN = 5
 _TIMEOUT = 1800
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What a SavedModel said.
+    """The answers of a SavedModel.
 
     Attributes:
         answers: The outputs of each question, lists by name.
-        text_operations: The operations it needs of TensorFlow Text.
+        text_operations: The operations of TensorFlow Text that it needs.
     """
 
     answers: list[dict[str, Any]]
@@ -49,12 +49,12 @@ def ask_outside(folder: Path, questions: Sequence[Mapping[str, Any]]) -> Reply:
 
 
 def ask_script(name: str, model: Path, questions: Sequence[Mapping[str, Any]]) -> Any:
-    """Returns what a script of this folder says of a model, in a process of its own.
+    """Runs a script of this folder on a model in a new process and returns its result.
 
     Args:
-        name: The script.
+        name: The file name of the script.
         model: The model's path.
-        questions: What it is asked.
+        questions: The questions, which the script reads as JSON.
 
     Raises:
         TfftError: When the process fails, with its last words.
@@ -83,7 +83,7 @@ def ask_script(name: str, model: Path, questions: Sequence[Mapping[str, Any]]) -
 
 
 def token_questions(texts: Sequence[str]) -> list[dict[str, Any]]:
-    """Returns what asks the `tokenize` signature for the ids of texts."""
+    """Returns the questions to the `tokenize` signature for the ids of texts."""
     return [
         {"signature": "tokenize", "inputs": {"text": list(texts[i : i + _AT_ONCE])}}
         for i in range(0, len(texts), _AT_ONCE)
@@ -93,10 +93,10 @@ def token_questions(texts: Sequence[str]) -> list[dict[str, Any]]:
 def check_tokens(
     tokenizer: Tokenizer, texts: Sequence[str], answers: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Raises for texts that the graph cuts into other tokens than the tokenizer.
+    """Checks that the graph and the tokenizer give the same ids.
 
     Raises:
-        TfftError: With the texts that differ.
+        TfftError: Naming the texts that differ.
     """
     found = [
         ids[:length]
@@ -125,16 +125,16 @@ def check_answers(
     expected: Sequence[Any],
     tolerance: float,
 ) -> float:
-    """Returns the largest difference of numbers between answers.
+    """Returns the largest numeric difference between answers.
 
     Args:
-        inputs: What was asked, for the message.
+        inputs: The inputs, for the message.
         found: Answers of the SavedModel, in the form of `Run.predict`.
         expected: Those of the run.
         tolerance: The largest difference allowed.
 
     Raises:
-        TfftError: With the input whose answers differ most.
+        TfftError: Naming the input whose answers differ most.
     """
     differences = [difference(a, b) for a, b in zip(found, expected, strict=True)]
     worst = max(differences, default=0.0)
@@ -151,10 +151,10 @@ def check_answers(
 
 @dataclass(frozen=True)
 class Agreement:
-    """How near answers come to those they should be.
+    """How closely answers agree with the expected ones.
 
     Attributes:
-        difference: The largest difference of numbers, in rows of the same words.
+        difference: The largest numeric difference among rows with the same words.
         share: The share of rows with the same words: labels, spans, texts.
     """
 
@@ -165,12 +165,12 @@ class Agreement:
 def check_agreement(
     found: Sequence[Any], expected: Sequence[Any], least: float
 ) -> Agreement:
-    """Returns how near the answers of a model in fewer bits come to the run's.
+    """Returns how closely the answers of a model in fewer bits agree with the run's.
 
     Args:
         found: Answers of the SavedModel, in the form of `Run.predict`.
         expected: Those of the run.
-        least: The least share of rows with the same words.
+        least: Minimum share of rows with the same words.
 
     Raises:
         TfftError: Below that share, or for a number that is not finite.
@@ -189,7 +189,7 @@ def check_agreement(
             f"the exported model agrees with the run on {share:.1%} of "
             f"{len(pairs):,} rows",
             expected=f"{least:.1%} (min_agreement)",
-            fix="export it in float32, or prove it on rows like those to come with "
+            fix="export it in float32, or check it on rows like those you expect with "
             "data=; nothing was published",
         )
     return Agreement(worst, share)
@@ -209,9 +209,9 @@ def _words(answer: Any) -> Any:
 
 
 def difference(found: Any, expected: Any) -> float:
-    """Returns the largest difference of two answers; infinite where words differ.
+    """Returns the largest numeric difference, or infinity if words differ.
 
-    Numbers above 1 are compared by their share.
+    Numbers above 1 are compared by their relative difference.
 
     >>> difference({"label": "a", "score": 0.5}, {"label": "a", "score": 0.25})
     0.25

@@ -1,4 +1,4 @@
-"""Requests that TF Serving makes itself before a version takes any other."""
+"""Warm-up requests, which TF Serving sends itself before it serves a version."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-# The sizes that a server with batching_parameters.txt fills batches up to.
+# The batch sizes that a server with batching_parameters.txt pads to.
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 
 
@@ -17,7 +17,7 @@ def write_warm_up(
 
     Args:
         folder: The version folder.
-        requests: The name of a signature, and its inputs by name.
+        requests: Pairs of a signature's name and its inputs by name.
     """
     import tensorflow as tf
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
@@ -27,7 +27,7 @@ def write_warm_up(
     with tf.io.TFRecordWriter(str(path)) as writer:
         for signature, inputs in requests:
             request = predict_pb2.PredictRequest()
-            # TF Serving puts in the name of the model that it loads.
+            # TF Serving fills in the name of the model that it loads.
             request.model_spec.signature_name = signature
             for name, value in inputs.items():
                 request.inputs[name].CopyFrom(tf.make_tensor_proto(value))

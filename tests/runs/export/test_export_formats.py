@@ -130,7 +130,7 @@ def test_operations_that_litert_lacks_are_named():
 
     inputs = {"x": ((None, 3), "float32")}
     endpoint = Endpoint(inputs, lambda x: {"y": tf.math.erf(x)})
-    with pytest.raises(TfftError, match=r"LiteRT has no form of: .*Erf"):
+    with pytest.raises(TfftError, match=r"LiteRT does not support: .*Erf"):
         to_litert(endpoint, "float32")
 
 

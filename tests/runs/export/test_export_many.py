@@ -82,7 +82,7 @@ def test_an_unknown_name_is_an_error_and_no_default(served):
     import tensorflow as tf
 
     with pytest.raises(
-        tf.errors.InvalidArgumentError, match=r"no adapter of that name"
+        tf.errors.InvalidArgumentError, match=r"unknown adapter, the model has"
     ):
         ask(served, ["good", "bad"], ["run1", "run9"])
 

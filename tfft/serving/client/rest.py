@@ -59,7 +59,7 @@ class RestClient(Client):
             self._url += f"/versions/{place.version}"
         elif place.label is not None:
             self._url += f"/labels/{place.label}"
-        # Asking twice changes nothing on the server, so POST is tried again as well.
+        # Repeating a request changes nothing on the server, so POST is retried too.
         retry = urllib3.Retry(
             total=patience.retries,
             allowed_methods=None,
@@ -122,7 +122,7 @@ class RestClient(Client):
         return self.signatures()
 
     def _ask(self, content: dict[str, Any]) -> dict[str, Any]:
-        # Text beyond UTF-8 is escaped, and the server says what it thinks of it.
+        # Invalid UTF-8 is escaped, and the server reports it.
         body = json.dumps(content, default=_plain).encode()
         return self._request("POST", f"{self._url}:predict", body)
 
@@ -171,14 +171,14 @@ def _array(value: Any, dtype: str) -> np.ndarray:
 
 
 def _decoded(value: Any) -> Any:
-    """Returns nested lists with bytes in place of base 64."""
+    """Returns nested lists with base 64 decoded to bytes."""
     if isinstance(value, list):
         return [_decoded(one) for one in value]
     return base64.b64decode(value["b64"]) if isinstance(value, dict) else value
 
 
 def _plain(value: Any) -> Any:
-    """Returns what JSON does not know in a form that it does."""
+    """Converts values that JSON does not support."""
     if isinstance(value, bytes):
         return {"b64": base64.b64encode(value).decode()}
     if hasattr(value, "tolist"):  # arrays, and columns of data frames
@@ -187,7 +187,7 @@ def _plain(value: Any) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    """Returns the cause behind urllib3's account of all the attempts."""
+    """Returns the cause of urllib3's error about all attempts."""
     return str(getattr(error, "reason", None) or error)
 
 

@@ -134,7 +134,7 @@ class GrpcClient(Client):
             spec.version_label = self._place.label
 
     def _call(self, method: Any, request: Any) -> Any:
-        # gRPC counts the time over all attempts.
+        # gRPC's timeout covers all attempts together.
         seconds = self._patience.timeout * (1 + self._patience.retries)
         try:
             return method(request, timeout=seconds)

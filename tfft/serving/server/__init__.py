@@ -1,1 +1,1 @@
-"""A small local server of SavedModels that speaks TF Serving's two protocols."""
+"""A small local server for SavedModels with TF Serving's two protocols."""

@@ -1,4 +1,4 @@
-"""Rows of several requests through the model together."""
+"""Runs rows of several requests through the model together."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tfft.serving.server.signatures import Arrays, Signature, rows_of
 
 @dataclass(eq=False)
 class _Waiting:
-    """A request that waits for its outputs."""
+    """A request waiting for its outputs."""
 
     arrays: Arrays
     rows: int
@@ -27,7 +27,7 @@ class _Waiting:
 
 @dataclass(eq=False)
 class _Queue:
-    """Requests whose rows fit together."""
+    """Waiting requests whose rows can be joined."""
 
     requests: deque[_Waiting] = field(default_factory=deque)
     grown: asyncio.Event = field(default_factory=asyncio.Event)
@@ -38,11 +38,11 @@ class _Queue:
 
 
 class Batcher:
-    """Calls signatures in threads, several requests at a time where they fit.
+    """Calls signatures in threads, with several requests joined where possible.
 
     Requests gather while the model is busy, and `batch_timeout_ms` longer if that is
-    set; one that comes alone to an idle model goes through at once. All methods
-    belong to one event loop.
+    set. A single request to an idle model runs at once. Call all methods from one event
+    loop.
 
     Args:
         config: The settings.
@@ -57,7 +57,7 @@ class Batcher:
         self._tasks: set[asyncio.Task] = set()
 
     async def run(self, signature: Signature, arrays: Arrays) -> Arrays:
-        """Returns the outputs of a signature for inputs that have been checked."""
+        """Returns the outputs of a signature for checked inputs."""
         loop = asyncio.get_running_loop()
         rows = rows_of(arrays)
         waiting = _Waiting(arrays, rows or 1, loop.time(), loop.create_future())
@@ -68,7 +68,7 @@ class Batcher:
         return await waiting.outputs
 
     def close(self) -> None:
-        """Ends the threads once they have done what they do."""
+        """Ends the threads once they have finished their work."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _join(self, signature: Signature, waiting: _Waiting) -> None:
@@ -82,12 +82,12 @@ class Batcher:
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
-        # The event loop itself holds tasks by weak references alone.
+        # The event loop itself holds only weak references to tasks.
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _empty(self, key: Hashable, signature: Signature) -> None:
-        """Sends a queue's requests off, batch by batch, until it is empty."""
+        """Runs a queue's requests batch by batch until it is empty."""
         queue = self._queues[key]
         while queue.requests:
             await self._gather(queue)
@@ -100,7 +100,7 @@ class Batcher:
         del self._queues[key]
 
     async def _gather(self, queue: _Queue) -> None:
-        """Returns when a batch is full, or its first request has waited enough."""
+        """Waits until a batch is full or its first request has waited long enough."""
         loop = asyncio.get_running_loop()
         until = queue.requests[0].since + self._patience
         while queue.rows < self._most_rows and loop.time() < until:
@@ -112,7 +112,7 @@ class Batcher:
                 return
 
     def _take(self, queue: _Queue) -> list[_Waiting]:
-        """Takes as many requests as fit into a batch; who has gone is left out."""
+        """Takes as many requests as fit into a batch, without cancelled ones."""
         batch: list[_Waiting] = []
         room = self._most_rows
         while queue.requests and queue.requests[0].rows <= room:
@@ -127,13 +127,13 @@ class Batcher:
         await self._run_batch(signature, [one])
 
     async def _run_batch(self, signature: Signature, batch: list[_Waiting]) -> None:
-        """Runs requests in a thread and hands each its outputs."""
+        """Runs requests in a thread and gives each its outputs."""
         loop = asyncio.get_running_loop()
         try:
             results = await loop.run_in_executor(
                 self._threads, _outputs, signature, [one.arrays for one in batch]
             )
-        except RuntimeError as error:  # the threads were closed meanwhile
+        except RuntimeError as error:  # the threads have been closed
             results = [error] * len(batch)
         finally:
             self._free.release()
@@ -158,10 +158,10 @@ def _outputs(
     }
     found = _attempt(signature, joined)
     if isinstance(found, Exception):
-        # One request may be at fault: the others shall not pay for it.
+        # One invalid request must not fail the others.
         return [_attempt(signature, one) for one in requests]
     if rows_of(found) != sum(sizes):
-        # Its outputs are not rows: never join requests to this signature again.
+        # Its outputs are not rows, so never join requests to this signature again.
         signature.takes_rows = False
         return [_attempt(signature, one) for one in requests]
     ends = np.cumsum(sizes)[:-1]

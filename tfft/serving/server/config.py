@@ -27,7 +27,7 @@ class ServeConfig:
         keep_versions: Number of newest versions to serve. Defaults to 1.
         labels: Names for versions, such as stable=1,canary=2. Versions with a label are
             always served. Defaults to none.
-        poll_seconds: Seconds between looks at the folder. Defaults to 1.
+        poll_seconds: Seconds between checks of the folder. Defaults to 1.
         max_batch_size: Maximum number of rows that run through the model together; 1
             turns batching off. Defaults to 32.
         batch_timeout_ms: How long a batch waits for more rows. Defaults to 0: requests
@@ -66,7 +66,7 @@ class ServeConfig:
             require(getattr(self, field) > 0, self, field, "more than 0")
         for field in ("batch_timeout_ms", "threads"):
             require(getattr(self, field) >= 0, self, field, "0 or more")
-        # Protocol buffers end at 2 GiB.
+        # A protocol buffer holds at most 2 GiB.
         require(1 <= self.max_body_mb < 2048, self, "max_body_mb", "1 to 2047")
         require(not re.search("[/:]", self.model_name), self, "name", "no / and no :")
         valid = all(re.fullmatch(r"\w+", label, re.ASCII) for label in self.versions)

@@ -1,4 +1,4 @@
-"""Classify and regress: signatures that read tf.train.Example."""
+"""The Classify and Regress requests, whose signatures read tf.train.Example."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from tfft.serving.server.json_tensors import to_bytes
 from tfft.serving.server.refusals import InvalidRequestError, ModelFailureError
 from tfft.serving.server.signatures import Arrays, Signature
 
-# The one input that such signatures have, by TF Serving's convention.
+# The name of their only input, by TF Serving's convention.
 _INPUT = "inputs"
 
 
 def arrays_of(serialized: list[bytes], signature: Signature) -> Arrays:
-    """Returns the input of serialized examples.
+    """Returns serialized examples as the signature's input.
 
     Raises:
-        InvalidRequestError: For no example, and a signature that takes none.
+        InvalidRequestError: Without examples, or for a signature that takes none.
     """
     spec = signature.inputs.get(_INPUT)
     if len(signature.inputs) != 1 or spec is None or spec.dtype != tf.string:
@@ -36,10 +36,10 @@ def arrays_of(serialized: list[bytes], signature: Signature) -> Arrays:
 
 
 def examples_of_json(request: Mapping[str, Any]) -> list[bytes]:
-    """Returns the examples of a REST request, each with the common features.
+    """Returns the examples of a REST request, with the context in each.
 
     Raises:
-        InvalidRequestError: For what makes no tf.train.Example.
+        InvalidRequestError: For values that do not fit a tf.train.Example.
     """
     examples, context = request.get("examples"), request.get("context", {})
     if not isinstance(examples, list) or not isinstance(context, dict):
@@ -52,10 +52,10 @@ def examples_of_json(request: Mapping[str, Any]) -> list[bytes]:
 
 
 def examples_of_proto(given: Any) -> list[bytes]:
-    """Returns the examples of a gRPC request, each with the common features."""
+    """Returns the examples of a gRPC request, with the context in each."""
     if given.WhichOneof("kind") == "example_list_with_context":
         listed = given.example_list_with_context
-        # Messages merge when their bytes are joined.
+        # Joining the bytes of two messages merges them.
         common = listed.context.SerializeToString()
         return [common + one.SerializeToString() for one in listed.examples]
     return [one.SerializeToString() for one in given.example_list.examples]

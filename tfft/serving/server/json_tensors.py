@@ -1,4 +1,4 @@
-"""The JSON of TF Serving's REST API: requests to arrays, arrays to answers."""
+"""Converts the JSON of TF Serving's REST API to arrays and back."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tfft.serving.server.refusals import InvalidRequestError, ModelFailureError
 from tfft.serving.server.signatures import Arrays, Signature, rows_of
 
 _MOST_DIMENSIONS = 32
-# Outputs with such names are not text.
+# Outputs with this ending are bytes, not text.
 _BINARY = "_bytes"
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """Returns the object that a request's body holds.
+    """Returns the JSON object in a request's body.
 
     Raises:
         InvalidRequestError: For anything but a JSON object in UTF-8.
@@ -41,7 +41,7 @@ def parse(body: bytes) -> dict[str, Any]:
 
 
 def is_by_row(request: Mapping[str, Any]) -> bool:
-    """Returns whether the tensors are given by `instances` rather than `inputs`.
+    """Returns whether a request has `instances` rather than `inputs`.
 
     Raises:
         InvalidRequestError: For both, or neither.
@@ -55,10 +55,10 @@ def is_by_row(request: Mapping[str, Any]) -> bool:
 
 
 def arrays_of(request: Mapping[str, Any], signature: Signature) -> Arrays:
-    """Returns the arrays of a request to predict, by input name.
+    """Returns the arrays of a predict request by input name.
 
     Raises:
-        InvalidRequestError: For values that make no tensor of the input's type.
+        InvalidRequestError: For values that do not fit the input's type.
     """
     columns = _columns(request, signature)
     signature.check_names(columns)
@@ -105,7 +105,7 @@ def _array(name: str, values: Any, dtype: tf.DType) -> np.ndarray:
     """Returns nested lists as an array.
 
     Raises:
-        InvalidRequestError: For rows of unequal length and values of another type.
+        InvalidRequestError: For rows of unequal length or values of another type.
     """
     leaf = _leaf(dtype)
     shape: list[int] = []
@@ -138,7 +138,7 @@ def _array(name: str, values: Any, dtype: tf.DType) -> np.ndarray:
 
 
 def _leaf(dtype: tf.DType) -> Callable[[Any], Any]:
-    """Returns what checks a value, and converts it."""
+    """Returns a function that checks and converts a value."""
     if dtype == tf.string:
         return to_bytes
     kinds: tuple[type, ...] = (int, float)
@@ -156,7 +156,7 @@ def _leaf(dtype: tf.DType) -> Callable[[Any], Any]:
 
 
 def to_bytes(value: Any) -> bytes:
-    """Returns the bytes of a text, or of an object with them in base 64.
+    """Returns the bytes of a text, or of an object that holds them in base 64.
 
     >>> to_bytes("abc"), to_bytes({"b64": "YWJj"})
     (b'abc', b'abc')
@@ -172,15 +172,15 @@ def to_bytes(value: Any) -> bytes:
 
 
 def answer_of(arrays: Arrays, by_row: bool, rows: int | None) -> dict[str, Any]:
-    """Returns the answer to a request to predict.
+    """Returns the response to a predict request.
 
     Args:
         arrays: The outputs by name.
-        by_row: Whether the request was by row.
-        rows: How many rows it had.
+        by_row: Whether the request had `instances`.
+        rows: The number of its rows.
 
     Raises:
-        ModelFailureError: For outputs that do not have the rows of the request.
+        ModelFailureError: For outputs with another number of rows.
     """
     values = {name: _plain(name, array) for name, array in arrays.items()}
     only = next(iter(values.values())) if len(values) == 1 else None
@@ -200,7 +200,7 @@ def answer_of(arrays: Arrays, by_row: bool, rows: int | None) -> dict[str, Any]:
 
 
 def _plain(name: str, array: np.ndarray) -> Any:
-    """Returns an array as nested lists of what JSON knows."""
+    """Returns an array as nested lists of JSON values."""
     if array.dtype != object:
         return array.tolist()
     binary = name.endswith(_BINARY)

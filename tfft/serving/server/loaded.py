@@ -1,4 +1,4 @@
-"""One version of a model, loaded."""
+"""A loaded version of a model."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ MODEL_FILE = "saved_model.pb"
 _WARMUP = Path("assets.extra", "tf_serving_warmup_requests")
 # As many as TF Serving replays.
 _WARMUP_RECORDS = 1000
-# A SavedModel is a program; these would let it reach the machine's files, or Python.
+# A SavedModel is a program. These operations would let it use files or run Python.
 _REFUSED_OPS = {"ReadFile", "WriteFile", "PyFunc", "PyFuncStateless", "EagerPyFunc"}
 
 
 class LoadedModel:
-    """A version of a model that answers.
+    """A version of a model, loaded and ready for requests.
 
     Args:
         folder: The version folder.
         version: Its number.
 
     Raises:
-        DataError: For a folder that holds no SavedModel that can be served.
+        DataError: For a folder without a SavedModel that can be served.
     """
 
     def __init__(self, folder: Path, version: int) -> None:
@@ -44,7 +44,7 @@ class LoadedModel:
         graph = _read(folder)
         self.signature_defs = graph.signature_def
         try:
-            # Kept: the signatures hold their variables by weak references alone.
+            # Kept because the signatures hold only weak references to their variables.
             self._loaded = tf.saved_model.load(str(folder))
         except (tf.errors.OpError, OSError, ValueError, KeyError) as error:
             raise _unusable(folder, str(error)) from error
@@ -74,7 +74,7 @@ class LoadedModel:
 
     @contextlib.contextmanager
     def used(self) -> Iterator[LoadedModel]:
-        """Counts a request for as long as it needs the version."""
+        """Counts a request while it uses the version."""
         self.in_use += 1
         try:
             yield self
@@ -82,10 +82,10 @@ class LoadedModel:
             self.in_use -= 1
 
     def _warm_up(self, path: Path) -> None:
-        """Answers the recorded requests, so that the first real ones are quick.
+        """Runs the recorded requests, so that the first real ones are fast.
 
         Raises:
-            DataError: For a record that is no request to predict.
+            DataError: For a record that is not a predict request.
         """
         if not path.is_file():
             return
@@ -103,7 +103,7 @@ class LoadedModel:
 
 
 def _read(folder: Path) -> meta_graph_pb2.MetaGraphDef:
-    """Returns the graph for serving, after a look at its operations."""
+    """Returns the graph for serving, after checking its operations."""
     content = (folder / MODEL_FILE).read_bytes()
     try:
         saved = saved_model_pb2.SavedModel.FromString(content)

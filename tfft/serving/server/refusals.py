@@ -1,4 +1,4 @@
-"""Why a request is not answered, in the codes of both protocols."""
+"""Errors that refuse a request, with the status codes of both protocols."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tfft.core.errors import TfftError
 
 
 class RefusalError(TfftError):
-    """A request that is not answered.
+    """A request that the server refuses.
 
     Attributes:
         code: Name of the gRPC status.
@@ -17,46 +17,46 @@ class RefusalError(TfftError):
 
 
 class InvalidRequestError(RefusalError):
-    """A request that cannot be meant."""
+    """An invalid request."""
 
     code, http = "INVALID_ARGUMENT", 400
 
 
 class NotServedError(RefusalError):
-    """A model, a version or a label that is not there."""
+    """An unknown model, version or label."""
 
     code, http = "NOT_FOUND", 404
 
 
 class TooLargeError(RefusalError):
-    """A request above the limit of bytes."""
+    """A request with too many bytes."""
 
     code, http = "RESOURCE_EXHAUSTED", 413
 
 
 class TooLateError(RefusalError):
-    """A request that took longer than it may."""
+    """A request that took too long."""
 
     code, http = "DEADLINE_EXCEEDED", 504
 
 
 class TooSlowError(TooLateError):
-    """A client that does not send what it announced."""
+    """A client that sends less than it announced."""
 
     http = 408
 
 
 class BusyError(RefusalError):
-    """More requests at once than are taken; the same request may pass later."""
+    """Too many requests at once; the same request may succeed later."""
 
     code, http = "UNAVAILABLE", 503
 
 
 class WrongMethodError(RefusalError):
-    """An HTTP method that an address does not take."""
+    """An HTTP method that an address does not support."""
 
     code, http = "UNIMPLEMENTED", 405
 
 
 class ModelFailureError(RefusalError):
-    """A model that fails on a request that fits its signature."""
+    """A model that fails on a valid request."""

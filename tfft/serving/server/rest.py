@@ -34,10 +34,10 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def make_app(service: Service) -> web.Application:
-    """Returns the application that answers REST requests.
+    """Returns the web application of the REST API.
 
     Args:
-        service: What it asks.
+        service: Answers the requests.
     """
     app = web.Application(
         client_max_size=service.config.max_body_bytes, middlewares=[_told_errors]
@@ -66,10 +66,10 @@ def make_app(service: Service) -> web.Application:
 
 
 def _read_path(path: str) -> tuple[Asked, str]:
-    """Returns which model a path names, and what is asked of it.
+    """Returns the model and the action that a path names.
 
     Raises:
-        InvalidRequestError: For a path that the API does not have.
+        InvalidRequestError: For an unknown path.
     """
     found = _PATH.fullmatch(path)
     if not found:
@@ -79,7 +79,7 @@ def _read_path(path: str) -> tuple[Asked, str]:
             "[:predict | :classify | :regress | /metadata]",
         )
     version = found["version"]
-    # Python reads no number of more than 4,300 digits, TF Serving none of 64 bits.
+    # Python refuses more than 4,300 digits, and TF Serving numbers beyond 64 bits.
     if version and len(version) > 18:
         raise InvalidRequestError(
             f"version {version[:40]}", expected="at most 18 digits"
@@ -95,7 +95,7 @@ async def _body(request: web.Request, config: ServeConfig) -> bytes:
             async with asyncio.timeout(config.timeout):
                 return await request.read()
     except web.HTTPRequestEntityTooLarge:
-        pass  # sent in pieces, without saying how much: the same answer
+        pass  # also for chunked bodies, which do not announce their size
     except TimeoutError as error:
         raise TooSlowError(f"no whole body within {config.timeout:g} s") from error
     raise TooLargeError(
@@ -158,7 +158,7 @@ def _expect(request: web.Request, method: str) -> None:
 
 
 def _size(found: Mapping[str, Any]) -> int:
-    """Returns about how many bytes an answer has, by its rows."""
+    """Returns the approximate number of bytes of a response."""
     values = next(iter(found.values()))
     return 1024 * len(values) if isinstance(values, list | dict) else 0
 
@@ -170,7 +170,7 @@ def _json(content: Mapping[str, Any], code: int = 200) -> web.Response:
 
 @web.middleware
 async def _told_errors(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    """Turns an error into TF Serving's form of it."""
+    """Turns an error into a response in TF Serving's form."""
     try:
         return await handler(request)
     except RefusalError as error:

@@ -26,16 +26,16 @@ _LOG = logging.getLogger("tfft.serving")
 
 
 def make_rpc_server(service: Service) -> grpc.aio.Server:
-    """Returns the gRPC server, without a port yet.
+    """Returns the gRPC server, which has no port yet.
 
     Args:
-        service: What it asks.
+        service: Answers the requests.
     """
     server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", service.config.max_body_bytes),
             ("grpc.max_send_message_length", -1),
-            # Else two servers could share a port and nobody would notice.
+            # Otherwise two servers could share a port unnoticed.
             ("grpc.so_reuseport", 0),
         ]
     )
@@ -145,7 +145,7 @@ class _ModelService(model_service_pb2_grpc.ModelServiceServicer):
     async def HandleReloadConfigRequest(  # noqa: N802
         self, request: Any, context: Any
     ) -> None:
-        """Refuses: the folder is the configuration."""
+        """Refuses the request, because the folder is the configuration."""
         await context.abort(
             grpc.StatusCode.UNIMPLEMENTED,
             "tfft serve takes its configuration when it starts · fix: add a version "
@@ -154,7 +154,7 @@ class _ModelService(model_service_pb2_grpc.ModelServiceServicer):
 
 
 def asked_of(spec: Any) -> Asked:
-    """Returns which model a `ModelSpec` names."""
+    """Returns the model that a `ModelSpec` names."""
     choice = spec.WhichOneof("version_choice")
     return Asked(
         spec.name,

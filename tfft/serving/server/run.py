@@ -1,4 +1,4 @@
-"""Starting, watching and stopping the server."""
+"""Starts, runs and stops the server."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from tfft.serving.server.rpc import make_rpc_server
 from tfft.serving.server.service import Service
 from tfft.serving.server.versions import Versions
 
-# Who orchestrates containers kills them after thirty.
+# Container orchestrators kill a process after 30 seconds.
 _GRACE_SECONDS = 20.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Server:
-    """Both protocols over one model; all methods belong to one event loop.
+    """Serves one model by both protocols; call all methods from one event loop.
 
     Args:
         config: The settings.
-        say: Takes a line about each change.
+        say: Called with a line about each change.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Server:
 
         Raises:
             TfftError: When no version can be served.
-            ConfigError: For a port or an address that cannot be had.
+            ConfigError: For a port or an address that cannot be used.
         """
         await self.versions.refresh()
         self.versions.check_any()
@@ -62,7 +62,7 @@ class Server:
         self._watch = asyncio.create_task(self.versions.watch())
 
     async def stop(self) -> None:
-        """Takes no new requests, ends those that are here, closes."""
+        """Refuses new requests, finishes the current ones, then closes."""
         if self._watch:
             self._watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -115,9 +115,9 @@ async def _serve(config: ServeConfig, say: Callable[[str], None]) -> None:
         loop.add_signal_handler(number, stopped.set)
     await stopped.wait()
     for number in _SIGNALS:
-        # A second signal ends at once.
+        # A second signal stops the process at once.
         loop.remove_signal_handler(number)
-    say("stopping: requests that are here are answered first")
+    say("stopping: current requests are answered first")
     await server.stop()
 
 
@@ -126,6 +126,6 @@ def serve(config: ServeConfig, say: Callable[[str], None]) -> None:
 
     Args:
         config: The settings.
-        say: Takes a line about each change.
+        say: Called with a line about each change.
     """
     asyncio.run(_serve(config, say))

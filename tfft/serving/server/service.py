@@ -1,4 +1,4 @@
-"""What both protocols do with a request: admit it, find its model, ask it."""
+"""Answers requests of both protocols: admits them, finds the model, calls it."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from tfft.serving.server.signatures import Arrays, Signature
 from tfft.serving.server.versions import Versions
 
 _Result = TypeVar("_Result")
-# Going through a thread costs as much as reading some kilobytes.
+# Switching to a thread costs as much as reading a few kilobytes.
 _LARGE_BYTES = 2**16
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Which model a request is for.
+    """The model and signature that a request names.
 
     Attributes:
         name: The model's name.
         version: A version, or None for the newest.
-        label: A label in place of a version.
+        label: A label instead of a version.
         signature: A signature's name, empty for the default.
     """
 
@@ -41,13 +41,13 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answered:
-    """Outputs, and what gave them.
+    """The outputs of a request and where they come from.
 
     Attributes:
-        asked: Which model was asked for.
+        asked: The model that the request named.
         model: The version that answered.
-        signature: The signature that was asked.
-        inputs: What it was given.
+        signature: The signature that was called.
+        inputs: Its inputs.
         outputs: The outputs by name.
     """
 
@@ -59,7 +59,7 @@ class Answered:
 
 
 class Service:
-    """Answers requests of either protocol within the limits.
+    """Answers requests of both protocols within the limits.
 
     Args:
         config: The settings.
@@ -79,12 +79,12 @@ class Service:
         """Returns the outputs for a request.
 
         Args:
-            asked: Which model and signature.
-            read: Makes the inputs for that signature; it raises for bad ones.
+            asked: The model and signature.
+            read: Returns the inputs for that signature, and raises for invalid ones.
             size: Bytes of the request.
 
         Raises:
-            RefusalError: When it is not answered.
+            RefusalError: When the request is refused.
         """
         with self.admitted(), self._found(asked) as model:
             signature = model.signature(asked.signature)
@@ -97,10 +97,10 @@ class Service:
 
     @contextlib.contextmanager
     def admitted(self) -> Iterator[None]:
-        """Counts a request.
+        """Counts a request while it is answered.
 
         Raises:
-            BusyError: When there are too many.
+            BusyError: When there are too many requests.
         """
         if self._requests >= self.config.max_requests:
             raise BusyError(
@@ -116,10 +116,10 @@ class Service:
 
     @contextlib.asynccontextmanager
     async def in_time(self) -> Any:
-        """Ends the block after the time that a request may take.
+        """Cancels the block after the timeout of a request.
 
         Raises:
-            TooLateError: When it is over.
+            TooLateError: When the timeout has passed.
         """
         try:
             async with asyncio.timeout(self.config.timeout):
@@ -144,7 +144,7 @@ class Service:
 
 
 async def off_loop(size: int, work: Callable[..., _Result], *given: Any) -> _Result:
-    """Does the work of a large request in a thread, that of a small one at once."""
+    """Runs the work of a large request in a thread, and of a small one directly."""
     if size < _LARGE_BYTES:
         return work(*given)
     return await asyncio.to_thread(work, *given)

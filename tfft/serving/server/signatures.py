@@ -1,4 +1,4 @@
-"""The signatures of a SavedModel: what fits them, and calling them."""
+"""The signatures of a SavedModel: checks their inputs and calls them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tfft.serving.server.refusals import InvalidRequestError, ModelFailureError
 
 Arrays = dict[str, np.ndarray]
 _MESSAGE_WIDTH = 500
-# The model says of these that the input is at fault.
+# Errors that a model raises for invalid inputs.
 _INPUT_ERRORS = (
     tf.errors.InvalidArgumentError,
     tf.errors.OutOfRangeError,
@@ -27,7 +27,7 @@ class Signature:
 
     Args:
         name: Its name.
-        function: The loaded function: tensors by name to tensors by name.
+        function: The loaded function, from tensors by name to tensors by name.
     """
 
     def __init__(self, name: str, function: Callable[..., Mapping[str, Any]]) -> None:
@@ -36,17 +36,17 @@ class Signature:
             sorted(function.structured_input_signature[1].items())
         )
         self.outputs: dict[str, Any] = dict(function.structured_outputs)
-        #: Whether rows of several requests may go through together.
+        #: Whether rows of several requests may be joined.
         self.takes_rows = all(map(_has_free_rows, self.inputs.values())) and all(
             map(_has_free_rows, self.outputs.values())
         )
 
     def check(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Raises unless the arrays are those that the signature takes.
+        """Checks names, types and shapes of the inputs.
 
         Raises:
-            InvalidRequestError: Naming the input that is missing, unknown, or of
-                another type or shape.
+            InvalidRequestError: For an input that is missing, unknown, or of another
+                type or shape.
         """
         self.check_names(arrays)
         for name, spec in self.inputs.items():
@@ -65,10 +65,10 @@ class Signature:
                 )
 
     def check_names(self, names: Mapping[str, Any]) -> None:
-        """Raises unless the names are those of the inputs.
+        """Checks the names of the inputs.
 
         Raises:
-            InvalidRequestError: For one that is missing or unknown.
+            InvalidRequestError: For a missing or unknown input.
         """
         missing = [name for name in self.inputs if name not in names]
         if missing:
@@ -87,11 +87,11 @@ class Signature:
                 )
 
     def __call__(self, arrays: Mapping[str, np.ndarray]) -> Arrays:
-        """Returns the outputs for inputs that have been checked.
+        """Returns the outputs for checked inputs.
 
         Raises:
-            InvalidRequestError: When the model says that an input is wrong.
-            ModelFailureError: When it fails otherwise.
+            InvalidRequestError: When the model reports an invalid input.
+            ModelFailureError: When it fails for another reason.
         """
         tensors = {
             name: tf.constant(array, self.inputs[name].dtype)
@@ -111,7 +111,7 @@ class Signature:
 
 
 def rows_of(arrays: Mapping[str, np.ndarray]) -> int | None:
-    """Returns the rows that all the arrays have, None when they differ.
+    """Returns the number of rows of all arrays, or None if they differ.
 
     >>> rows_of({"a": np.zeros((3, 2)), "b": np.zeros(3)})
     3
@@ -123,7 +123,7 @@ def rows_of(arrays: Mapping[str, np.ndarray]) -> int | None:
 
 
 def shown_shape(shape: Any) -> str:
-    """Returns a shape as messages show it.
+    """Returns a shape as text for messages.
 
     >>> shown_shape(tf.TensorShape([None, 3]))
     '(any, 3)'

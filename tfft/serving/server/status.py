@@ -18,7 +18,7 @@ def status_of(service: Service, asked: Asked) -> Any:
     """Returns the `GetModelStatusResponse` of a model, the newest version first.
 
     Raises:
-        NotServedError: For another model, and a version never seen.
+        NotServedError: For another model or an unknown version.
     """
     service.versions.check_name(asked.name)
     states = service.versions.states
@@ -67,7 +67,7 @@ def metadata_json(response: Any) -> dict[str, Any]:
 
 
 def to_json(message: Any) -> dict[str, Any]:
-    """Returns a message with the names of its fields, those with defaults too."""
+    """Returns a message as a dict, including fields with default values."""
     return json_format.MessageToDict(
         message,
         preserving_proto_field_name=True,

@@ -1,4 +1,4 @@
-"""TensorProto to arrays and back, with a look at the size before it is believed."""
+"""Converts TensorProto to arrays and back, after checking the claimed sizes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfft.serving.server.refusals import InvalidRequestError, TooLargeError
 from tfft.serving.server.signatures import Arrays, Signature
 
-# A few bytes may claim any shape.
+# A message of a few bytes may claim any shape.
 _MAX_ELEMENTS = 2**24
 
 
@@ -21,12 +21,12 @@ def arrays_of(protos: Mapping[str, Any], signature: Signature) -> Arrays:
 
     Args:
         protos: TensorProto by input name.
-        signature: Whose inputs they are.
+        signature: The signature that takes them.
 
     Raises:
-        InvalidRequestError: For names that the signature does not have, and for tensors
-            that contradict themselves.
-        TooLargeError: For a shape of more elements than anyone means.
+        InvalidRequestError: For unknown names, and for tensors whose values and
+            shape do not match.
+        TooLargeError: For a shape with more than 2**24 elements.
     """
     signature.check_names(protos)
     return {name: _array(name, proto) for name, proto in protos.items()}
@@ -44,7 +44,7 @@ def _array(name: str, proto: Any) -> np.ndarray:
             expected=f"at most {_MAX_ELEMENTS}",
         )
     given = _count(proto)
-    # TensorFlow would repeat the last value, and a row would be answered twice.
+    # TensorFlow would repeat the last value and answer a row twice.
     if not proto.tensor_content and given < math.prod(sizes):
         raise InvalidRequestError(
             f"input {name!r} has {given} values for shape {sizes}",
@@ -66,7 +66,7 @@ def _array(name: str, proto: Any) -> np.ndarray:
 
 
 def _count(proto: Any) -> int:
-    """Returns how many elements the fields of values hold."""
+    """Returns the number of values in the message."""
     return sum(
         len(value) // (2 if "complex" in field.name else 1)
         for field, value in proto.ListFields()

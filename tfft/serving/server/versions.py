@@ -1,4 +1,4 @@
-"""The versions in a model's folder: found, loaded, drained, unloaded."""
+"""The versions in a model's folder: finds, loads and unloads them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from tfft.serving.server.loaded import MODEL_FILE, LoadedModel
 from tfft.serving.server.refusals import NotServedError
 
 _DRAIN_POLL_SECONDS = 0.01
-# TF Serving counts versions in 64 bits.
+# TF Serving's version numbers have 64 bits.
 _HIGHEST = 2**63 - 1
 
 
 @dataclass(frozen=True)
 class VersionState:
-    """How far a version is.
+    """The state of a version.
 
     Attributes:
         name: TF Serving's name: LOADING, AVAILABLE, UNLOADING or END.
-        error: Why it could not be loaded.
+        error: The reason why it could not be loaded.
     """
 
     name: str
@@ -32,11 +32,11 @@ class VersionState:
 
 
 class Versions:
-    """The versions of one model; all methods belong to one event loop.
+    """The versions of one model; call all methods from one event loop.
 
     Args:
         config: The settings.
-        say: Takes a line about each change.
+        say: Called with a line about each change.
     """
 
     def __init__(self, config: ServeConfig, say: Callable[[str], None]) -> None:
@@ -47,7 +47,7 @@ class Versions:
         self.states: dict[int, VersionState] = {}
 
     async def watch(self) -> None:
-        """Looks at the folder again and again."""
+        """Checks the folder every `poll_seconds`."""
         said = ""
         while True:
             await asyncio.sleep(self._config.poll_seconds)
@@ -55,13 +55,13 @@ class Versions:
                 await self.refresh()
                 said = ""
             except (TfftError, OSError) as error:
-                # What is loaded is still served. Said once, not every second.
+                # Loaded versions are still served. Reported once, not every second.
                 if str(error) != said:
                     self._say(f"the folder cannot be read: {error}")
                 said = str(error)
 
     async def refresh(self) -> None:
-        """Loads the versions that are wanted and unloads those that are not."""
+        """Loads the wanted versions and unloads the others."""
         found = find_versions(self._config.directory)
         labelled = set(self._config.versions.values()) & set(found)
         wanted = labelled | _newest(found, self._config.keep_versions)
@@ -69,7 +69,7 @@ class Versions:
             await self._load(version, found[version])
         usable = set(self._loaded) & set(found)
         kept = _newest(usable, self._config.keep_versions) | (labelled & usable)
-        # With the folder empty, or the new version broken, the old one goes on.
+        # If the folder is empty or the new version broken, the old one stays.
         for version in sorted(set(self._loaded) - kept) if kept else ():
             self._unload(version)
 
@@ -79,7 +79,7 @@ class Versions:
         Args:
             name: The model's name.
             version: Its version, or None for the newest.
-            label: A label in place of the version.
+            label: A label instead of the version.
 
         Raises:
             NotServedError: For a name, version or label that is not served.
@@ -104,10 +104,10 @@ class Versions:
         return self._loaded[version]
 
     def check_name(self, name: str) -> None:
-        """Raises for another model's name.
+        """Checks the model's name.
 
         Raises:
-            NotServedError: With the name of the one that is served.
+            NotServedError: Naming the model that is served.
         """
         if name != self._config.model_name:
             raise NotServedError(
@@ -116,11 +116,11 @@ class Versions:
 
     @property
     def served(self) -> list[int]:
-        """The versions that answer."""
+        """The versions that can answer requests."""
         return sorted(self._loaded)
 
     def check_any(self) -> None:
-        """Raises when there is nothing to serve.
+        """Checks that there is a version to serve.
 
         Raises:
             TfftError: With the reason of the newest version's failure.
@@ -145,7 +145,7 @@ class Versions:
         self.states[version] = VersionState("LOADING")
         try:
             model = await asyncio.to_thread(LoadedModel, folder, version)
-        except Exception as error:  # a SavedModel is a program: it may fail in any way
+        except Exception as error:  # a SavedModel is a program and may fail in any way
             self._failed[version] = stamp
             self.states[version] = VersionState("END", str(error))
             self._say(f"version {version} is not loaded: {error}")
@@ -156,7 +156,7 @@ class Versions:
         self._say(f"version {version} is served")
 
     def _unload(self, version: int) -> None:
-        """Gives a version no new request, and drops it after its last."""
+        """Sends a version no new requests, and unloads it after the last one."""
         model = self._loaded.pop(version)
         self.states[version] = VersionState("UNLOADING")
         task = asyncio.create_task(self._drain(version, model))
@@ -175,10 +175,10 @@ class Versions:
 
 
 def find_versions(directory: Path) -> dict[int, Path]:
-    """Returns the version folders that hold a model, by number.
+    """Returns the folders of versions with a model, by version number.
 
     Raises:
-        MissingInputError: For a folder that is not there.
+        MissingInputError: When the folder does not exist.
     """
     if not directory.is_dir():
         raise MissingInputError(
@@ -200,6 +200,6 @@ def _newest(versions: dict[int, Path] | set[int], count: int) -> set[int]:
 
 
 def _stamp(folder: Path) -> tuple[int, int]:
-    """Returns what changes when a broken version is written again."""
+    """Returns a value that changes when a version is written again."""
     status = (folder / MODEL_FILE).stat()
     return status.st_mtime_ns, status.st_size
