@@ -62,7 +62,7 @@ def test_a_table_is_its_rows_and_not_its_column_names(client, tmp_path):
     assert columns["label"].tolist() == ["long", "long"]
     with pytest.raises(DataError, match='column "text" is missing'):
         client.predict(frame[["id"]])
-    with pytest.raises(DataError, match="rows are one text"):
+    with pytest.raises(DataError, match="rows are a single text"):
         client.predict("ab")
 
 
