@@ -77,7 +77,7 @@ def test_a_masked_language_model_lacks_the_pooler(tmp_path):
     tensors["cls.predictions.bias"] = np.zeros(len(VOCABULARY), "float32")
     loaded = load_pretrained(write_bert(tmp_path / "model", tensors=tensors))
     assert loaded.notes == (
-        "left aside in the checkpoint: cls.predictions.bias",
+        "ignored in the checkpoint: cls.predictions.bias",
         "not in the checkpoint, starts at random: pooler",
     )
     assert loaded.fresh == ("pooler",)

@@ -109,7 +109,7 @@ def test_every_mode_computes_what_sentence_transformers_does():
 def test_what_the_task_leaves_aside_is_told():
     task, notes = TextClassification().suited_to(load_pretrained(golden(NAME)[0]))
     assert task.pooling == "mean"
-    assert "Normalize in modules.json is left aside" in " ".join(notes)
+    assert "Normalize in modules.json is ignored" in " ".join(notes)
 
 
 def test_a_folder_without_switches_on_means_the_mean(folder):

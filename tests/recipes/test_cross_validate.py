@@ -126,7 +126,7 @@ def test_given_validation_rows_validate_and_test_rows_are_left_aside(
         output_dir=tmp_path / "run",
         folds=2,
     )
-    assert "7 test rows are left aside" in capsys.readouterr().out
+    assert "7 test rows are not used" in capsys.readouterr().out
     assert sum(found.result["rows"]) == len(rows)
     counts = tfft.load(tmp_path / "run" / "fold-1").record["data"]["rows"]
     assert counts["validation"] == 9

@@ -167,7 +167,7 @@ class Checkpoints:
                 "; ".join(problems),
                 where=str(self._folder),
                 expected="a checkpoint that is whole",
-                fix="begin anew with overwrite",
+                fix="start over with overwrite",
             )
         return None, []
 

@@ -179,7 +179,7 @@ class FinetuneConfig:
                 "overwrite=True and resume=True are both given",
                 where="FinetuneConfig",
                 expected="one of them",
-                fix="leave overwrite out to go on, or resume to begin anew",
+                fix="leave out overwrite to continue, or resume to start over",
             )
 
     @property

@@ -71,7 +71,7 @@ class Series:
         if self.config.resume:
             raise ConfigError(
                 "resume=True for several trainings",
-                fix="leave resume out; overwrite begins anew",
+                fix="leave out resume; overwrite starts over",
             )
         self.task: Task = TASKS.resolve(self.config.task)
         self.folder = Path(self.config.output_dir)

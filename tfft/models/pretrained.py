@@ -188,7 +188,7 @@ def _hugging_face(root: Path, dropout: float | None) -> Pretrained:
     if report.head:
         notes.append(f"a head in the checkpoint: {', '.join(sorted(report.head))}")
     if report.aside:
-        notes.append(f"left aside in the checkpoint: {', '.join(report.aside)}")
+        notes.append(f"ignored in the checkpoint: {', '.join(report.aside)}")
     if report.fresh:
         notes.append(
             f"not in the checkpoint, starts at random: {', '.join(report.fresh)}"
@@ -252,7 +252,7 @@ def _preset(name: str) -> Pretrained:
         kind = DataError if local else MissingInputError
         raise kind(
             f"preset {shorten(name)} could not be loaded: {reason[0]}",
-            fix="write it anew with save_to_preset"
+            fix="write it again with save_to_preset"
             if local
             else "on a machine with network, save it with save_to_preset, "
             "and give that folder",

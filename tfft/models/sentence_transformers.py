@@ -32,7 +32,7 @@ _SWITCHES = {
     "lasttoken": "pooling_mode_lasttoken",
 }
 # Modules after the pooling that a task does without, and why.
-_LEFT_ASIDE = {
+_IGNORED = {
     "Normalize": "a head learns from vectors of any length",
     "Dropout": "the task has its own",
 }
@@ -56,7 +56,7 @@ class Summary(NamedTuple):
     Attributes:
         pooling: The way; None for one that tfft does not have.
         lacking: What tfft does not have, for an error when that way is asked for.
-        notes: What was left aside, a sentence each.
+        notes: What was ignored, one sentence each.
         near: A way that tfft has, as close as can be.
     """
 
@@ -87,13 +87,13 @@ def read_summary(folder: Path, default: Pooling) -> Summary:
     if modules and modules[0].kind == "Pooling":
         found = _pooling(folder, modules.pop(0).path)
         near = found.pooling or near
-    lacking = [one.kind for one in modules if one.kind not in _LEFT_ASIDE]
+    lacking = [one.kind for one in modules if one.kind not in _IGNORED]
     if lacking and not found.lacking:
         found = Summary(None, f"{lacking[0]} in {MODULES}", near=near)
     notes = tuple(
-        f"{one.kind} in {MODULES} is left aside: {_LEFT_ASIDE[one.kind]}"
+        f"{one.kind} in {MODULES} is ignored: {_IGNORED[one.kind]}"
         for one in modules
-        if one.kind in _LEFT_ASIDE
+        if one.kind in _IGNORED
     )
     return found._replace(notes=notes)
 

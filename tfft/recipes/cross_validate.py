@@ -89,7 +89,7 @@ class _Folds:
         tables = series.session.tables
         self.table, self.validation = tables["train"], tables.get("validation")
         if "test" in tables:
-            series.say(f"note: {len(tables['test']):,} test rows are left aside")
+            series.say(f"note: {len(tables['test']):,} test rows are not used")
         task, seed = series.task, series.config.seed
         self.groups = _groups(task, self.table, config.group)
         self.strata = task.strata(self.table)
