@@ -88,6 +88,17 @@ def test_help_describes_every_option_of_a_verb(verb):
     assert "**options" not in shown
 
 
+@pytest.mark.parametrize("function", [tfft.generate, tfft.Run.generate])
+def test_generating_shows_its_own_parameters_and_those_of_sampling(function):
+    found = inspect.signature(function).parameters
+    wanted = {**defaults_of(Sampling), "batch_size": 16, "stream": False}
+    assert {name: found[name].default for name in wanted} == wanted
+    assert set(found) - set(wanted) <= {"self", "model", "prompts", "task", "tokenizer"}
+    shown = inspect.getdoc(function)
+    assert all(f"    {name}: " in shown for name in wanted)
+    assert "**options" not in shown
+
+
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_a_class_shows_its_fields_and_describes_each(cls):
     found = inspect.signature(cls).parameters

@@ -17,6 +17,7 @@ from tfft.core.foreign_names import foreign_name_fix
 Class = TypeVar("Class", bound=type)
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+Function = TypeVar("Function", bound=Callable)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
@@ -88,11 +89,36 @@ def accepts(
     >>> inspect.signature(run), run(rows="4")
     (<Signature (*, rows: int = 3) -> int>, 4)
     """
+    return also_accepts(config)
 
-    def decorate(function: Callable[..., Result]) -> Callable[Parameters, Result]:
-        returned = inspect.signature(function, eval_str=True).return_annotation
-        signature = inspect.Signature(parameters(config), return_annotation=returned)
-        function.__signature__ = signature
+
+def also_accepts(config: Any) -> Callable[[Function], Function]:
+    """Shows the fields of a configuration class instead of a function's `**options`.
+
+    Like `accepts`, for a function that has parameters of its own as well. These come
+    first. A type checker cannot see the fields: to it `**options` takes anything.
+
+    Args:
+        config: The configuration class.
+
+    >>> @configuration()
+    ... class Options:
+    ...     rows: int = 3
+    >>> @also_accepts(Options)
+    ... def run(data: str, **options: Any) -> int:
+    ...     return Options(**options).rows
+    >>> inspect.signature(run)
+    <Signature (data: str, *, rows: int = 3) -> int>
+    """
+
+    def decorate(function: Function) -> Function:
+        signature = inspect.signature(function, eval_str=True)
+        own = [
+            one for one in signature.parameters.values() if one.kind != one.VAR_KEYWORD
+        ]
+        function.__signature__ = signature.replace(
+            parameters=[*own, *parameters(config)]
+        )
         function.__doc__ = with_descriptions(function.__doc__, descriptions(config))
         return function
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from tfft.core.config import also_accepts
 from tfft.core.environment import check_environment
 from tfft.generation.generate import Generation, Piece
 from tfft.generation.sampling import Sampling
@@ -13,6 +14,7 @@ from tfft.runs.generating import generate_with
 from tfft.tasks.task import TASKS, Task
 
 
+@also_accepts(Sampling)
 def generate(
     model: Any,
     prompts: Any,

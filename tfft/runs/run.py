@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from tfft.core.config import also_accepts
 from tfft.core.errors import MissingInputError
 from tfft.data.rows import OnBadRows
 from tfft.data.table import Table
 from tfft.evaluation.report import Report
+from tfft.generation.sampling import Sampling
 from tfft.runs.build import Built
 from tfft.runs.export.huggingface import export_run
 from tfft.runs.export.saved_model import export_as
@@ -93,6 +95,7 @@ class FineTuned(abc.ABC):
         """
         return self.predictor.predict(inputs)
 
+    @also_accepts(Sampling)
     def generate(
         self,
         prompts: Any,
