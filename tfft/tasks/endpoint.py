@@ -146,10 +146,10 @@ def parts_of(characters: Any, starts: Any, ends: Any) -> Any:
     Args:
         characters: Ragged strings, shape (batch, characters).
         starts: The first character of each part, ragged, shape (batch, parts).
-        ends: The character after its last, alike.
+        ends: The character after the last of each part, same shape.
 
     Returns:
-        Ragged strings, alike.
+        Ragged strings, same shape.
     """
     import tensorflow as tf
 

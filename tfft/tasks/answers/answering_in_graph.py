@@ -80,7 +80,7 @@ class ServedAnswers(Served):
 
 
 def _cut(tokenizer: InGraph, question: Any, most: int) -> Any:
-    """Returns questions of at most so many tokens, as `cut_questions` does."""
+    """Truncates questions to a number of tokens, like `cut_questions`."""
     characters, ends = characters_of(question), tokenizer.pieces(question).ends
     whole = tf.cast(characters.row_lengths(), tf.int32)
     last = tf.reduce_max(ends[:, :most], axis=1)
@@ -99,7 +99,7 @@ class _Parts(NamedTuple):
 
 
 def _parts(logits: Any, windows: Any, max_answer: int) -> _Parts:
-    """Returns the likeliest parts of all windows, as `best_answers` tries them."""
+    """Returns the most likely parts of all windows, like `best_answers`."""
     held = windows.tokens
     inside = tf.ragged.range(held.row_lengths()) + windows.offsets[:, None]
     window = held.value_rowids()
@@ -155,7 +155,7 @@ def _trimmed(parts: _Parts, contexts: Any) -> _Parts:
 def _ranked(parts: _Parts, rows: Any) -> _Parts:
     """Returns each part once, ragged by row, the highest score first.
 
-    Of equal scores the first in the text stands first.
+    Among equal scores, the first part in the text comes first.
     """
     size = tf.reduce_max(tf.concat([parts.ends, [0]], axis=0)) + 1
     key = (parts.rows * size + parts.starts) * size + parts.ends
@@ -218,7 +218,7 @@ def _answer(
 
 
 def _filled(ragged: Any, width: int, value: float) -> Any:
-    """Returns a tensor of just so many columns."""
+    """Returns a tensor with the given number of columns, padded."""
     return ragged.to_tensor(tf.cast(value, ragged.dtype), shape=[None, width])
 
 

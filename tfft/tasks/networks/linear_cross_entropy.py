@@ -154,8 +154,8 @@ class _Chunked:
         rows = -(-self.vocabulary // tf.maximum(self.chunks, 1))
 
         def part(first: Any) -> Any:
-            # Beyond the end the last row stands in; what comes of it is cut off, for
-            # the first rows of an array are no copy of it.
+            # Beyond the end the last row is repeated, and its results are cut off:
+            # taking the first rows of an array makes no copy.
             places = tf.minimum(first + tf.range(rows), self.vocabulary - 1)
             some = tf.gather(kernel, places)
             logits = tf.cast(tf.matmul(h, some, transpose_b=True), tf.float32)

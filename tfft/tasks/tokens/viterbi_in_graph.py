@@ -11,7 +11,7 @@ from tfft.tasks.tokens.tag_schemes import may_follow
 
 
 def likeliest_legal(log_p: tf.RaggedTensor, labels: tuple[Any, ...]) -> tf.Tensor:
-    """Returns the ids of the likeliest tags that are legal together, by word.
+    """Returns the ids of the most likely valid tag sequence, by word.
 
     Args:
         log_p: Ragged, shape (batch, words, labels).

@@ -38,7 +38,7 @@ def words_in_graph(text: tf.Tensor) -> Words:
     codes = tf.strings.unicode_decode(text, "UTF-8", errors="replace")
     kinds = codes.with_flat_values(tf.gather(tf.constant(_kinds()), codes.flat_values))
     first = tf.fill([codes.nrows(), 1], tf.constant(_BLANK, tf.int8))
-    # Nothing before a text goes on in it: a blank stands before each.
+    # A space before each text, so that no word continues from before it.
     kinds = tf.concat([first, kinds], axis=1)
     kind = kinds.flat_values
     is_start = _starts(kind)
@@ -76,8 +76,8 @@ def _starts(kind: tf.Tensor) -> tf.Tensor:
 def places_of_words(words: Words, windows: Any) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the window and the place in it of the first token of each word.
 
-    As `place_words` has it outside: of several windows the one in which the token is
-    farthest from an edge where the text goes on.
+    Like `place_words`: of several windows, the one in which the token is farthest from
+    an edge at which the text continues.
 
     Args:
         words: The words.
