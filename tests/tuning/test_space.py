@@ -47,7 +47,7 @@ def test_a_distribution_can_be_said_in_many_ways(given, expected):
 @pytest.mark.parametrize(
     ("given", "match"),
     [
-        (3, r"3 is not a set of values.*say \[3\]"),
+        (3, r"3 is not a set of values.*write \[3\]"),
         ([], "one value or more"),
         ("loguniform(1, 2)", 'did you mean "log_uniform"'),
         ("uniform(1)", "uniform of"),
