@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib.util
 import json
 import os
 import random
@@ -25,18 +24,13 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tests.fixtures.bert import write_bert
+from tests.fixtures.rows import review_rows
+
 KILLS_PER_RUN = 5
 SAVE_EVERY = 3
-
-
-def tiny():
-    """Returns the module that makes the tests' tiny model and rows."""
-    path = ROOT / "tests" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("tiny", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def train(model: Path, output: Path, rows: list[dict]) -> None:
@@ -142,8 +136,7 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        helper = tiny()
-        model, rows = helper.write_bert(folder / "model"), helper.review_rows(90)
+        model, rows = write_bert(folder / "model"), review_rows(90)
         begun = time.monotonic()
         child = fork(model, folder / "whole", rows)
         if os.waitpid(child, 0)[1]:
