@@ -1,7 +1,7 @@
 """Copies the first rows of each split of a data set, for a quick training.
 
     python tools/take_rows.py examples/data/spam demo/data \
-        --train 1024 --validation 256 --test 600
+        --train 768 --validation 200 --test 500
 
 Writes train.jsonl, validation.jsonl and test.jsonl. The rows of a split should be
 shuffled, so that its first rows are a fair sample.
