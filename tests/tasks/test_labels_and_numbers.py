@@ -68,7 +68,7 @@ def test_thresholds_decide(labels_run):
     import dataclasses
 
     other = tfft.load(labels_run.folder)
-    other.task = dataclasses.replace(other.task, thresholds=(0.0, 1.0))
+    other.predictor.task = dataclasses.replace(other.task, thresholds=(0.0, 1.0))
     assert other.predict(["xy"])[0]["labels"] == ["bad"]
     with pytest.raises(DataError, match="3 thresholds for 2 labels"):
         MultiLabel(thresholds=(0, 0, 0)).learned_from(None, LABELS)

@@ -113,7 +113,7 @@ def test_questions_without_an_answer_get_a_tuned_threshold(tune, make_questions)
     assert spoken["answer"] == "good"
     never = dataclasses.replace(run.task, no_answer_threshold=1e9)
     other = tfft.load(run.folder)
-    other.task = never
+    other.predictor.task = never
     assert other.predict([("bad?", "a b c d e f")])[0]["answer"] != ""
 
 
