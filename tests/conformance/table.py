@@ -152,13 +152,15 @@ def markdown() -> str:
     """Returns the table of methods and contracts for the docs."""
     names = METHODS.names()
     lines = [
-        "# Contracts of the methods",
+        "# Contracts",
         "",
-        "A contract is a property that every method must have. Each cell is a test in",
-        "`tests/conformance/`; the suite fails for a registered method that it does",
-        "not cover. A method may declare that it refuses an operation or differs; the",
-        "suite then checks that it does. `tools/make_contract_table.py` writes this",
-        "page.",
+        "A contract is a property that every method, task or architecture must have.",
+        "Each cell is a test in `tests/conformance/`; the suite fails for a registered",
+        "one that it does not cover. A method may declare that it refuses an operation",
+        "or differs; the suite then checks that it does.",
+        "`tools/make_contract_table.py` writes this page.",
+        "",
+        "## Methods",
         "",
         "| | " + " | ".join(f"`{name}`" for name in names) + " |",
         "| --- |" + " :-: |" * len(names),

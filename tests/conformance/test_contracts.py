@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conformance import table
 from tests.conformance.conftest import move
+from tests.conformance.page import contracts_page
 from tests.conformance.table import CONTRACTS, METHOD_TABLE, exception, resolve
 from tfft.compute.layers import spots
 from tfft.core.errors import ConfigError
@@ -35,7 +35,7 @@ def test_every_registered_method_has_an_entry_and_every_contract_a_test():
 
 def test_the_table_in_the_docs_is_up_to_date():
     fix = "run tools/make_contract_table.py"
-    assert DOCS.read_text(encoding="utf-8") == table.markdown(), fix
+    assert DOCS.read_text(encoding="utf-8") == contracts_page(), fix
 
 
 def test_identity_at_start(name, backbone, states, apply):
