@@ -78,7 +78,7 @@ def test_when_a_worker_is_killed_the_other_stops_and_a_relaunch_goes_on(
     _, error = process.communicate(timeout=120)
     assert time.monotonic() - killed < 60
     assert process.returncode == 75
-    assert "error: another worker of this training is gone" in error
+    assert "error: another worker of this training has died" in error
     assert "start all workers again with resume" in error
     subprocess.run([*run, "--resume"], check=True)
     assert_same(weights(tmp_path / "run"), weights(tmp_path / "whole"), atol=0)

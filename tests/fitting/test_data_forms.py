@@ -138,7 +138,7 @@ def test_a_split_given_twice_is_refused(make_rows):
 
 def test_test_rows_that_stand_in_train_are_noted(make_rows):
     prepared = read(make_rows(40), test=make_rows(40)[:7])
-    assert "test: 7 of 7 texts are in train too" in " ".join(prepared.notes)
+    assert "test: 7 of 7 texts are also in train" in " ".join(prepared.notes)
 
 
 @pytest.mark.parametrize("share", [0.95, -0.1, "1.5"])

@@ -58,7 +58,7 @@ def test_no_split_is_empty_and_small_ones_are_said(per_class):
         said = [note for note in notes if note.startswith(name)]
         assert len(said) == (sizes.get(name, 0) < 20)
         if name not in sizes:
-            assert f"is no row: there is no {name}" in said[0]
+            assert f"less than one row: there is no {name}" in said[0]
 
 
 def test_a_training_on_eight_rows_a_class(tune, make_rows):

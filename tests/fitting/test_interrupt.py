@@ -71,7 +71,7 @@ def test_a_resumed_run_ends_as_if_it_had_never_stopped(
     tune, whole, stop_at, tmp_path, step
 ):
     stop_at(step, KeyboardInterrupt())
-    with pytest.raises(InterruptedRunError, match=r"stopped.*run.*go on with resume"):
+    with pytest.raises(InterruptedRunError, match=r"stopped.*run.*resume"):
         tune(output_dir=tmp_path / "run", **OPTIONS)
     stopped = tfft.load(tmp_path / "run")
     assert stopped.record["status"] == "interrupted"

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfft.fitting.optimize import left_to_adam
+from tfft.fitting.optimize import paths_for_adam
 from tfft.methods.method import METHODS
 from tfft.models.architecture import architecture_of
 from tfft.runs.build import Built
@@ -42,7 +42,7 @@ def test_muon_is_for_hidden_matrices_alone(method, backbone):
         [*variables, extra],
         learning_rate=0.1,
         weight_decay=0.0,
-        outputs=left_to_adam(built),
+        outputs=paths_for_adam(built),
     )
     # Keras keeps a second moment for what Adam trains, and none for Muon's.
     by_muon = {

@@ -240,14 +240,14 @@ def test_a_resumed_average_is_that_of_a_run_in_one_piece(tune, tmp_path):
         ({"layer_decay": 1.1}, "layer_decay=1.1 makes no sense.*at most 1"),
         ({"ema": 1}, "ema=1.0 makes no sense.*up to but not 1"),
         ({"warmup_steps": -1}, "warmup_steps=-1 makes no sense.*0 or more"),
-        ({"warmup_steps": 3, "warmup": 0.2}, "warmup=0.2 beside warmup_steps=3"),
+        ({"warmup_steps": 3, "warmup": 0.2}, "warmup=0.2 with warmup_steps=3"),
         (
             {"optimizer": keras.optimizers.Adam(), "learning_rate": 0.1},
-            "learning_rate=0.1 beside optimizer=.*leave learning_rate or optimizer",
+            "learning_rate=0.1 with optimizer=.*leave learning_rate or optimizer",
         ),
         (
             {"schedule": WarmupDecay(1.0, 2, 1, "linear"), "warmup": 0.3},
-            "warmup=0.3 beside schedule=",
+            "warmup=0.3 with schedule=",
         ),
     ],
 )

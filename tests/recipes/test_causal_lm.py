@@ -75,7 +75,7 @@ def test_what_the_chat_template_refuses_is_told_or_left_out(train, capsys):
 def test_truncation_is_counted(train, capsys):
     train(data=ROWS, task={"name": "causal_lm", "max_length": 8}, verbose=1)
     shown = capsys.readouterr().out
-    assert "18 of 24 rows are longer than 8 tokens and cut" in shown
+    assert "18 of 24 rows are longer than 8 tokens" in shown
 
 
 def test_lora_trains_and_a_frozen_head_stays(train):

@@ -58,7 +58,7 @@ def test_what_a_fold_was_trained_on_holds_none_of_it(found, rows, lines):
         counts = record["data"]["rows"]
         assert counts["test"] == sum(line["fold"] == number for line in lines)
         assert sum(counts.values()) == len(rows)
-        assert not any("are in train too" in note for note in record["notes"])
+        assert not any("also in train" in note for note in record["notes"])
 
 
 def test_the_figures_are_scikit_learns_on_the_same_predictions(found, lines):

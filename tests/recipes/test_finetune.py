@@ -142,7 +142,7 @@ def test_texts_longer_than_the_model_are_cut_and_counted(tune, make_rows, capsys
     run = tune(data=rows, verbose=1, test=0, validation=0)
     shown = capsys.readouterr().out
     assert "note: max_length is the model's limit, 64" in shown
-    assert "note: train: 1 of 41 rows are longer than 64 tokens and cut" in shown
+    assert "note: train: 1 of 41 rows are longer than 64 tokens" in shown
     assert run.record["task"]["max_length"] == 64
     assert scores(run, ["good " * 90]) == scores(run, ["good " * 200])
 

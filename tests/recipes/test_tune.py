@@ -83,7 +83,7 @@ def test_an_interrupted_search_ends_as_one_that_was_not(
     monkeypatch.setattr(Session, "fit", stopping)
     with pytest.raises(InterruptedRunError, match=r"search was stopped.*resume"):
         tfft.tune(output_dir=tmp_path / "b", **options)
-    with pytest.raises(OutputInUseError, match="say overwrite or resume"):
+    with pytest.raises(OutputInUseError, match="overwrite or resume"):
         tfft.tune(output_dir=tmp_path / "b", **options)
     other = {**options, "max_trials": 3}
     with pytest.raises(ConfigError, match=r"another search: .*max_trials was '4'"):

@@ -1,4 +1,4 @@
-"""`method="auto"`: the method and settings that suit data, model and machine."""
+"""`method="auto"`: a method and settings for the data, the model and the machine."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ AUTO = "auto"
 
 
 def recommended(options: Mapping[str, Any]) -> Recommendation:
-    """Returns what suits the options of a training; see `tfft.recommend`."""
+    """Returns the recommendation for a training; see `tfft.recommend`."""
     given = {"output_dir": None, **options, "method": "lora"}
     return choose(facts_of(FinetuneConfig(**given)))
 
 
 def facts_of(config: FinetuneConfig) -> Facts:
-    """Returns what the rules look at: rows, model and machine."""
+    """Returns the facts that the rules decide by."""
     from tfft.training.hardware import devices
 
     task: Task = TASKS.resolve(config.task)
@@ -51,7 +51,7 @@ def facts_of(config: FinetuneConfig) -> Facts:
 
 
 def _gpu_memory(otherwise: int) -> int:
-    """Returns the bytes of the first GPU, where its driver tells them."""
+    """Returns the free bytes of the first GPU, if its driver reports them."""
     import subprocess
 
     try:
@@ -63,18 +63,18 @@ def _gpu_memory(otherwise: int) -> int:
             check=True,
         )
     except (OSError, subprocess.SubprocessError):
-        return otherwise  # no driver's tool on the path
+        return otherwise  # nvidia-smi is not installed
     return int(said.stdout.split()[0]) * 2**20
 
 
-def settled(options: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
-    """Returns options with `method="auto"` decided, and the reason.
+def without_auto(options: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """Returns the options with `method="auto"` replaced, and the reason.
 
-    What is said beside it stays. A run that goes on takes what it began with,
-    whatever memory is free now.
+    Options that the user gave stay. A run that resumes keeps the choice it started
+    with, whatever memory is free now.
 
     Args:
-        options: Those of `finetune`.
+        options: The options of `finetune`.
     """
     found = dict(options)
     if found.get("method") != AUTO:
@@ -83,10 +83,10 @@ def settled(options: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     if found.get("resume") and record.is_file():
         before = read_record(record.parent)["config"]
         names = ("method", "backbone_dropout", "batch_size")
-        return {**{name: before[name] for name in names}, **_without_auto(found)}, ""
+        return {**{name: before[name] for name in names}, **_all_but_method(found)}, ""
     said = recommended(found)
-    return {**said.options, **_without_auto(found)}, str(said)
+    return {**said.options, **_all_but_method(found)}, str(said)
 
 
-def _without_auto(options: Mapping[str, Any]) -> dict[str, Any]:
+def _all_but_method(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name != "method"}

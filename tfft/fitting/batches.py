@@ -1,4 +1,4 @@
-"""The batches of a training by its options."""
+"""The batches of a training."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ def training_batches(
 ) -> Batches:
     """Returns the batches to train on.
 
-    All have the same number of rows where XLA would compile another number anew, where
-    replicas share them, and where `batch_size="auto"` may cut them into more pieces.
+    All batches have the same number of rows when XLA compiles the step (another number
+    would compile again), when replicas share batches, and when `batch_size="auto"` may
+    cut them into more pieces.
 
     Args:
         examples: The training rows.

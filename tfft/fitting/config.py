@@ -151,7 +151,7 @@ class FinetuneConfig:
     verbose: int = 1
 
     def __post_init__(self) -> None:
-        """Refuses values that make no sense."""
+        """Raises for invalid values."""
         require(self.epochs is None or self.epochs >= 1, self, "epochs", "1 or more")
         rows = self.rows_per_step
         require(rows >= 1, self, "batch_size", "1 or more, or auto")

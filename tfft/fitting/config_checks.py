@@ -1,4 +1,4 @@
-"""What makes sense among the options of optimizer, schedule, logs and callbacks."""
+"""Checks of options that must suit each other, or suit several trainings."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ _TRIALS = {
 
 
 def check_optimizing(config: Any) -> None:
-    """Raises for options of optimizer and schedule that cannot be meant.
+    """Raises for invalid options of optimizer and schedule.
 
-    Objects are told by what they can do: looking at their classes would import Keras.
+    Objects are recognised by their methods: looking at their classes would import
+    Keras.
 
     Raises:
         ConfigError: With the value given and the values allowed.
@@ -36,20 +37,20 @@ def check_optimizing(config: Any) -> None:
     _check_kind(config, "optimizer", OPTIMIZERS, "apply_gradients")
     _check_kind(config, "schedule", SCHEDULES, "from_config")
     if not isinstance(config.optimizer, str | Mapping):
-        _refuse_beside(config, "optimizer", ("learning_rate", "weight_decay"))
+        _refuse_with(config, "optimizer", ("learning_rate", "weight_decay"))
     if not isinstance(config.schedule, str):
         rise = ("learning_rate", "warmup", "warmup_steps", "schedule_power")
-        _refuse_beside(config, "schedule", rise)
+        _refuse_with(config, "schedule", rise)
     if config.warmup_steps is not None:
         require(config.warmup_steps >= 0, config, "warmup_steps", "0 or more")
-        _refuse_beside(config, "warmup_steps", ("warmup",))
+        _refuse_with(config, "warmup_steps", ("warmup",))
     require(config.schedule_power > 0, config, "schedule_power", "above 0")
     require(0 < config.layer_decay <= 1, config, "layer_decay", "above 0, at most 1")
     require(0 <= config.ema < 1, config, "ema", "from 0 up to but not 1")
 
 
 def check_watching(config: Any) -> None:
-    """Raises for options of logs and callbacks that cannot be meant.
+    """Raises for invalid options of logs and callbacks.
 
     Raises:
         ConfigError: With the value given and the values allowed.
@@ -93,7 +94,7 @@ def check_several(config: Any, *, with_folders: bool) -> None:
 
 
 def _check_kind(config: Any, field: str, names: tuple[str, ...], ability: str) -> None:
-    """Refuses what is neither a known name nor a Keras object."""
+    """Raises for a value that is neither a known name nor a Keras object."""
     value = getattr(config, field)
     if field == "optimizer" and isinstance(value, Mapping):
         value = value.get("name")
@@ -108,15 +109,15 @@ def _check_kind(config: Any, field: str, names: tuple[str, ...], ability: str) -
         )
 
 
-def _refuse_beside(config: Any, given: str, others: Iterable[str]) -> None:
-    """Refuses options that another one decides already."""
+def _refuse_with(config: Any, given: str, others: Iterable[str]) -> None:
+    """Raises for options that have no effect because of another one."""
     defaults = {field.name: field.default for field in dataclasses.fields(config)}
     for name in others:
         value = getattr(config, name)
         if value != defaults[name]:
             raise ConfigError(
-                f"{name}={shorten(value)} beside {given}="
-                f"{shorten(getattr(config, given))}, which decides that",
+                f"{name}={shorten(value)} with {given}="
+                f"{shorten(getattr(config, given))}, which already decides it",
                 where=type(config).__name__,
                 fix=f"leave {name} or {given} out",
             )

@@ -1,4 +1,4 @@
-"""What a training will cost, said before it starts."""
+"""The cost of a training, estimated before it starts."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from tfft.fitting.config import FinetuneConfig
 # bfloat16 norms stay in float32.
 _KEPT_FLOAT32 = (4, 24, 4)
 _KEPT_HALF = (2, 16, 2)
-# Numbers kept beside those, of the first two kinds, where more than query, key and
-# value has a matrix that trains: the inputs of the dense layers.
+# Further numbers of the first two kinds, when matrices other than query, key and value
+# train: the inputs of the dense layers.
 _KEPT_OF_INPUTS = (1, 2)
-# A mask by hidden unit for two dropouts; by score a mask and, as a number, what is
-# left.
+# A mask by hidden unit for two dropouts; by score a mask and the masked score.
 _KEPT_OF_MASKS = (2, 1)
 # A forward pass alone holds one layer: its GELU's four products, or its scores three
 # times; and two states.
@@ -39,12 +38,12 @@ _EVALUATED = 32
 
 @dataclass(frozen=True)
 class Cost:
-    """Figures of a training.
+    """The cost of a training.
 
     Attributes:
         trainable: Number of trainable parameters.
         total: Number of parameters.
-        memory: Bytes at the peak, about: of the process on a CPU, of the device else.
+        memory: Approximate peak in bytes: of the process on a CPU, else of the device.
         steps: Optimizer steps.
         epochs: Passes over the rows.
         tokens: Real tokens of an epoch.

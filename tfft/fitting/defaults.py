@@ -1,4 +1,4 @@
-"""What a training does when there are few rows."""
+"""Defaults of epochs and early stopping, which depend on the number of rows."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _PATIENCE = 2
 def with_defaults(
     config: FinetuneConfig, steps_per_epoch: int, validation_rows: int
 ) -> tuple[FinetuneConfig, list[str]]:
-    """Returns options with epochs and early stopping filled in, and a sentence each.
+    """Returns the options with epochs and early stopping filled in, and notes.
 
-    Three epochs of a few rows are a handful of steps, in which nothing is learned.
-    And a loss on a few rows goes up and down by chance: it must not stop a training.
+    Three epochs of few rows are a handful of steps, too few to learn anything. And a
+    score on few rows goes up and down by chance: it must not stop a training.
 
     Args:
         config: The options.
         steps_per_epoch: Batches of the training rows.
-        validation_rows: How many there are.
+        validation_rows: Number of validation rows.
     """
     notes = []
     epochs = min(_MOST_EPOCHS, max(_EPOCHS, -(-_STEPS // steps_per_epoch)))

@@ -1,4 +1,4 @@
-"""What a training starts from: rows read, a model loaded, the rows as its ids."""
+"""The inputs of a training: the rows, the model, and the rows as its ids."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tfft.data.rows import without_bad_rows
 from tfft.data.table import Table
 from tfft.fitting.config import FinetuneConfig
 from tfft.fitting.fit import Rows
-from tfft.fitting.messages import listed
+from tfft.fitting.messages import described_labels
 from tfft.fitting.prepare import Prepared, prepare
 from tfft.fitting.reference import reference_of, with_reference
 from tfft.fitting.token_notes import notes_on_tokens
@@ -29,7 +29,7 @@ class Inputs:
     """The inputs of a training.
 
     Attributes:
-        task: As the model and the rows decide it.
+        task: The task, with what it learned from the model and the rows.
         prepared: The rows by split.
         pretrained: The model.
         examples: The rows by split as ids.
@@ -46,18 +46,18 @@ class Inputs:
 def read_inputs(
     config: FinetuneConfig, task: Task, folder: Path | None, say: Say
 ) -> Inputs:
-    """Reads rows and model, and encodes the one for the other.
+    """Reads rows and model, and encodes the rows for the model.
 
     Args:
         config: The options.
-        task: Decides what rows mean.
-        folder: Where a model that came as an object is saved; None saves none.
+        task: The task as the user gave it.
+        folder: Where a backbone object is saved; None saves none.
         say: Shows the user a sentence.
 
     Raises:
         ConfigError: For options that do not fit the data or the model.
-        MissingInputError: For data or a model that is not there.
-        DataError: For data or model files that cannot be used.
+        MissingInputError: For missing data or a missing model.
+        DataError: For unusable data or model files.
     """
     prepared = _prepare(config, task, say)
     pretrained = _load(config, folder, say)
@@ -78,7 +78,7 @@ def read_inputs(
         if encoded.cut:
             notes.append(
                 f"{encoded.cut:,} of {len(table):,} rows are longer than "
-                f"{task.max_length} tokens and cut"
+                f"{task.max_length} tokens and truncated"
             )
         for note in notes:
             say(f"note: {split}: {note}")
@@ -101,7 +101,7 @@ def _prepare(config: FinetuneConfig, task: Task, say: Say) -> Prepared:
         seed=config.seed,
     )
     sizes = ", ".join(f"{len(t):,} {split}" for split, t in prepared.tables.items())
-    say(f"data: {sizes} rows{listed(prepared.labels)}")
+    say(f"data: {sizes} rows{described_labels(prepared.labels)}")
     for note in prepared.notes:
         say(f"note: {note}")
     return prepared
@@ -121,7 +121,7 @@ def _load(config: FinetuneConfig, folder: Path | None, say: Say) -> Pretrained:
 
 
 def _noted(decided: tuple[Task, list[str]], say: Say) -> Task:
-    """Returns the task as model or data decide it, having said so."""
+    """Shows the notes of a decision and returns its task."""
     task, notes = decided
     for note in notes:
         say(f"note: {note}")
@@ -136,7 +136,7 @@ def _suited(
     pretrained: Pretrained,
     say: Say,
 ) -> Table:
-    """Returns the rows that the model can take, having said which it cannot."""
+    """Returns the rows that the model can take; shows a note about the others."""
     bad = task.unsuited_rows(table, pretrained.tokenizer)
     table, notes = without_bad_rows(table, bad, config.on_bad_rows)
     for note in notes:

@@ -1,4 +1,4 @@
-"""What a training says of its labels, of a stop and of a failure."""
+"""Messages of a training: its labels, an interruption, a failure of TensorFlow."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tfft.evaluation.tables import printable
 from tfft.tasks.task import Labels
 
 
-def listed(labels: Labels) -> str:
-    r"""Returns the first labels on one line; nothing for a task without labels.
+def described_labels(labels: Labels) -> str:
+    r"""Returns the first labels on one line; an empty text without labels.
 
-    >>> listed(["spam", "not\nspam"])
+    >>> described_labels(["spam", "not\nspam"])
     ' · 2 labels: spam, not\\nspam'
     """
     names = ", ".join(printable(str(label)) for label in labels[:10])
@@ -24,11 +24,11 @@ def listed(labels: Labels) -> str:
 
 
 def interrupted(signal: KeyboardInterrupt, folder: Path) -> InterruptedRunError:
-    """Returns the error of a training that a signal stopped."""
+    """Returns the error for a training that a signal stopped."""
     error = InterruptedRunError(
         "training was stopped",
         where=str(folder),
-        fix="the weights so far are in the run folder; go on with resume",
+        fix="the run folder has the weights so far; use resume to continue",
     )
     if isinstance(signal, TerminationSignal):
         error.exit_code = 143
@@ -36,17 +36,17 @@ def interrupted(signal: KeyboardInterrupt, folder: Path) -> InterruptedRunError:
 
 
 @contextlib.contextmanager
-def told_failures(rows: int, tokens: int, folder: Path) -> Iterator[None]:
-    """Turns failures of TensorFlow inside the block into errors that say what to do.
+def explained_failures(rows: int, tokens: int, folder: Path | None) -> Iterator[None]:
+    """Turns failures of TensorFlow inside the block into errors with a fix.
 
     Args:
         rows: Rows of a step.
-        tokens: The most tokens of a row.
+        tokens: Tokens of the longest row.
         folder: The run folder.
 
     Raises:
         OutOfMemoryError: When a step does not fit into memory.
-        LostWorkerError: When another process of the training is gone.
+        LostWorkerError: When another process of the training has died.
     """
     import tensorflow as tf
 
@@ -60,7 +60,7 @@ def told_failures(rows: int, tokens: int, folder: Path) -> Iterator[None]:
         ) from error
     except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
         raise LostWorkerError(
-            "another worker of this training is gone",
+            "another worker of this training has died",
             where=str(folder),
-            fix="start all workers again with resume: the last checkpoint is there",
+            fix="start all workers again with resume: all go on from the checkpoint",
         ) from error

@@ -14,7 +14,7 @@ from tfft.evaluation.forward import Forward
 from tfft.fitting.config import FinetuneConfig
 from tfft.fitting.fit import Rows, Values
 from tfft.fitting.frozen import Cuts, FrozenStates
-from tfft.fitting.optimize import left_to_adam, schedule_of, training_model
+from tfft.fitting.optimize import paths_for_adam, schedule_of, training_model
 from tfft.methods.method import Method
 from tfft.models.frozen import Split
 from tfft.models.pretrained import Pretrained
@@ -265,7 +265,7 @@ class Network:
             plan.policy,
             schedule=movable or schedule,
             multipliers=plan.multipliers,
-            outputs=left_to_adam(self.built),
+            outputs=paths_for_adam(self.built),
         )
         first = [] if self._once else self._read(model.optimizer.variables)
         return model, movable, first

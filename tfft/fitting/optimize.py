@@ -62,7 +62,7 @@ def training_model(
     return model
 
 
-def left_to_adam(built: Built) -> list[str]:
+def paths_for_adam(built: Built) -> list[str]:
     """Returns the paths of variables that Muon leaves to Adam: outputs and inputs."""
     variables = [*built.network.head_variables, *built.adapter.inputs]
     return [variable.path for variable in variables]
@@ -117,17 +117,17 @@ def describe_rate(config: FinetuneConfig, method: Any) -> str:
 def multipliers_of(built: Built, layer_decay: float) -> dict[str, float]:
     """Returns the factors of the learning rate by path of trainable variables.
 
-    Those of the method times those of the depth (ULMFiT, Howard & Ruder, 2018,
-    arXiv:1801.06146): the head and what stands above the layers keep the rate, the
-    highest layer gets it times the decay, each one below times the decay again, and
-    the embeddings stand one below the lowest layer.
+    They are the product of the method's factors and those of the depth (ULMFiT, Howard
+    & Ruder, 2018, arXiv:1801.06146). The head and everything above the layers keep the
+    rate. The highest layer multiplies it by the decay, each lower layer once more, and
+    the embeddings count as one layer below the lowest.
 
     Args:
         built: The network.
         layer_decay: The factor from one layer to the one below, 1 for none.
 
     Raises:
-        ConfigError: When there is a decay and no layer trains.
+        ConfigError: For a decay with a method that trains no layer.
     """
     factors = dict(_of_method(built.adapter))
     if layer_decay == 1:
@@ -150,10 +150,10 @@ def multipliers_of(built: Built, layer_decay: float) -> dict[str, float]:
 def check_rates(
     config: FinetuneConfig, built: Built, multipliers: Mapping[str, float]
 ) -> None:
-    """Raises for an optimizer, a pattern or a path that cannot be meant.
+    """Raises for an invalid optimizer, pattern or path.
 
     Raises:
-        ConfigError: Naming it.
+        ConfigError: With the value.
     """
     from tfft.training.optimizer import check_optimizer
 
@@ -162,17 +162,17 @@ def check_rates(
 
 
 def _of_method(adapter: Adapter) -> Mapping[str, float]:
-    """Returns what a method says of its own variables, such as LoRA+ of its B."""
+    """Returns the factors of the method, such as those of LoRA+ for B."""
     return adapter.learning_rate_multipliers
 
 
 def layer_depths(
     architecture: Architecture, num_layers: int, paths: Sequence[str]
 ) -> dict[str, int]:
-    """Returns how far below the head each variable stands: 0 is with the head.
+    """Returns the depth of each variable below the head, which has depth 0.
 
     Args:
-        architecture: Knows the places.
+        architecture: Has the table of places.
         num_layers: Layers of the backbone.
         paths: Paths of variables.
     """
@@ -190,7 +190,7 @@ def _depth(name: str, num_layers: int, top: Sequence[str]) -> int:
 
 
 def _find(path: str, by_prefix: Mapping[str, int]) -> int:
-    """Looks at whole names only: layer_1 is not the beginning of layer_10."""
+    """Compares whole names: layer_1 is not a prefix of layer_10."""
     for prefix, depth in by_prefix.items():
         if f"/{prefix}/" in f"/{path}":
             return depth

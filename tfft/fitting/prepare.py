@@ -1,4 +1,4 @@
-"""Data as a task needs it: read, checked, cleaned and split."""
+"""Reads, checks, cleans and splits the data of a task."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Prepared:
     Attributes:
         tables: `train`, and `validation` and `test` unless they are empty.
         labels: The labels of train.
-        notes: What was left out or looks wrong, a sentence each.
+        notes: What was left out or looks wrong, one sentence each.
         fingerprint: SHA-256 of the rows of each split.
     """
 
@@ -50,16 +50,16 @@ def prepare(
         data: Anything that holds rows.
         validation: A share of the training rows, or data.
         test: A share of the rows, or data.
-        on_bad_rows: What to do with rows that cannot be used.
+        on_bad_rows: What to do with unusable rows.
         seed: For automatic splits.
 
     Raises:
-        DataError: When the rows cannot be learned from.
+        DataError: For rows that nothing can be learned from.
         ConfigError: When a split is given twice.
     """
     tables = sources.read(data)
     fractions: dict[str, float] = {}
-    # Test first: what is tested on must not depend on the share of validation.
+    # Test first: the test rows must not depend on the share for validation.
     for split, given in (("test", test), ("validation", validation)):
         _add_split(tables, fractions, split, given)
     notes: list[str] = []
@@ -68,7 +68,7 @@ def prepare(
         tables[split], sentences = without_bad_rows(table, bad, on_bad_rows)
         tables[split], mended = task.mended(tables[split])
         notes.extend(f"{split}: {sentence}" for sentence in (*sentences, *mended))
-    # Also says what is wrong with them before a cut fails on it.
+    # This also reports bad labels before a split fails on them.
     labelled = bool(task.learn_labels(tables["train"]))
     for split, fraction in fractions.items():
         notes.extend(_cut(task, tables, split, fraction, seed, labelled))
@@ -84,7 +84,7 @@ def prepare(
 def _add_split(
     tables: dict[str, Table], fractions: dict[str, float], split: str, given: Any
 ) -> None:
-    """Reads a split given as data, or notes the share to cut from train."""
+    """Reads a split given as data, or remembers the share to take from train."""
     fraction = as_fraction(given)
     if fraction is None:
         if split in tables:
@@ -120,23 +120,23 @@ def _cut(
     seed: int,
     labelled: bool,
 ) -> list[str]:
-    """Cuts a share off train; says so when it is too small to tell much."""
+    """Splits a share off train; returns a note when it is too small to tell much."""
     if not fraction:
         return []
     train = tables["train"]
     strata, keys = task.strata(train), task.keys(train)
     first, second = stratified_part(strata, keys, fraction, seed + len(split))
-    if not second:  # so few rows of each class that none can spare one
-        alike = [""] * len(train)
-        first, second = stratified_part(alike, keys, fraction, seed + len(split))
+    if not second:  # every class has too few rows to give one away
+        same = [""] * len(train)
+        first, second = stratified_part(same, keys, fraction, seed + len(split))
     if labelled:
         first, second = _with_known_labels(task.described(train), keys, first, second)
     share = f"{split}={fraction:g} of {len(train):,} rows"
     if not second:
-        return [f"{share} is no row: there is no {split}"]
+        return [f"{share} is less than one row: there is no {split} split"]
     tables["train"], tables[split] = train.select(first), train.select(second)
     if len(second) < FEW:
-        return [f"{share} is {len(second)}: its scores can tell little"]
+        return [f"{share} is {len(second)} rows: scores on so few tell little"]
     return []
 
 
@@ -146,10 +146,10 @@ def _with_known_labels(
     first: list[int],
     second: list[int],
 ) -> tuple[list[int], list[int]]:
-    """Moves rows back to train whose labels no row there would have.
+    """Moves rows back to train if it would otherwise lack one of their labels.
 
-    That happens to labels that are not the rarest of their row, and to copies of a
-    text with different labels, which stay together.
+    Stratification looks at the rarest label of a row, so another of its labels can be
+    missing; so can a label of copies of a text, which stay together.
     """
     known = {label for row in first for label in described[row]}
     moved: set[Hashable] = set()
@@ -163,11 +163,13 @@ def _with_known_labels(
 
 
 def _leaks(task: Task, tables: dict[str, Table]) -> list[str]:
-    """Returns a sentence for each split that shares rows with train."""
+    """Returns a note for each split that shares texts with train."""
     train: Sequence[Hashable] = task.keys(tables["train"])
     notes = []
     for split, table in tables.items():
         count = shared(train, task.keys(table)) if split != "train" else 0
         if count:
-            notes.append(f"{split}: {count:,} of {len(table):,} texts are in train too")
+            notes.append(
+                f"{split}: {count:,} of {len(table):,} texts are also in train"
+            )
     return notes

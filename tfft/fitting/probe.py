@@ -1,4 +1,4 @@
-"""How long a training takes, from a few real steps of it."""
+"""Times a few real steps of a training."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _STEPS = 3
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds, and the bytes of the states that are computed once.
+    """Times and sizes of a training.
 
     Attributes:
-        once: For these states, before the first epoch.
-        kept: Their bytes.
-        step: Of a step, on average.
-        epoch: Of an epoch and its validation.
+        once: Seconds for the states of frozen layers, before the first epoch.
+        kept: Bytes of these states.
+        step: Seconds of a step, on average.
+        epoch: Seconds of an epoch and its validation.
         note: Why frozen layers are not computed once, when dropout prevents it.
         checkpoint: Bytes of a checkpoint.
     """

@@ -1,4 +1,4 @@
-"""Options as they stand in `run.json`."""
+"""The content of `run.json`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _KERAS = ("optimizer", "schedule")
 def first_record(
     task: Task, method: Method, prepared: Prepared, pretrained: Pretrained
 ) -> dict[str, Any]:
-    """Returns what `run.json` says before training."""
+    """Returns the content of `run.json` before training."""
     return {
         "status": "running",
         "task": plain_object(task),
@@ -46,15 +46,15 @@ def first_record(
 
 
 def notes_of(reports: Mapping[str, Report]) -> list[str]:
-    """Returns what reports say beside their scores, with the split of each."""
+    """Returns the notes of reports, each with its split."""
     return [f"{split}: {note}" for split, one in reports.items() for note in one.notes]
 
 
 def plain_config(config: FinetuneConfig, task: Task, method: Method) -> dict[str, Any]:
-    """Returns the options of a training, objects by their type.
+    """Returns the options of a training as plain values; objects become their type.
 
-    The rows of an object are known by the data's fingerprint, and its backbone is
-    kept in the run folder.
+    A data object is identified by the fingerprint of its rows, and a backbone object
+    is saved in the run folder.
     """
     values = {
         field.name: _plain(getattr(config, field.name))
@@ -70,14 +70,14 @@ def plain_config(config: FinetuneConfig, task: Task, method: Method) -> dict[str
 
 
 def _keras(value: Any) -> Any:
-    """Returns a name, or a Keras object by its class and what it was made with."""
+    """Returns a name, or the class and the configuration of a Keras object."""
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping):
         return dict(value)
     try:
         config = {k: v for k, v in value.get_config().items() if k != "name"}
-    except NotImplementedError:  # a class of the user's own that has no such method
+    except NotImplementedError:  # a user's class without get_config
         config = {}
     plain = json.loads(json.dumps(config, default=_plain))
     return {"class": type(value).__name__, **plain}

@@ -1,4 +1,4 @@
-"""The replicas of a training, and which process writes."""
+"""The replicas of a training, and the process that writes its files."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tfft.core.start import start_tensorflow
 
 @dataclass(frozen=True)
 class Replicas:
-    """The devices that train together, seen from one process.
+    """The devices that train together, as one process sees them.
 
     Attributes:
         strategy: The tf.distribute strategy; None for one device.
-        count: All replicas, of all processes.
-        chief: Whether this is the process that writes.
+        count: Number of replicas in all processes.
+        chief: Whether this process writes the run folder.
     """
 
     strategy: Any
@@ -28,11 +28,11 @@ class Replicas:
 
     @property
     def alone(self) -> bool:
-        """Whether there is one replica only."""
+        """Whether there is only one replica."""
         return self.count == 1
 
     def wait(self) -> None:
-        """Returns when every process has come this far."""
+        """Waits until every process has come this far."""
         if not self.alone:
             from tfft.training.distribution import wait_for_all
 
@@ -40,10 +40,10 @@ class Replicas:
 
     @contextlib.contextmanager
     def folder(self, output: Path) -> Iterator[Path]:
-        """Yields where this process writes: one that is thrown away but for the chief.
+        """Yields the folder this process writes to; only the chief's is permanent.
 
-        Every process takes the same steps, writing among them, so that none waits
-        for one that does something else.
+        Every process takes the same steps, including writing, so that no process waits
+        for another that does something else.
         """
         if self.chief:
             yield output
@@ -54,16 +54,16 @@ class Replicas:
 
 @contextlib.contextmanager
 def on_replicas(strategy: Any) -> Iterator[Replicas]:
-    """Makes variables inside the block belong to the replicas of a strategy.
+    """Creates variables inside the block on the replicas of a strategy.
 
     Args:
         strategy: A name or a strategy, as `finetune` takes it.
 
     Raises:
-        ConfigError: For one that is not known or not possible here.
+        ConfigError: For an unknown strategy, or one that this machine cannot run.
     """
     if strategy is None:
-        # Whatever is wrong with options or data is told before TensorFlow loads.
+        # Errors in options or data come before TensorFlow loads.
         yield Replicas(None, 1, True)
         return
     start_tensorflow()

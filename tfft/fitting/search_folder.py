@@ -1,4 +1,4 @@
-"""The folder of a search: who writes there, and whether it is the same search."""
+"""The folder of a search: which process writes, and whether a search can resume."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from tfft.runs.search_result import BEST, CONFIG, PICTURE, TABLE
 from tfft.tuning.workers import Role, heartbeats_in
 
 RECORD, ORACLE, TRIALS = "search.json", "oracle", "trials"
-# What a search that goes on may say otherwise.
+# Options that may change when a search resumes.
 FREE = ("resume", "overwrite", "verbose", "output_dir")
 
 
 @contextlib.contextmanager
 def claimed_search(folder: Path, config: FinetuneConfig, me: Role) -> Iterator[None]:
-    """Holds the folder of a search, but for workers, who share their chief's.
+    """Locks the folder of a search; workers share the lock of their chief.
 
     Raises:
-        OutputInUseError: When it holds something else, or neither resume nor
-            overwrite is said.
+        OutputInUseError: When the folder holds something else, or holds a search and
+            neither resume nor overwrite is set.
     """
     if me == "worker":
         yield
@@ -37,12 +37,12 @@ def claimed_search(folder: Path, config: FinetuneConfig, me: Role) -> Iterator[N
             "output_dir is not empty",
             where=str(folder),
             expected="a new or empty folder",
-            fix="choose another output_dir, or say overwrite or resume",
+            fix="choose another output_dir, or use overwrite or resume",
         )
     foreign = _is_taken(folder) and not (folder / RECORD).is_file()
     if foreign and not (folder / ORACLE).is_dir():
         raise OutputInUseError(
-            "output_dir holds something that is no search",
+            "output_dir holds files that are not from a search",
             where=str(folder),
             expected=f"a folder with {RECORD}",
             fix="choose another output_dir",
@@ -52,7 +52,7 @@ def claimed_search(folder: Path, config: FinetuneConfig, me: Role) -> Iterator[N
 
 
 def _is_taken(folder: Path) -> bool:
-    """Tells whether a folder holds more than signs of workers that were quicker."""
+    """Returns whether a folder holds more than the signs of early workers."""
     if not is_occupied(folder):
         return False
     signs, found = folder / ORACLE, set(folder.rglob("*"))
@@ -60,10 +60,10 @@ def _is_taken(folder: Path) -> bool:
 
 
 def begin_search(folder: Path, config: FinetuneConfig, asked: dict[str, Any]) -> None:
-    """Makes room for a search, or sees that the one to go on with is the same.
+    """Prepares the folder for a new search, or checks that the old one can resume.
 
     Raises:
-        ConfigError: When it was started with other options.
+        ConfigError: When the old one was started with other options.
     """
     path = folder / RECORD
     if config.overwrite:
@@ -83,6 +83,6 @@ def begin_search(folder: Path, config: FinetuneConfig, asked: dict[str, Any]) ->
                 f"this is another search: {'; '.join(differing)}",
                 where=str(path),
                 expected="the options of the interrupted search",
-                fix="say them as before, or choose another output_dir",
+                fix="use the same options, or choose another output_dir",
             )
     write_json(path, asked)

@@ -1,4 +1,4 @@
-"""The space of `tune`: which options it may hold, and whose they are."""
+"""The search space of `tune`: which options can be searched."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tfft.tasks.task import Task
 from tfft.tuning.distributions import Choice, read_distribution
 from tfft.tuning.space import Space, read_space
 
-# Of a folder, of the machine, or scores of which could not be compared.
+# They belong to the folder or the machine, or change what scores are computed on.
 _NOT_SEARCHED = (
     "output_dir", "overwrite", "resume", "verbose", "strategy", "callbacks", "seed",
     "data", "validation", "test", "on_bad_rows", "tokenizer", "log_every", "profile",
@@ -22,15 +22,15 @@ _NOT_SEARCHED = (
 
 
 def searched_space(given: Any, task: Task, method: Method) -> Space:
-    """Returns the space that `tune` is given, names resolved.
+    """Returns the search space of `tune`, with its names resolved.
 
     Args:
-        given: Names with distributions.
-        task: What is learned.
-        method: The one outside the space.
+        given: Distributions by option name.
+        task: The task.
+        method: The method of the options outside the space.
 
     Raises:
-        ConfigError: For an option that is not there or not to be searched.
+        ConfigError: For an unknown option, or one that cannot be searched.
     """
     names = [method.name]
     if isinstance(given, Mapping):
@@ -39,8 +39,8 @@ def searched_space(given: Any, task: Task, method: Method) -> Space:
                 raise ConfigError(
                     f"{name} cannot be searched",
                     where="space",
-                    expected="what changes a training, on the same rows",
-                    fix=f"give {name} beside the space",
+                    expected="options that change a training on the same rows",
+                    fix=f"give {name} as an option of tune",
                 )
         if "method" in given:
             names = _methods(read_distribution(given["method"], "space.method"))
@@ -57,6 +57,6 @@ def _methods(searched: Any) -> list[str]:
             f"method is {shorten(names)}",
             where="space",
             expected=f"names: {one_of(METHODS.names())}",
-            fix="give options of a method as entries of their own",
+            fix="give options of a method their own entries in the space",
         )
     return names

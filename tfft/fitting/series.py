@@ -20,7 +20,7 @@ from tfft.data.table import Table
 from tfft.evaluation.evidence import Evidence
 from tfft.evaluation.report import REPORTS
 from tfft.evaluation.tables import ReportTable
-from tfft.fitting.auto import settled
+from tfft.fitting.auto import without_auto
 from tfft.fitting.config import FinetuneConfig
 from tfft.fitting.config_checks import check_several
 from tfft.fitting.finish import RunRecorder, options_of
@@ -34,13 +34,13 @@ from tfft.tasks.task import TASKS, Task
 
 @dataclass(frozen=True)
 class Scored:
-    """Rows with what a run says of them.
+    """Rows with the predictions of a run.
 
     Attributes:
         table: The rows that the run can take.
-        rows: Their numbers in the table that was given.
-        predictions: In the form of the task's report.
-        evidence: What is known of each row.
+        rows: Their indices in the table that was given.
+        predictions: The predictions in the form of the task's report.
+        evidence: The evidence of each row.
     """
 
     table: Table
@@ -50,28 +50,28 @@ class Scored:
 
 
 class Series:
-    """Several trainings of the same options but for some.
+    """Several trainings that differ in a few options.
 
     Args:
-        options: Those of `finetune`; `output_dir` is the folder of all.
-        result: The file that says what came of it.
-        noun: What the run folders are called, before a number.
+        options: The options of `finetune`; `output_dir` is the folder for all of them.
+        result: The name of the file with the result.
+        noun: The name of each run folder, followed by a number.
 
     Raises:
-        ConfigError: For options that cannot be meant.
+        ConfigError: For invalid options.
     """
 
     session: Session
 
     def __init__(self, options: Mapping[str, Any], result: str, noun: str) -> None:
         check_environment()
-        options, reason = settled(options)
+        options, reason = without_auto(options)
         self.config = FinetuneConfig(**options)
         check_several(self.config, with_folders=True)
         if self.config.resume:
             raise ConfigError(
                 "resume=True for several trainings",
-                fix="leave out resume; overwrite starts over",
+                fix="leave resume out; use overwrite to start over",
             )
         self.task: Task = TASKS.resolve(self.config.task)
         self.folder = Path(self.config.output_dir)
@@ -96,14 +96,14 @@ class Series:
 
     @contextlib.contextmanager
     def opened(self, **changes: Any) -> Iterator[None]:
-        """Holds the folder, and loads what the trainings share.
+        """Locks the folder, and loads what the trainings share.
 
         Args:
-            **changes: Options that are others in all trainings.
+            **changes: Options to override in every training.
 
         Raises:
             OutputInUseError: When the folder is not free.
-            TfftError: Whatever else the inputs of `finetune` raise.
+            TfftError: Any other error of the inputs of `finetune`.
         """
         if self.folder.is_file() or (
             is_occupied(self.folder) and not self.config.overwrite
@@ -112,7 +112,7 @@ class Series:
                 "output_dir is not empty",
                 where=str(self.folder),
                 expected="a new or empty folder",
-                fix="choose another output_dir, or say overwrite",
+                fix="choose another output_dir, or use overwrite",
             )
         with locked(self.folder):
             config = replace(self.config, **changes)
@@ -126,7 +126,7 @@ class Series:
                 shutil.rmtree(self.folder / NEW_BASE, ignore_errors=True)
 
     def make_room(self) -> None:
-        """Removes what an earlier series left, once this one has proved usable."""
+        """Removes an earlier series, now that this one has proved usable."""
         for record in self.folder.glob(f"{self.noun}-*/{RECORD}"):
             if record.parent.name.removeprefix(f"{self.noun}-").isdigit():
                 shutil.rmtree(record.parent)
@@ -140,15 +140,15 @@ class Series:
         validation: Sequence[int] | Table | None = None,
         **changes: Any,
     ) -> Run:
-        """Trains once, writes the run and says what came of it.
+        """Trains once, writes the run and shows its scores.
 
         Args:
-            number: Of the run folder, inside that of all.
+            number: The number of the run folder.
             test: The rows to score the run on.
-            train: Indices of the training rows; None for all of them, with the
-                validation rows that go with them.
+            train: Indices of the training rows; None for all of them and the validation
+                rows of the data.
             validation: Indices of rows, or other rows.
-            **changes: Options that are others than those of all.
+            **changes: Options to override in this training.
         """
         start, name = time.monotonic(), f"{self.noun}-{number}"
         plan = self.session.plan(train=train, validation=validation, **changes)
@@ -173,11 +173,11 @@ class Series:
         return run
 
     def scored(self, run: Run, table: Table) -> Scored:
-        """Returns what a run says of labelled rows.
+        """Returns labelled rows with the predictions of a run.
 
         Args:
-            run: The last one trained.
-            table: Rows that were checked.
+            run: The run trained last.
+            table: Checked rows.
         """
         tokenizer = run.built.pretrained.tokenizer
         bad = run.task.unsuited_rows(table, tokenizer)
@@ -195,7 +195,7 @@ def check_metric(name: str, known: Mapping[str, Any]) -> None:
     """Raises for a metric that a report does not have.
 
     Raises:
-        ConfigError: With those it has.
+        ConfigError: With the metrics it has.
     """
     if name not in known:
         raise ConfigError(

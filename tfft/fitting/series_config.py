@@ -1,4 +1,4 @@
-"""What can be said to the recipes that train several times."""
+"""The options of the verbs that train several times."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tfft.core.config import configuration, require
 
 @configuration()
 class CrossValidateConfig:
-    """The options of `cross_validate` beside those of `finetune`.
+    """The options of `cross_validate` in addition to those of `finetune`.
 
     Args:
         folds: Number of folds. Defaults to 5.
@@ -26,7 +26,7 @@ class CrossValidateConfig:
     against: Any = None
 
     def __post_init__(self) -> None:
-        """Refuses values that make no sense."""
+        """Raises for invalid values."""
         require(self.folds >= 2, self, "folds", "2 or more")
 
 
@@ -45,7 +45,7 @@ class LearningCurveConfig:
     metric: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuses values that make no sense."""
+        """Raises for invalid values."""
         rising = all(
             0 < a < b for a, b in zip(self.sizes, self.sizes[1:], strict=False)
         )
@@ -68,7 +68,7 @@ class RepeatConfig:
     seeds: int | Sequence[int] = 5
 
     def __post_init__(self) -> None:
-        """Refuses values that make no sense."""
+        """Raises for invalid values."""
         several = self.seeds if isinstance(self.seeds, tuple) else range(self.seeds)
         fits = len(set(several)) == len(several) >= 2
         require(fits, self, "seeds", "2 or more, all different")

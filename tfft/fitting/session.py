@@ -20,7 +20,7 @@ from tfft.fitting.defaults import with_defaults
 from tfft.fitting.fit import Fit, Rows
 from tfft.fitting.inputs import Inputs, read_inputs, rows_of
 from tfft.fitting.loop import train
-from tfft.fitting.messages import told_failures
+from tfft.fitting.messages import explained_failures
 from tfft.fitting.network import Network, Plan, room_for
 from tfft.fitting.optimize import check_rates, multipliers_of
 from tfft.fitting.recorder import Recorder
@@ -251,7 +251,9 @@ class Session:
             return scored.plain_report(rows.validation)
 
         model = network.trainer(plan, trained)
-        with told_failures(config.rows_per_step, rows.task.max_length, self.folder):
+        with explained_failures(
+            config.rows_per_step, rows.task.max_length, self.folder
+        ):
             ended = train(
                 model,
                 batches,

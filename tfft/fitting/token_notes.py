@@ -1,4 +1,4 @@
-"""What users should know about the tokens that their texts became."""
+"""Notes for users about the tokens of their texts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tfft.tasks.task import Task
 from tfft.text.language_ids import special_tokens, spelled_special_tokens
 from tfft.text.tokenizer import Tokenizer
 
-# Fewer are emojis and rare signs, without which a text is understood.
+# A smaller share is emojis and rare signs, which a text can do without.
 _TOLERATED = 0.05
 _SHOWN = 3
 
@@ -21,25 +21,25 @@ _SHOWN = 3
 def notes_on_tokens(
     task: Task, table: Table, encoded: Encoded, tokenizer: Tokenizer
 ) -> list[str]:
-    """Returns what users should know about the ids of rows, a sentence each."""
+    """Returns notes about the ids of rows."""
     ids = encoded.examples.sequences["token_ids"]
     notes = [*encoded.notes, *unknown_note(ids, tokenizer)]
-    if task.generates:  # such a task has an option for special tokens, and counts them
+    if task.generates:  # these tasks count special tokens themselves
         return notes
     return [*notes, *spelled_note(task.texts(table), tokenizer)]
 
 
 def unknown_note(sequences: Sequence[Sequence[int]], tokenizer: Tokenizer) -> list[str]:
-    """Returns a sentence when too many tokens of texts are unknown to a model.
+    """Returns a note when too many tokens are unknown to the model.
 
     Args:
-        sequences: Token ids. Special tokens beside the unknown one do not count.
-        tokenizer: The model's; one of bytes knows every text.
+        sequences: Token ids. Special tokens other than the unknown token do not count.
+        tokenizer: The model's tokenizer. A byte-level one knows every text.
     """
     roles = dict(tokenizer.roles)
     name = roles.pop("unk", None)
     unknown = None if name is None else tokenizer.library.token_to_id(name)
-    # GPT-2 names the end of a text here, for its bytes know every text.
+    # GPT-2 has its end token here, since its bytes know every text.
     if unknown is None or name in roles.values():
         return []
     framing = [one for one in special_tokens(tokenizer).values() if one != unknown]
@@ -50,21 +50,21 @@ def unknown_note(sequences: Sequence[Sequence[int]], tokenizer: Tokenizer) -> li
         return []
     share = f"{found:,} of {len(counted):,} tokens ({found / len(counted):.0%})"
     return [
-        f"{share} are {name}: the model does not know these words or this writing; "
-        "choose a model of the texts' language"
+        f"{share} are {name}: the model does not know these words or this script; "
+        "choose a model for the language of the texts"
     ]
 
 
 def spelled_note(texts: Iterable[Sequence[str]], tokenizer: Tokenizer) -> list[str]:
-    """Returns a sentence when texts spell special tokens that have no role.
+    """Returns a note when texts spell special tokens that have no role.
 
-    These are mostly marks that users added for their own texts, such as `[USER]`. Texts
-    never become special tokens here, so they are read as letters. Those with a role,
-    such as `[SEP]`, are meant to be.
+    Most of these are marks that users added for their own texts, such as `[USER]`. A
+    text never becomes a special token here, so these are read as letters. For tokens
+    with a role, such as `[SEP]`, that is intended.
 
     Args:
         texts: The texts of each row.
-        tokenizer: The model's.
+        tokenizer: The model's tokenizer.
     """
     marks = {*special_tokens(tokenizer)} - {*tokenizer.roles.values()}
     if not marks:

@@ -1,4 +1,4 @@
-"""What looks at a training and changes nothing: logs, pictures, users' callbacks."""
+"""Callbacks that write the logs and pictures of a training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ROWS_AT_ONCE = 32
 
 
 def watchers(config: FinetuneConfig, folder: Path, batches: Batches) -> list[Any]:
-    """Returns the callbacks that follow the one that writes `metrics.jsonl`.
+    """Returns the callbacks that read `metrics.jsonl` and write TensorBoard's curves.
 
     Args:
         config: The options.
@@ -50,24 +50,24 @@ def projectors(
     built: Built,
     tables: Mapping[str, Table],
 ) -> list[Any]:
-    """Returns the callback that writes the projector's points, when one is asked for.
+    """Returns the callback for TensorBoard's projector, if the options ask for one.
 
     Args:
         config: The options.
         folder: The run folder.
         task: Encodes the rows.
         built: The network in training.
-        tables: The rows by split; the first of "validation" are shown.
+        tables: The rows by split; the first validation rows are shown.
 
     Raises:
-        ConfigError: When there are no validation rows, or more than one vector a row.
+        ConfigError: Without validation rows, or with several vectors for a row.
     """
     if not config.projector:
         return []
     if "validation" not in tables:
         raise ConfigError(
             f"projector={config.projector} without validation rows",
-            fix="give validation, or leave projector out",
+            fix="add validation rows, or leave projector out",
         )
     from tfft.evaluation.forward import Forward
     from tfft.training.projector import Projector
@@ -86,14 +86,14 @@ def projectors(
         "label": [", ".join(labels) for labels in task.described(table)],
         "text": [" | ".join(texts) for texts in task.texts(table)],
     }
-    # TensorBoard looks for points where the scalars of a run are, nowhere above.
+    # TensorBoard looks for points only in the folders that hold scalars.
     return [Projector(folder / LOGS / _VALIDATION, lambda: forward(batches), columns)]
 
 
 def _summary(built: Built) -> Any:
-    """Returns the network from its inputs to one vector a text.
+    """Returns the network from its inputs to one vector for each text.
 
-    The vector is what the head sees when the head sees one vector, else the mean of
+    This is the vector that the head reads, or, if the head reads several, the mean of
     the last layer's states.
     """
     from tfft.compute.first_token_model import FirstTokenModel

@@ -10,7 +10,7 @@ from tfft.core.config import accepts
 from tfft.core.environment import check_environment
 from tfft.core.errors import ConfigError, OutOfMemoryError, shorten
 from tfft.core.start import start_tensorflow
-from tfft.fitting.auto import settled
+from tfft.fitting.auto import without_auto
 from tfft.fitting.config import FinetuneConfig
 from tfft.fitting.cost import Cost, cost_of
 from tfft.fitting.probe import probe
@@ -81,7 +81,7 @@ def estimate(**options: Any) -> Estimate:
     start_tensorflow()
     import tensorflow as tf
 
-    options, _ = settled({"output_dir": None, **options})
+    options, _ = without_auto({"output_dir": None, **options})
     config = FinetuneConfig(**options)
     if config.strategy is not None:
         raise ConfigError(

@@ -13,7 +13,7 @@ from tfft.core.config import accepts
 from tfft.core.environment import check_environment
 from tfft.core.signals import termination_as_exception
 from tfft.evaluation.report import Report
-from tfft.fitting.auto import settled
+from tfft.fitting.auto import without_auto
 from tfft.fitting.config import FinetuneConfig
 from tfft.fitting.finish import RunRecorder
 from tfft.fitting.network import Plan
@@ -51,7 +51,7 @@ def finetune(**options: Any) -> Run:
         StorageError: When the disk refuses to read or write.
     """
     check_environment()
-    options, reason = settled(options)
+    options, reason = without_auto(options)
     config = FinetuneConfig(**options)
     task: Task = TASKS.resolve(config.task)
     method: Method = METHODS.resolve(config.method)

@@ -23,7 +23,7 @@ from tfft.core.signals import (
 )
 from tfft.core.start import start_tensorflow
 from tfft.evaluation.report import REPORTS, metric_named
-from tfft.fitting.auto import settled
+from tfft.fitting.auto import without_auto
 from tfft.fitting.config import FinetuneConfig
 from tfft.fitting.config_checks import check_several
 from tfft.fitting.finish import save
@@ -85,7 +85,7 @@ def tune(**options: Any) -> Search:
         name: options.pop(name) for name in field_types(TuneConfig) if name in options
     }
     tuning = TuneConfig(**own)
-    options, reason = settled(options)
+    options, reason = without_auto(options)
     config = FinetuneConfig(**options)
     check_several(config, with_folders=False)
     task: Task = TASKS.resolve(config.task)
