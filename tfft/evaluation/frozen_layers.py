@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from tfft.compute.forward_only import forward_only
+from tfft.compute.frozen import Split
 from tfft.compute.processor import for_processor, on_processor
 from tfft.data.batching import Batches, Examples
 from tfft.data.states import Ragged, StateExamples, new_array
-from tfft.models.frozen import Split
 
 _ROWS_AT_ONCE = 16
 

@@ -13,12 +13,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from tfft.compute.frozen import Split, split_frozen
 from tfft.core.errors import ConfigError
 from tfft.data.batching import Batches, Examples
 from tfft.data.states import StateExamples
 from tfft.evaluation.forward import Forward
 from tfft.evaluation.frozen_layers import FrozenLayers
-from tfft.models.frozen import Split, split_frozen
 
 # Of the memory that is available, and of the disk's free space.
 _MEMORY_SHARE, _DISK_SHARE = 0.25, 0.8

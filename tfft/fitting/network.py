@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tfft.compute.frozen import Split
 from tfft.data.batching import Batches
 from tfft.evaluation.forward import Forward
 from tfft.fitting.config import FinetuneConfig
@@ -16,7 +17,6 @@ from tfft.fitting.fit import Rows, Values
 from tfft.fitting.frozen import Cuts, FrozenStates
 from tfft.fitting.optimize import paths_for_adam, schedule_of, training_model
 from tfft.methods.method import Method
-from tfft.models.frozen import Split
 from tfft.models.pretrained import Pretrained
 from tfft.runs.build import Built, build
 from tfft.tasks.task import Labels, Task

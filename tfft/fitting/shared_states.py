@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tfft.compute.frozen import Split
 from tfft.data.batching import Batches, Examples
 from tfft.fitting.frozen import (
     FrozenStates,
@@ -16,7 +17,6 @@ from tfft.fitting.frozen import (
     states_with_room,
 )
 from tfft.fitting.network import Plan
-from tfft.models.frozen import Split
 from tfft.runs.folder import FROZEN
 
 

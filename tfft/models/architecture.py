@@ -1,4 +1,4 @@
-"""What tfft knows of an architecture: its named places and its checkpoint names."""
+"""The base class of architectures: their named places and checkpoint names."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Form(NamedTuple):
         pooling: The summary of a text that its head takes; None for a head that takes
             the state of each token.
         arrange: How its layers compute a linear head.
-        generates: Whether it goes on in a text.
+        generates: Whether it generates text.
     """
 
     name: str

@@ -18,7 +18,7 @@ _OLD_NAMES = ((".gamma", ".weight"), (".beta", ".bias"))
 
 
 class LoadReport(NamedTuple):
-    """What a checkpoint held beside the backbone's weights, and what it lacked.
+    """The tensors of a checkpoint that are not the backbone's, and those it lacks.
 
     Attributes:
         head: Tensors of a task's head, by name.

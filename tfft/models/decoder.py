@@ -1,4 +1,4 @@
-"""What Llama, Qwen2 and Mistral share: their places and their config."""
+"""Places and config shared by Llama, Qwen2 and Mistral."""
 
 from __future__ import annotations
 

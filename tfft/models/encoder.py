@@ -1,4 +1,4 @@
-"""What BERT, RoBERTa and DistilBERT share: the layers of KerasHub's encoder."""
+"""The layers of KerasHub's encoder, shared by BERT, RoBERTa and DistilBERT."""
 
 from __future__ import annotations
 

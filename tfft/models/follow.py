@@ -1,4 +1,4 @@
-"""What KerasHub's constructors fix, put right after the config."""
+"""Overrides what KerasHub's constructors hard-code with the values in config.json."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class GenerationConfig:
     """Where a model's texts end.
 
     Attributes:
-        eos_token_ids: Tokens that end a text, beside the tokenizer's own end.
+        eos_token_ids: Tokens that end a text, in addition to the tokenizer's own.
         stop_strings: Strings that end it.
         content: The whole file, kept for whoever reads it next.
         notes: What of it tfft does not follow, a sentence each.

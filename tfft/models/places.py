@@ -101,7 +101,7 @@ class Place:
             name, and the tensor's layout.
         input_axes: How many leading axes of the kernel are inputs.
         part: Its share of a fused module.
-        beside: Whether Hugging Face puts it beside the model, as a head, and so
+        beside: Whether Hugging Face stores it as a head next to the model, and so
             without the model's prefix.
     """
 

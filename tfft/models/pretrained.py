@@ -298,7 +298,7 @@ def _from_object(model: Any, tokenizer: Any) -> Pretrained:
     if tokenizer is None:
         raise ConfigError(
             f"model is a {type(model).__name__} without a tokenizer",
-            expected="a tokenizer beside a bare backbone",
+            expected="a tokenizer for a backbone given as an object",
             fix="give tokenizer=, or a KerasHub task that has a preprocessor",
         )
     if isinstance(tokenizer, str | Path):

@@ -12,7 +12,7 @@ class Dropouts:
     """The dropout layers of a block, their random numbers drawn beforehand.
 
     Recomputing a block for its gradient must drop what the forward pass dropped,
-    while a Keras dropout layer draws anew in every call.
+    while a Keras dropout layer draws new values in every call.
 
     Args:
         seeds: A seed of shape (2,) for each layer by its identity; none drop

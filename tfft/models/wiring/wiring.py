@@ -1,4 +1,4 @@
-"""What every wiring is: the layers of a decoder, called with positions and masks."""
+"""The base class of wirings: calls a decoder's layers with positions and masks."""
 
 from __future__ import annotations
 

@@ -20,11 +20,11 @@ from tfft.tasks.endpoint import (
 _ROWS_AT_ONCE = 16
 
 
-def _in_turns(network: Any, batch: Mapping[str, Any]) -> Any:
+def _in_chunks(network: Any, batch: Mapping[str, Any]) -> Any:
     """Returns what a network answers for each row, in the order of the rows.
 
-    A request may hold thousands of texts. They are asked in turns, like lengths
-    together, each turn as long as its longest text: memory stays that of one turn, and
+    A request may hold thousands of texts. They run in chunks, similar lengths
+    together, each as long as its longest text: memory stays that of one chunk, and
     little is computed for padding.
 
     Args:
@@ -39,21 +39,21 @@ def _in_turns(network: Any, batch: Mapping[str, Any]) -> Any:
     places = tf.range(1, tf.shape(mask)[1] + 1)
     lengths = tf.reduce_max(tf.where(mask > 0, places, 1), axis=1)
     order = tf.argsort(lengths, stable=True)
-    # No rows are a turn without rows, whose answer has the right shape.
-    turns = tf.maximum(1, -(-tf.size(order) // _ROWS_AT_ONCE))
+    # With no rows, run one empty chunk so that the output has the right shape.
+    chunks = tf.maximum(1, -(-tf.size(order) // _ROWS_AT_ONCE))
 
-    def ask(turn: Any, found: Any) -> tuple[Any, Any]:
-        rows = order[turn * _ROWS_AT_ONCE : (turn + 1) * _ROWS_AT_ONCE]
+    def ask(chunk: Any, found: Any) -> tuple[Any, Any]:
+        rows = order[chunk * _ROWS_AT_ONCE : (chunk + 1) * _ROWS_AT_ONCE]
         longest = tf.maximum(1, tf.reduce_max(tf.gather(lengths, rows)))
         part = {name: tf.gather(one, rows)[:, :longest] for name, one in batch.items()}
-        return turn + 1, found.write(turn, called(network, part))
+        return chunk + 1, found.write(chunk, called(network, part))
 
     output = network.output
     found = tf.TensorArray(
-        output.dtype, turns, infer_shape=False, element_shape=output.shape
+        output.dtype, chunks, infer_shape=False, element_shape=output.shape
     )
     _, found = tf.while_loop(
-        lambda turn, _: turn < turns, ask, (0, found), parallel_iterations=1
+        lambda chunk, _: chunk < chunks, ask, (0, found), parallel_iterations=1
     )
     return tf.gather(found.concat(), tf.argsort(order))
 
@@ -77,7 +77,7 @@ def endpoints(
     names = list(ids_of(network))
     found = {
         "serving_default": Endpoint(
-            texts, lambda *given: answer(_in_turns(network, tokenizer(*given)))
+            texts, lambda *given: answer(_in_chunks(network, tokenizer(*given)))
         ),
         "serving_tensors": Endpoint(
             ids_of(network),
@@ -87,6 +87,6 @@ def endpoints(
     if hasattr(network, "below_head"):
         summary = network.below_head()
         found["embed"] = Endpoint(
-            texts, lambda *given: {"embedding": _in_turns(summary, tokenizer(*given))}
+            texts, lambda *given: {"embedding": _in_chunks(summary, tokenizer(*given))}
         )
     return found

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfft.compute.frozen import split_frozen
 from tfft.compute.layers import set_dropout
 from tfft.methods.method import METHODS
 from tfft.models.architecture import architecture_of
-from tfft.models.frozen import split_frozen
 from tfft.tasks.networks.text_classifier import TextClassifier
 
 LAYERS = 3

@@ -1,4 +1,4 @@
-"""What a trace of a backbone depends on besides the values of its variables."""
+"""Detects changes of a backbone that make a trace of it stale."""
 
 from __future__ import annotations
 
