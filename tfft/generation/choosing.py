@@ -69,15 +69,22 @@ def choose(logits: Any, seen: Any, count: Any, choices: Choices) -> tf.Tensor:
         lambda: penalised(logits, seen, choices.repetition_penalty),
         lambda: logits,
     )
-    likeliest = tf.argmax(logits, axis=-1, output_type=tf.int32)
     draws = choices.temperature > 0
+
+    def likeliest() -> tf.Tensor:
+        return tf.argmax(logits, axis=-1, output_type=tf.int32)
 
     def drawn() -> tf.Tensor:
         scaled = logits / tf.where(draws, choices.temperature, 1.0)[:, None]
         shares = probabilities(scaled, choices.top_k, choices.top_p)
-        return tf.where(draws, _draw(shares, choices.key, count), likeliest)
+        tokens = _draw(shares, choices.key, count)
+        return tf.cond(
+            tf.reduce_all(draws),
+            lambda: tokens,
+            lambda: tf.where(draws, tokens, likeliest()),
+        )
 
-    return tf.cond(tf.reduce_any(draws), drawn, lambda: likeliest)
+    return tf.cond(tf.reduce_any(draws), drawn, likeliest)
 
 
 def penalised(logits: Any, seen: Any, penalty: Any) -> tf.Tensor:
