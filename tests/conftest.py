@@ -26,7 +26,10 @@ TRAININGS = {"full_training", "head_training", "search_options", "tiny_run"} | {
 }  # fmt: skip
 # Files whose tests train, export or start processes without the fixtures above.
 HEAVY = """
-checkpoints/test_peft_rules checkpoints/test_peft_starts cli/test_bad_inputs
+checkpoints/test_peft_refusals checkpoints/test_peft_rules checkpoints/test_peft_starts
+checkpoints/test_progress cli/test_bad_inputs core/test_signatures
+generation/test_greedy models/test_untrusted recipes/test_options_of_verbs
+serving/server/test_batching serving/server/test_client text/test_chat_template
 cli/test_commands cli/test_launch cli/test_output cli/test_series
 compute/test_attention compute/test_first_token compute/test_processor
 conformance/test_contracts conformance/test_fields conformance/test_files
