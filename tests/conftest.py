@@ -35,7 +35,7 @@ compute/test_attention compute/test_first_token compute/test_processor
 conformance/test_contracts conformance/test_fields conformance/test_files
 fitting/test_interrupt fitting/test_shared generation/test_decoding_step
 methods/test_keras_files methods/test_lora_strategies methods/test_low_rank
-models/test_frozen models/test_sentence_transformers models/test_wiring
+compute/test_frozen models/test_sentence_transformers models/test_wiring
 recipes/test_cross_validate recipes/test_estimate recipes/test_families
 recipes/test_methods_end_to_end recipes/test_series runs/export/test_export_formats
 runs/export/test_export_many runs/export/test_huggingface_heads runs/test_asked
