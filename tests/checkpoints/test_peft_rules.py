@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 import tfft
 from tests.goldens import ROOT
 from tfft.checkpoints.peft.folder import CONFIG, WEIGHTS
-from tfft.checkpoints.peft.load import understand
+from tfft.checkpoints.peft.load import parse
 from tfft.core.errors import DataError
 from tfft.methods.layers.lora import scale_of
 from tfft.models.architecture import ARCHITECTURES, architecture_of
@@ -136,18 +136,18 @@ def test_modules_ranks_and_scales_are_pefts(family, tmp_path):
         if failed or not {f"{model.prefix}{name}" for name in adapted} <= model.linear:
             says = r"\w" if failed else "adapters on .* · .*merge_and_unload"
             with pytest.raises(DataError, match=says):
-                understand(model.backbone, model.architecture, folder)
+                parse(model.backbone, model.architecture, folder)
             outside, refused = outside + (not failed), refused + failed
             continue
-        understood = understand(model.backbone, model.architecture, folder)
-        method = understood.method
+        parsed = parse(model.backbone, model.architecture, folder)
+        method = parsed.method
         if config["peft_type"] == "LORA":
-            found = scales(method, understood.adapted)
+            found = scales(method, parsed.adapted)
         else:
             inner = set(method.feedforward)
             found = {
                 name: "inputs" if name in inner else "outputs"
-                for name in understood.adapted
+                for name in parsed.adapted
             }
         assert found == expected(model, answer), where
         whole = {model.prefix + name for name in method.modules_to_save}

@@ -95,12 +95,12 @@ def test_a_loaded_pissa_goes_on_from_pefts_first_factors():
 
 
 REFUSED = {
-    "pissa_niter_4": "at random.*path_initial_model_for_weight_conversion",
-    "olora": "takes the first A·B off.*path_initial_model_for_weight_conversion",
-    "OLoRA": "takes the first A·B off",
+    "pissa_niter_4": "random numbers.*path_initial_model_for_weight_conversion",
+    "olora": "subtracts the initial A·B from.*path_initial_model_for_weight_conversion",
+    "OLoRA": "subtracts the initial A·B from",
     "corda": "from data.*path_initial_model_for_weight_conversion",
     "lora_ga": "from gradients.*path_initial_model_for_weight_conversion",
-    "loftq": "quantises.*merge_and_unload",
+    "loftq": "quantizes.*merge_and_unload",
     "kaiming": "is not known",
 }
 
@@ -124,7 +124,7 @@ def test_what_cannot_be_merged_is_not_told_to_be(kind, method, tmp_path):
     folder = shutil.copytree(source / "gaussian", tmp_path / "adapter")
     content = json.loads((folder / CONFIG).read_text())
     (folder / CONFIG).write_text(json.dumps({**content, "peft_type": kind}))
-    with pytest.raises(DataError, match=f"{kind}.*no merge") as caught:
+    with pytest.raises(DataError, match=f"{kind}.*cannot be merged") as caught:
         tfft.load_adapter(load_backbone(source / "base").backbone, folder)
     assert f'method="{method}"' in caught.value.fix
     assert "merge the adapter" not in caught.value.fix

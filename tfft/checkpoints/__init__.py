@@ -1,1 +1,1 @@
-"""Weights on disk: safetensors, and the PEFT adapter format."""
+"""Weights on disk: safetensors, Hugging Face folders and PEFT adapters."""

@@ -1,4 +1,4 @@
-"""Adapter folders, in PEFT's format where it has one and else in tfft's."""
+"""Saves and loads adapters: in PEFT's format if it has one, else in tfft's."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ def save_adapter(adapter: Adapter, folder: Path, **options: Any) -> None:
     """Writes an adapter.
 
     Args:
-        adapter: An adapter that is neither merged nor switched off.
-        folder: Where to; made if needed.
-        **options: Those of `save_peft`, for PEFT's format alone.
+        adapter: An adapter that is neither merged nor disabled.
+        folder: The target folder; made if needed.
+        **options: Options of `save_peft`; only PEFT's format uses them.
 
     Raises:
-        ConfigError: When there is nothing to write, or it is merged.
+        ConfigError: When the adapter has no weights, or is merged or disabled.
     """
     if adapter.state != "active":
         raise ConfigError(
             f"the adapter is {adapter.state}",
-            expected="an adapter beside its base weights",
-            fix="call unmerge() first" if adapter.merged else "switch it on first",
+            expected="an active adapter, not merged into the base weights",
+            fix="call unmerge() first" if adapter.merged else "enable it first",
         )
     if not adapter.trained:
         raise ConfigError(
             f"{adapter.method.name} has nothing to save",
-            expected="a method that trains weights of the backbone or adds some",
+            expected="a method that adds weights to the backbone or trains its weights",
             fix='use method="lora"',
         )
     if can_save(adapter):
@@ -52,8 +52,8 @@ def load_adapter_weights(adapter: Adapter, folder: Path) -> None:
     """Loads the weights in a folder into an adapter of the same method.
 
     Raises:
-        MissingInputError: When a file is not there.
-        DataError: When the weights are those of another adapter.
+        MissingInputError: When a file is missing.
+        DataError: When the weights belong to another adapter.
     """
     if is_native(folder):
         load_native(adapter, folder)
@@ -67,11 +67,11 @@ def read_adapter(
     """Applies the adapter of a folder to a plain backbone.
 
     Returns:
-        The adapter, and the weights of heads by module, where the folder has any.
+        The adapter, and the weights of heads by module if the folder has any.
 
     Raises:
-        MissingInputError: When a file is not there.
-        DataError: For a folder that cannot be used; the backbone is unchanged then.
+        MissingInputError: When a file is missing.
+        DataError: For an unusable folder. The backbone then stays unchanged.
     """
     if not is_native(folder):
         return read_peft(backbone, architecture, folder)

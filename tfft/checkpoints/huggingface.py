@@ -1,4 +1,4 @@
-"""Models as Hugging Face's transformers reads them: config, weights, tokenizer."""
+"""Writes folders that Hugging Face's transformers loads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _INPUTS = {
     "padding_mask": "attention_mask",
 }
 _SHARD_BYTES = 5_000_000_000
-# What a config says of another head, or in the words of older versions.
+# Config entries about the old head, or from older versions.
 _STALE = ("id2label", "label2id", "num_labels", "problem_type", "torch_dtype")
 NO_HEAD = "FEATURE_EXTRACTION"
 
@@ -31,15 +31,15 @@ NO_HEAD = "FEATURE_EXTRACTION"
 def backbone_tensors(
     backbone: Any, architecture: Architecture, config: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
-    """Returns the weights of a backbone by Hugging Face's names, without prefix.
+    """Returns the weights of a backbone by Hugging Face's names, without the prefix.
 
     Args:
-        backbone: A backbone whose layers compute with their own weights alone.
+        backbone: A backbone without adapters, or with merged ones.
         architecture: Its named places.
-        config: The config they will stand beside.
+        config: The config that will be written with them.
 
     Raises:
-        ConfigError: When a weight is quantised.
+        ConfigError: When a weight is quantized.
     """
     variables = variables_by_path(backbone)
     shares: dict[str, dict[int, np.ndarray]] = {}
@@ -50,14 +50,14 @@ def backbone_tensors(
                 raise ConfigError(
                     f"{weight.path} holds {variable.dtype} values",
                     expected="a backbone in floating point",
-                    fix="export the backbone before it is quantised",
+                    fix="export the backbone before quantizing it",
                 )
             value = weight.from_keras(np.asarray(variable, "float32"))
             shares.setdefault(weight.theirs, {})[weight.part.index] = value
     whole = {
         name: parts[0]
         if len(parts) == 1
-        # Fused matrices are all kept as (in, out).
+        # All fused matrices have the layout (in, out).
         else np.concatenate([parts[index] for index in sorted(parts)], axis=-1)
         for name, parts in shares.items()
     }
@@ -84,30 +84,28 @@ def save_huggingface(
 
     Args:
         folder: A new or empty folder.
-        backbone: A backbone whose layers compute with their own weights alone, that
-            is one without adapters, or with merged ones.
+        backbone: A backbone without adapters, or with merged ones.
         architecture: Its named places.
-        config: The Hugging Face config it was loaded with; None describes the
+        config: The Hugging Face config it was loaded with. None makes one from the
             backbone.
-        tokenizer: Written beside it when given.
-        task_type: PEFT's name of what the model is for.
-        head: The layers of the head by Hugging Face's names: for each its `weight`
-            and `bias` as PyTorch keeps them.
-        about_head: What `config.json` says of its outputs, such as `id2label`.
-        generation: Where texts end, written beside the tokenizer of a model that
-            writes them.
-        max_length: The most tokens of a text, for the tokenizer; None for no limit.
+        tokenizer: A tokenizer to write into the folder, if any.
+        task_type: PEFT's name for the kind of task.
+        head: The layers of the head by Hugging Face's names, each with its `weight`
+            and `bias` in PyTorch's layout.
+        about_head: Entries of `config.json` about its outputs, such as `id2label`.
+        generation: Where generated texts end. Written only with a tokenizer.
+        max_length: The most tokens of a text, for the tokenizer. None sets no limit.
         split_special_tokens: Whether texts that spell special tokens are split into
             letters.
-        beside: Writes what else belongs into the folder.
-        shard_bytes: The most bytes of a file of weights.
+        beside: Writes further files into the folder.
+        shard_bytes: The largest size of a weight file.
 
     Returns:
         The folder.
 
     Raises:
-        ConfigError: When Hugging Face has no class for such a head, or the weights
-            are quantised.
+        ConfigError: When transformers has no class for such a head, or the weights
+            are quantized.
         OutputInUseError: When the folder is not empty.
         StorageError: When the disk refuses.
     """
@@ -144,10 +142,10 @@ def save_huggingface(
 def _tokenizer_options(
     tokenizer: Tokenizer, architecture: Architecture, form: Form
 ) -> dict[str, Any]:
-    """Returns entries by which a tokenizer gives the model what it was trained on.
+    """Returns tokenizer settings that give the model the inputs of its training.
 
-    A model that writes texts has its prompts padded on the left: it goes on from
-    their ends.
+    A model that generates needs its prompts padded on the left, because it continues
+    from their ends.
     """
     options: dict[str, Any] = {
         "model_input_names": [_INPUTS[name] for name in architecture.inputs],
@@ -161,7 +159,7 @@ def _tokenizer_options(
 def _described(
     backbone: Any, architecture: Architecture, tokenizer: Tokenizer | None
 ) -> dict[str, Any]:
-    """Returns the config of a backbone, with the ids that begin and end a text."""
+    """Returns the config of a backbone, with the ids that start and end a text."""
     ids = {}
     if tokenizer is not None:
         ids = {"bos_token_id": tokenizer.bos_id, "eos_token_id": tokenizer.eos_id}
@@ -170,17 +168,17 @@ def _described(
 
 
 def _form(architecture: Architecture, task_type: str, modules: set[str]) -> Form:
-    """Returns the transformers class that has exactly these modules as its head.
+    """Returns the transformers class whose head has exactly these modules.
 
     Raises:
-        ConfigError: When there is none.
+        ConfigError: When there is no such class.
     """
     form = architecture.forms.get(task_type)
     if form is None or modules != set(form.modules):
         named = ", ".join(sorted(modules)) or "no layers of its own"
         raise ConfigError(
             f"a {task_type} head of {named} on {architecture.backbone_class}",
-            expected="a head that a class of transformers has",
+            expected="a head that some class of transformers has",
             fix="export the backbone alone, with head=False",
         )
     return form
@@ -189,7 +187,7 @@ def _form(architecture: Architecture, task_type: str, modules: set[str]) -> Form
 def _tensors(
     backbone: Any, architecture: Architecture, config: Mapping[str, Any], form: Form
 ) -> dict[str, np.ndarray]:
-    """Returns the backbone's tensors by the names they have in a class."""
+    """Returns the backbone's tensors by their names in a class of transformers."""
     tensors = backbone_tensors(backbone, architecture, config)
     prefix = architecture.prefix if form.prefix is None else form.prefix
     prefix = prefix if form.prefixed else ""

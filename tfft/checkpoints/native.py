@@ -1,4 +1,4 @@
-"""Adapters in tfft's own format: those that PEFT has no format for."""
+"""tfft's own adapter format, for methods that PEFT has no format for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def is_native(folder: Path) -> bool:
 
 
 def save_native(adapter: Adapter, folder: Path) -> None:
-    """Writes the method and all weights that it has or trains."""
+    """Writes the method, with all weights that it adds or trains."""
     folder.mkdir(parents=True, exist_ok=True)
     save_tensors(folder / WEIGHTS, _named(adapter))
     method = {"name": adapter.method.name, **to_dict(adapter.method)}
@@ -30,10 +30,10 @@ def save_native(adapter: Adapter, folder: Path) -> None:
 
 
 def read_method(folder: Path) -> dict[str, Any]:
-    """Returns name and options of the method of a folder.
+    """Returns the name and options of the method in a folder.
 
     Raises:
-        DataError: When the file is not usable.
+        DataError: When the file is invalid.
     """
     config = read_config(folder, CONFIG)
     method = config.get("method")
@@ -48,16 +48,16 @@ def read_method(folder: Path) -> dict[str, Any]:
 
 
 def load_native(adapter: Adapter, folder: Path) -> None:
-    """Assigns the weights of a folder to an adapter of the same method.
+    """Loads the weights of a folder into an adapter of the same method.
 
     Raises:
-        DataError: When they do not fit; nothing is assigned then.
+        DataError: When they do not fit. Then nothing is assigned.
     """
     load_variables(folder / WEIGHTS, _named(adapter))
 
 
 def _named(adapter: Adapter) -> dict[str, Any]:
-    """Returns the variables, without the labels of named adapters."""
+    """Returns the variables by place, without the names of named adapters."""
     own = {
         f"{one.place.name}.{name.rsplit('.', 1)[-1]}": variable
         for one in adapter.injected

@@ -1,4 +1,4 @@
-"""Where a training stands, on disk, so that it can go on from there."""
+"""Checkpoints from which an interrupted training resumes."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class TrainingState:
     """The variables that training changes, by name.
 
     Attributes:
-        variables: Trainable variables, optimizer variables and the states of
-            random generators: without the last, dropout would go on differently.
+        variables: Trainable variables, optimizer variables and the states of random
+            generators. Without these states dropout would continue differently.
     """
 
     variables: Mapping[str, Any]
@@ -62,11 +62,11 @@ class TrainingState:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A whole checkpoint.
+    """A complete checkpoint.
 
     Attributes:
-        folder: Where it lies.
-        facts: Counters and whatever else is no array.
+        folder: Its folder.
+        facts: Counters and other values that are not arrays.
     """
 
     folder: Path
@@ -74,17 +74,17 @@ class Checkpoint:
 
     @property
     def step(self) -> int:
-        """Steps of the training that it has."""
+        """The number of training steps before it."""
         return int(self.facts["step"])
 
     def restore(self, state: TrainingState) -> dict[str, np.ndarray]:
-        """Puts the values into the variables, all or none.
+        """Assigns the values to the variables, all or none.
 
         Returns:
-            What was saved beside the state.
+            The extra arrays that were saved with the state.
 
         Raises:
-            DataError: When it is the checkpoint of another model.
+            DataError: When the checkpoint belongs to another model.
         """
         extra = read_tensors(self.folder / _EXTRA)
         path = self.folder / _STATE
@@ -93,15 +93,15 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The checkpoints of a run folder, the oldest dropped as new ones come.
+    """The checkpoints of a run folder. New ones replace the oldest.
 
-    Each is a folder of its own that appears whole or not at all, with the SHA-256
-    of every file.
+    Each is a folder that appears complete or not at all, with the SHA-256 of every
+    file.
 
     Args:
         run: The run folder.
-        keep_last: How many of the latest stay.
-        keep_best: How many of those with the best scores stay besides.
+        keep_last: How many of the latest to keep.
+        keep_best: How many of the others to keep, by their scores.
     """
 
     def __init__(self, run: Path, keep_last: int = 2, keep_best: int = 0) -> None:
@@ -109,12 +109,13 @@ class Checkpoints:
         self._keep_last, self._keep_best = keep_last, keep_best
 
     def check_space(self, state: TrainingState) -> None:
-        """Raises when the disk has no room for the checkpoints of a training.
+        """Checks that the disk has room for the checkpoints of a training.
 
         Raises:
-            StorageError: With the bytes that are needed and free.
+            StorageError: Says how much is needed and how much is free.
         """
-        # The best weights may stand beside the state; one more while it is written.
+        # Twice the state, because the best weights may be saved too; one checkpoint
+        # more, because the old ones stay while a new one is written.
         needed = 2 * state.size * (self._keep_last + self._keep_best + 1)
         free = shutil.disk_usage(self._folder.parent).free
         if free < needed:
@@ -131,16 +132,16 @@ class Checkpoints:
         extra: Mapping[str, np.ndarray],
         facts: Mapping[str, Any],
     ) -> None:
-        """Writes a checkpoint, then drops those too many.
+        """Writes a checkpoint, then removes those beyond the limits.
 
         Args:
             state: The variables.
             extra: Further arrays.
-            facts: Further values that JSON can hold: `step` at least, and `score`
-                where more is better.
+            facts: Further values that JSON can hold: `step`, and optionally `score`,
+                where higher is better.
 
         Raises:
-            StorageError: When the disk refuses; the others stay as they are.
+            StorageError: When the disk refuses. The other checkpoints stay.
         """
         with new_directory(self._folder / f"step-{facts['step']:08d}") as folder:
             save_tensors(folder / _STATE, state.values())
@@ -151,10 +152,10 @@ class Checkpoints:
         self._rotate()
 
     def latest(self) -> tuple[Checkpoint | None, list[str]]:
-        """Returns the last checkpoint that is whole, and a sentence for each other.
+        """Returns the latest intact checkpoint, and a sentence on each damaged one.
 
         Raises:
-            DataError: When there are some and none is whole.
+            DataError: When there are checkpoints and all are damaged.
         """
         problems: list[str] = []
         for folder in self._all():
@@ -166,17 +167,17 @@ class Checkpoints:
             raise DataError(
                 "; ".join(problems),
                 where=str(self._folder),
-                expected="a checkpoint that is whole",
+                expected="an intact checkpoint",
                 fix="start over with overwrite",
             )
         return None, []
 
     def drop(self) -> None:
-        """Removes all of them."""
+        """Removes all checkpoints."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _all(self) -> list[Path]:
-        """Returns the checkpoints, the latest first; by step, clocks can lie."""
+        """Returns the checkpoints, the latest step first. Clocks are not trusted."""
         if not self._folder.is_dir():
             return []
         named = [one for one in self._folder.iterdir() if one.name.startswith("step-")]
@@ -185,7 +186,7 @@ class Checkpoints:
     def _rotate(self) -> None:
         kept = self._all()
         surplus = kept[self._keep_last :]
-        # A score is read from a checkpoint once its files have been hashed.
+        # Reading a score hashes the files of its checkpoint first.
         scores = {one: _score(one) for one in surplus} if self._keep_best else {}
         scored = [one for one, score in scores.items() if score is not None]
         best = sorted(scored, key=lambda one: -scores[one])[: self._keep_best]
@@ -203,7 +204,7 @@ def _score(folder: Path) -> float | None:
 
 
 def _damage(folder: Path) -> str | None:
-    """Returns what is wrong with a checkpoint, None for nothing."""
+    """Returns what is wrong with a checkpoint, or None."""
     try:
         sums = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
         for name in (_STATE, _EXTRA, _FACTS):

@@ -1,6 +1,6 @@
-"""Heads on a summary as modules of Sentence Transformers: pooling, then a dense layer.
+"""Writes a head as modules of Sentence Transformers: pooling, then a dense layer.
 
-The words are those of version 2, which all later versions read too.
+The files follow version 2, which all later versions read too.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ library_name: sentence-transformers
 
 # A head on the {pooling} of a text's states
 
-transformers has no class with such a head. Sentence Transformers computes it; what it
-returns are the outputs of the head, {outputs} for each text, in the order of `id2label`
-in `config.json`:
+transformers has no class with such a head, but Sentence Transformers can compute it. It
+returns the outputs of the head, {outputs} for each text, in the order of `id2label` in
+`config.json`:
 
 ```python
 from sentence_transformers import SentenceTransformer
@@ -40,27 +40,27 @@ model = SentenceTransformer("FOLDER")
 outputs = model.encode(["A text."], convert_to_tensor=True)
 ```
 
-`problem_type` in `config.json` says what they are: for `single_label_classification`
-the probabilities are `outputs.softmax(-1)`, for `multi_label_classification`
-`outputs.sigmoid()`, and for `regression` the outputs are the numbers.
+Their meaning depends on `problem_type` in `config.json`. The probabilities are
+`outputs.softmax(-1)` for `single_label_classification` and `outputs.sigmoid()` for
+`multi_label_classification`. For `regression` the outputs are the predicted numbers.
 """
 
 
 def can_pool(pooling: Pooling | None) -> bool:
-    """Tells whether Sentence Transformers has a way to sum up a text."""
+    """Tells whether Sentence Transformers has a kind of pooling."""
     return pooling in _SWITCHES
 
 
 def save_modules(
     folder: Path, pooling: Pooling, head: Linear, max_length: int | None
 ) -> None:
-    """Writes the modules around a transformer that is in the folder already.
+    """Writes modules into a folder that already holds a transformer.
 
     Args:
         folder: Holds the transformer and its tokenizer.
-        pooling: How a text is summed up.
-        head: What comes after.
-        max_length: The most tokens of a text; None for the tokenizer's limit.
+        pooling: How the states of a text become one vector.
+        head: The dense layer on that vector.
+        max_length: The most tokens of a text. None uses the tokenizer's limit.
 
     Raises:
         StorageError: When the disk refuses.

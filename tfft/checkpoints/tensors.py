@@ -1,4 +1,4 @@
-"""Variables to safetensors files and back, all or nothing."""
+"""Writes variables to safetensors files and loads them, all or none."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def save_tensors(
     Raises:
         StorageError: When the disk refuses; the old file stays.
     """
-    # safetensors writes the memory as it lies: a transposed view would be wrong.
-    # np.ascontiguousarray would make a row of a scalar, such as a step counter.
+    # safetensors writes raw memory, so a transposed view would be written wrong.
+    # np.ascontiguousarray would turn a scalar, such as a step counter, into a row.
     arrays = {name: np.asarray(value, order="C") for name, value in tensors.items()}
-    # Without tensors, safetensors 0.8 writes empty metadata into a broken header.
+    # If there are no tensors, safetensors 0.8 breaks the header on empty metadata.
     header = dict(metadata) if metadata else None
     write_atomically(path, lambda target: _write(target, arrays, header))
 
@@ -41,10 +41,10 @@ def save_tensors(
 def _write(
     path: Path, arrays: Mapping[str, np.ndarray], header: dict[str, str] | None
 ) -> None:
-    """Writes a file whose failures are those of every file.
+    """Writes a file, and raises the usual error when that fails.
 
     Raises:
-        OSError: When the disk refuses, which safetensors tells in words.
+        OSError: When the disk refuses. safetensors gives the error number as text.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
@@ -63,8 +63,8 @@ def load_variables(path: Path, variables: Mapping[str, Any]) -> None:
 
     Raises:
         MissingInputError: When there is no such file.
-        DataError: When a tensor is missing, too many, or of another shape;
-            nothing is assigned then.
+        DataError: When a tensor is missing, unknown or of another shape. Then nothing
+            is assigned.
     """
     if not path.is_file():
         raise MissingInputError(f"no such file: {path}", fix="train again")
@@ -74,10 +74,10 @@ def load_variables(path: Path, variables: Mapping[str, Any]) -> None:
 def assign(
     variables: Mapping[str, Any], tensors: Mapping[str, np.ndarray], where: str
 ) -> None:
-    """Assigns tensors to variables of the same names, after all are known to fit.
+    """Assigns tensors to variables of the same names, after checking all of them.
 
     Raises:
-        DataError: With at most ten of the misfits.
+        DataError: Names up to ten tensors that do not fit.
     """
     problems = [f"{name} is missing" for name in variables if name not in tensors]
     problems += [f"{name} is not known" for name in tensors if name not in variables]

@@ -1,1 +1,1 @@
-"""Adapters in the format of PEFT, in both directions. One file a kind of adapter."""
+"""Writes and reads PEFT adapters; one file for each kind of adapter."""

@@ -1,4 +1,4 @@
-"""The backbone's own weights inside a PEFT adapter: biases and whole modules."""
+"""The backbone weights stored in a PEFT adapter: biases and whole modules."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tfft.models.places import Weight
 
 Heads = dict[str, dict[str, np.ndarray]]
 
-# With bias="all" PEFT also writes every bias of a module saved whole below these,
-# beside the one that it reads back.
+# With bias="all" PEFT writes the biases of a module that is saved whole twice more,
+# under these names, and reads back only the plain one.
 _COPIES = (".modules_to_save.", ".original_module.")
 
 
 def whole_modules(adapter: Adapter, prefix: str) -> list[str]:
-    """Returns the modules of the backbone that train in full, as PEFT names them.
+    """Returns the backbone's modules that train in full, by PEFT's names.
 
-    By their whole names: PEFT would take `norm` for the end of `input_layernorm`.
+    The names are complete, because PEFT would also match `norm` to `input_layernorm`.
     """
     trained = {variable.path for variable in adapter.base_variables}
     places = [
@@ -43,10 +43,10 @@ def whole_modules(adapter: Adapter, prefix: str) -> list[str]:
 
 
 def base_tensors(adapter: Adapter, prefix: str) -> dict[str, np.ndarray]:
-    """Returns the trained base weights as PyTorch names and keeps them.
+    """Returns the trained base weights by PyTorch's names, in its layout.
 
-    A fused tensor is written whole when any of its parts trains. A tied head is
-    written beside its embedding, because PEFT keeps two copies of them.
+    A fused tensor is written whole if any of its parts trains. A tied head is written
+    as well as its embedding, because PEFT stores both.
     """
     trained = {variable.path for variable in adapter.base_variables}
     parts: dict[str, dict[int, np.ndarray]] = {}
@@ -76,7 +76,7 @@ def base_tensors(adapter: Adapter, prefix: str) -> dict[str, np.ndarray]:
 
 
 def _tied(adapter: Adapter) -> list[tuple[str, str]]:
-    """Returns the heads that are an embedding, with that embedding, by module."""
+    """Returns pairs of modules that are tied: the head and its embedding."""
     if not is_tied(adapter.architecture, adapter.backbone):
         return []
     return [
@@ -86,7 +86,7 @@ def _tied(adapter: Adapter) -> list[tuple[str, str]]:
 
 
 def _key(adapter: Adapter, weight: Weight) -> str:
-    """Returns the tensor's name; PEFT moves an adapted layer below `base_layer`."""
+    """Returns a tensor's name; that of an adapted layer contains `base_layer`."""
     module, _, kind = weight.theirs.rpartition(".")
     adapted = {one.place.theirs for one in adapter.injected}
     return f"{module}.base_layer.{kind}" if module in adapted else weight.theirs
@@ -98,12 +98,12 @@ def take(
     backbone: Any,
     others: Mapping[str, np.ndarray],
 ) -> tuple[Pairs, tuple[str, ...], Heads]:
-    """Sorts the tensors that are no adapter's into base weights and heads.
+    """Sorts the tensors that belong to no adapter into base weights and heads.
 
     Args:
         rules: The patterns of the folder's config.
-        architecture: Knows the names.
-        backbone: Has the variables.
+        architecture: Gives the names.
+        backbone: Gives the variables.
         others: The tensors by name.
 
     Returns:
@@ -111,7 +111,7 @@ def take(
         weights of heads by module.
 
     Raises:
-        DataError: For a tensor that nothing explains, or of another shape.
+        DataError: For an unknown tensor, or one of another shape.
     """
     variables = variables_by_path(backbone)
     weights: dict[str, list[Weight]] = {}
@@ -121,7 +121,7 @@ def take(
             weights.setdefault(weight.theirs, []).append(weight)
             owners[weight.theirs] = place.theirs
     tops = {owner.split(".")[0] for owner in owners.values()}
-    # PEFT's ensure_weight_tying writes the head without naming it.
+    # With ensure_weight_tying PEFT writes the head without listing it in the config.
     tied = architecture.copies if is_tied(architecture, backbone) else {}
     has_biases = rules.folder.config.get("bias", "none") != "none"
     pairs: Pairs = []
@@ -170,13 +170,13 @@ def _join_tied(
     whole: list[str],
     heads: Heads,
 ) -> None:
-    """Drops the head of a language model that is the token embedding.
+    """Removes a language model head that is tied to the token embedding.
 
-    PEFT trains the two apart, even where the model ties them; one matrix cannot hold
-    both.
+    PEFT trains the two separately even if the model ties them. One matrix cannot hold
+    both results.
 
     Raises:
-        DataError: When they differ.
+        DataError: When the two differ.
     """
     for head, embedding in tied.items():
         module, table = head.rpartition(".")[0], embedding.rpartition(".")[0]
@@ -186,8 +186,8 @@ def _join_tied(
         pair = others.get(head), others.get(embedding)
         if any(one is None for one in pair) or not np.array_equal(*pair):
             raise folder.error(
-                f"{table} and {module} were trained apart",
-                expected="the same values in both, for a model that ties them",
+                f"{table} and {module} were trained separately",
+                expected="equal values in both, since the model ties them",
                 fix="train with PEFT's ensure_weight_tying=True, or load a base "
                 "model with tie_word_embeddings=false",
             )

@@ -1,4 +1,4 @@
-"""The two files of a PEFT adapter: read with suspicion, written plainly."""
+"""Reads the two files of a PEFT adapter, without trusting them."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from tfft.models.weights import read_tensors
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 ROOT = "base_model.model."
-# The patterns of a downloaded file must not keep us busy. A match takes microseconds;
-# those that take longer share a tenth of a second.
+# A downloaded pattern must not block the process. A match takes microseconds; all
+# matches that take longer share a tenth of a second.
 _SLOW, _SECONDS = 1e-3, 0.1
 _LONGEST_PATTERN = 2000
 
 
 @dataclass(frozen=True)
 class Folder:
-    """What an adapter folder holds.
+    """The content of an adapter folder.
 
     Attributes:
         config: The content of `adapter_config.json`.
         tensors: Arrays by name, without `base_model.model.`.
-        path: Where it is.
+        path: The folder.
         expressions: The compiled patterns of the config.
-        slow: Seconds of each match that took unusually long.
+        slow: The seconds of each match that took unusually long.
     """
 
     config: Mapping[str, Any]
@@ -43,14 +43,14 @@ class Folder:
     slow: list[float] = field(default_factory=list)
 
     def error(self, what: str, *, file: str = CONFIG, **parts: str) -> DataError:
-        """Returns an error that names one of its files."""
+        """Returns an error about one of its files."""
         return DataError(what, where=str(self.path / file), **parts)
 
     def strings(self, key: str) -> tuple[str, ...]:
-        """Returns a list of names from the config; empty when it is not there.
+        """Returns a list of names from the config, empty if the field is missing.
 
         Raises:
-            DataError: When it is something else.
+            DataError: When the field is not a list of names.
         """
         value = self.config.get(key) or ()
         if not isinstance(value, list | tuple) or not all(
@@ -64,15 +64,15 @@ class Folder:
         return tuple(value)
 
     def number(self, key: str, default: Any, low: float, high: float) -> Any:
-        """Returns a number of the config.
+        """Returns a number from the config.
 
         Raises:
-            DataError: When it is none, or out of range.
+            DataError: When the value is not a number or out of range.
         """
         return self.checked_number(key, self.config.get(key, default), low, high)
 
     def checked_number(self, key: str, value: Any, low: float, high: float) -> Any:
-        """Returns a value that is a number in a range.
+        """Returns a value after checking that it is a number in a range.
 
         Raises:
             DataError: When it is not.
@@ -87,10 +87,10 @@ class Folder:
         return value
 
     def flag(self, key: str) -> bool:
-        """Returns a yes or no of the config; no when it is not there.
+        """Returns a boolean from the config, False if the field is missing.
 
         Raises:
-            DataError: When it is neither.
+            DataError: When the value is not a boolean.
         """
         value = self.config.get(key) or False
         if not isinstance(value, bool):
@@ -100,14 +100,14 @@ class Folder:
     def refuse_unless_default(
         self, defaults: Mapping[str, Sequence[Any]], unmergeable: Collection[str] = ()
     ) -> None:
-        """Raises for fields that would change the mathematics.
+        """Refuses fields that would change the computation.
 
         Args:
-            defaults: The values that change nothing, by field.
-            unmergeable: The fields of adapters that PEFT cannot merge either.
+            defaults: The harmless values of each field.
+            unmergeable: The fields whose adapters PEFT cannot merge either.
 
         Raises:
-            DataError: Naming the first such field.
+            DataError: Names the first such field.
         """
         for key, harmless in defaults.items():
             value = self.config.get(key)
@@ -115,16 +115,16 @@ class Folder:
                 raise self.error(
                     f"{key}={shorten(value)} is not implemented",
                     expected=f"{key}={shorten(harmless[0])}",
-                    fix="go on using this adapter with PEFT, which cannot merge it"
+                    fix="keep using this adapter with PEFT, which cannot merge it"
                     if key in unmergeable
                     else "merge the adapter with PEFT and load the merged model",
                 )
 
     def patterns(self, key: str) -> str | tuple[str, ...] | None:
-        """Returns a regular expression or a list of names; None when it is not there.
+        """Returns a regular expression or a list of names; None if the field is absent.
 
         Raises:
-            DataError: When it is something else.
+            DataError: When the field is neither.
         """
         value = self.config.get(key)
         return value if value is None or isinstance(value, str) else self.strings(key)
@@ -132,10 +132,10 @@ class Folder:
     def match(
         self, key: str, pattern: str, shape: str, name: str, *, whole: bool = False
     ) -> Any:
-        """Matches the beginning of a module's name, as `re.match` does.
+        """Matches a module's name from its start, as `re.match` does.
 
         Args:
-            key: The field that the pattern comes from, for messages.
+            key: The field of the pattern, for messages.
             pattern: The pattern, for messages.
             shape: The regular expression that PEFT makes of it.
             name: The module's name.
@@ -154,7 +154,7 @@ class Folder:
             matcher = compiled.fullmatch if whole else compiled.match
             return matcher(name, timeout=left)
         except (re.error, regex.error, OverflowError, RecursionError) as error:
-            raise self._broken(key, pattern, f"is broken: {error}") from error
+            raise self._broken(key, pattern, f"is invalid: {error}") from error
         except TimeoutError as error:
             raise self._broken(key, pattern, "takes too long to match") from error
         finally:
@@ -162,9 +162,9 @@ class Folder:
                 self.slow.append(took)
 
     def _compiled(self, shape: str) -> Any:
-        """Returns an expression in Python's syntax, which is PEFT's.
+        """Returns a compiled expression, after checking it with `re`, which PEFT uses.
 
-        `regex` does the matching, because it can be stopped.
+        `regex` does the matching, because it has a timeout.
         """
         if shape not in self.expressions:
             re.compile(shape)
@@ -174,7 +174,7 @@ class Folder:
     def _broken(self, key: str, pattern: str, what: str) -> DataError:
         return self.error(
             f"{key}: pattern {shorten(pattern)} {what}",
-            expected="a regular expression for names of modules",
+            expected="a regular expression for the names of modules",
             fix="list the modules by name",
         )
 
@@ -183,8 +183,8 @@ def read_folder(path: Path) -> Folder:
     """Returns the content of an adapter folder.
 
     Raises:
-        MissingInputError: When a file is not there, or a pickle in its place.
-        DataError: When one cannot be used.
+        MissingInputError: When a file is missing, or is a pickle instead.
+        DataError: When a file is unusable.
     """
     for name in (CONFIG, WEIGHTS):
         file = path / name
@@ -212,7 +212,7 @@ def read_folder(path: Path) -> Folder:
     for name, value in folder.tensors.items():
         if value.dtype.kind not in "fV" or not np.isfinite(value.astype("f4")).all():
             raise folder.error(
-                f"{name} holds values that are no finite numbers",
+                f"{name} holds values that are not finite",
                 file=WEIGHTS,
                 fix="train it again",
             )
@@ -223,7 +223,7 @@ def _plain(name: str) -> str:
     return name.removeprefix(ROOT)
 
 
-# PEFT's methods that put learned vectors before the text, with tfft's nearest.
+# PEFT's methods that put learned vectors before the text, with tfft's closest method.
 _PROMPTS = {
     "PROMPT_TUNING": "prompt",
     "MULTITASK_PROMPT_TUNING": "prompt",
@@ -234,19 +234,19 @@ _PROMPTS = {
 
 
 def unknown_type(folder: Folder, known: Sequence[str]) -> DataError:
-    """Returns the error for an adapter of a kind that tfft does not read.
+    """Returns the error for an adapter type that tfft does not read.
 
-    Learned vectors before the text are no change of weights, so that they cannot be
-    merged. PEFT moves the text's positions behind them; tfft's methods do not.
+    Learned vectors before the text cannot be merged, because they change no weights.
+    PEFT shifts the positions of the text behind them; tfft's methods do not.
     """
     kind = folder.config.get("peft_type")
     ours = _PROMPTS.get(kind) if isinstance(kind, str) else None
     return folder.error(
         f"peft_type={shorten(kind)}"
-        + (", which no merge can put into the weights" if ours else ""),
+        + (", which cannot be merged into the weights" if ours else ""),
         expected=one_of(known),
         fix=f'train again with method="{ours}" (the text keeps its positions), or '
-        "go on using this adapter with PEFT"
+        "keep using this adapter with PEFT"
         if ours
         else "merge the adapter with PEFT and load the merged model",
     )

@@ -1,4 +1,4 @@
-"""What a kind of PEFT adapter is: a method of tfft and how its weights are kept."""
+"""The interface of a PEFT adapter type: a tfft method and its stored form."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ Tensors = Mapping[str, Mapping[str, np.ndarray]]
 
 
 class Format(abc.ABC):
-    """One kind of adapter.
+    """One type of PEFT adapter.
 
     Attributes:
         name: PEFT's `peft_type`.
         method: The class of tfft's method.
-        endings: What the names of a module's tensors end in.
-        not_implemented: Fields of the config that change the mathematics, with the
-            values that do not.
-        unmergeable: Those of them whose adapters PEFT cannot merge.
+        endings: The ends of the names of a module's tensors.
+        not_implemented: Config fields that change the computation, each with its
+            harmless values.
+        unmergeable: Those of these fields whose adapters PEFT cannot merge.
     """
 
     name: ClassVar[str]
@@ -44,12 +44,12 @@ class Format(abc.ABC):
         """Returns the tensors of the adapted modules, without a prefix.
 
         Raises:
-            ConfigError: For an adapter that PEFT cannot hold.
+            ConfigError: For an adapter that PEFT's format cannot express.
         """
 
     @abc.abstractmethod
     def config(self, adapter: Adapter) -> dict[str, Any]:
-        """Returns the fields of the config that are this kind's own."""
+        """Returns the config fields that belong to this type."""
 
     @abc.abstractmethod
     def read(
@@ -60,22 +60,22 @@ class Format(abc.ABC):
         modules: Mapping[str, Module],
         adapted: Tensors,
     ) -> tuple[Method, Tensors]:
-        """Returns the method of a folder, and its tensors once they are known to fit.
+        """Returns the method of a folder and its tensors, after checking them.
 
         Args:
             folder: The folder.
             rules: The patterns of its config.
-            backbone: The backbone, which stays as it is.
-            modules: What can be adapted.
+            backbone: The backbone, which is not changed.
+            modules: The modules that can be adapted.
             adapted: The tensors of each adapted module, by ending.
 
         Raises:
-            DataError: For a config or tensors that cannot be used.
+            DataError: For an unusable config, or tensors that do not fit.
         """
 
     @abc.abstractmethod
     def differences(self, ours: Adapter, theirs: Method) -> list[str]:
-        """Returns in what the mathematics of a folder is another than an adapter's."""
+        """Returns how the computation of a folder differs from an adapter's."""
 
     @abc.abstractmethod
     def values(
@@ -88,7 +88,7 @@ class Format(abc.ABC):
 
 
 def by_module(adapter: Adapter) -> dict[str, list[Injected]]:
-    """Returns the layers of an adapter by PyTorch's module, parts in their order."""
+    """Returns the layers of an adapter by PyTorch's module, parts in order."""
     grouped: dict[str, list[Injected]] = {}
     for one in adapter.injected:
         grouped.setdefault(one.place.theirs, []).append(one)
@@ -99,7 +99,7 @@ def by_module(adapter: Adapter) -> dict[str, list[Injected]]:
 
 
 def format_of(method: Method) -> Format | None:
-    """Returns the format for a method, or None where PEFT has none."""
+    """Returns the format for a method, or None if PEFT has none."""
     for name in FORMATS.names():
         kind = FORMATS.get(name)
         if kind.method is type(method):

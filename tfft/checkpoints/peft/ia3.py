@@ -1,4 +1,4 @@
-"""IA3 as PEFT keeps it."""
+"""PEFT's format for IA3."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _L = "ia3_l"
 
 @FORMATS.register("IA3")
 class IA3Format(Format):
-    """Factors of shape (out, 1), or (1, in) where inputs are multiplied."""
+    """Factors of shape (out, 1), or (1, in) for layers whose inputs are scaled."""
 
     method = IA3
     endings = (_L,)
 
     def tensors(self, adapter: Adapter) -> dict[str, np.ndarray]:
-        """Returns the factors by module; a fused one has 1 where none is adapted.
+        """Returns the factors by module. Unadapted parts of a fused module get ones.
 
         Raises:
             ConfigError: For factors on the inputs of a part of a fused module.
@@ -41,7 +41,7 @@ class IA3Format(Format):
                     raise ConfigError(
                         f"factors on the inputs of {ones[0].place.name}",
                         where="save",
-                        expected="factors on outputs, for a part of a fused matrix",
+                        expected="factors on the outputs of a part of a fused matrix",
                     )
                 value = np.array(ones[0].layer.factors).reshape(1, inputs)
             else:
@@ -74,10 +74,10 @@ class IA3Format(Format):
         modules: Mapping[str, Module],
         adapted: Tensors,
     ) -> tuple[IA3, Tensors]:
-        """Returns the IA3 of a folder, and its tensors once they are known to fit.
+        """Returns the IA3 method of a folder and its tensors, after checking them.
 
         Raises:
-            DataError: For a config or tensors that cannot be used.
+            DataError: For an unusable config, or tensors that do not fit.
         """
         inner = self._on_inputs(folder, rules, backbone, adapted)
         problems = []
@@ -93,9 +93,9 @@ class IA3Format(Format):
     def _on_inputs(
         self, folder: Folder, rules: Rules, backbone: Any, adapted: Tensors
     ) -> list[str]:
-        """Returns the modules whose inputs are multiplied.
+        """Returns the modules whose inputs are scaled.
 
-        PEFT compares the ends of names here, dot or no dot.
+        PEFT compares the ends of names here, even inside a word.
         """
         inner = folder.patterns("feedforward_modules")
         if inner is None:
@@ -104,11 +104,11 @@ class IA3Format(Format):
             inner = tuple(one.theirs for one in places if method.on_inputs(one))
         if isinstance(inner, str):
             key = "feedforward_modules"
-            return [name for name in adapted if rules.means(key, inner, name)]
+            return [name for name in adapted if rules.matches(key, inner, name)]
         return [n for n in adapted if f"{rules.prefix}{n}".endswith(inner)]
 
     def differences(self, ours: Adapter, theirs: IA3) -> list[str]:
-        """Returns in what the mathematics of a folder is another than an adapter's."""
+        """Returns how the computation of a folder differs from an adapter's."""
         mine = self.config(ours)["feedforward_modules"]
         found = sorted(theirs.feedforward)
         if found == mine:
@@ -121,7 +121,7 @@ class IA3Format(Format):
         modules: Mapping[str, Module],
         adapted: Tensors,
     ) -> Pairs:
-        """Returns the factors with their values."""
+        """Returns the variables of the factors with their values."""
         pairs: Pairs = []
         for name, ones in by_module(adapter).items():
             flat = adapted[name][_L].astype("float32").reshape(-1)

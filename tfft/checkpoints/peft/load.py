@@ -1,4 +1,4 @@
-"""Reading an adapter folder of PEFT, all of it or nothing."""
+"""Reads a PEFT adapter folder, completely or not at all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tfft.checkpoints.peft.base_weights import take
+from tfft.checkpoints.peft.base_weights import Heads, take
 from tfft.checkpoints.peft.folder import Folder, read_folder, unknown_type
 from tfft.checkpoints.peft.format import FORMATS, Format, Pairs, format_of
 from tfft.checkpoints.peft.modules import (
@@ -24,21 +24,19 @@ from tfft.methods.adapter import Adapter
 from tfft.methods.method import Method, expect_plain
 from tfft.models.architecture import Architecture
 
-Heads = dict[str, dict[str, np.ndarray]]
-
 
 @dataclasses.dataclass(frozen=True)
-class Read:
-    """A folder understood, before anything is changed.
+class ParsedFolder:
+    """The parsed content of a folder, before any change.
 
     Attributes:
         folder: The folder.
         kind: Its format.
-        method: What it says.
-        modules: What can be adapted.
+        method: The method in its config.
+        modules: The modules that can be adapted.
         adapted: The tensors of each adapted module.
         base: Base variables with their values.
-        heads: Weights beside the backbone, by module.
+        heads: The weights of heads, by module.
     """
 
     folder: Folder
@@ -50,18 +48,18 @@ class Read:
     heads: Heads
 
 
-def understand(backbone: Any, architecture: Architecture, path: Path) -> Read:
-    """Returns what a folder says, checked against a backbone that stays as it is.
+def parse(backbone: Any, architecture: Architecture, path: Path) -> ParsedFolder:
+    """Reads a folder and checks it against a backbone, which is not changed.
 
     Raises:
-        MissingInputError: When a file is not there.
-        DataError: For anything that does not fit or that tfft does not implement.
+        MissingInputError: When a file is missing.
+        DataError: For anything that does not fit or is not implemented.
     """
     folder = read_folder(path)
     if folder.config.get("peft_type") not in FORMATS.names():
         raise unknown_type(folder, FORMATS.names())
     kind = FORMATS.get(folder.config["peft_type"])()
-    # Before the tensors: such a field may be why their names are not known.
+    # Before the tensors, because such a field may explain their unknown names.
     folder.refuse_unless_default(kind.not_implemented, kind.unmergeable)
     modules = modules_of(backbone, architecture)
     tensors = Sorted(folder, architecture, modules, kind.endings)
@@ -71,16 +69,16 @@ def understand(backbone: Any, architecture: Architecture, path: Path) -> Read:
     method, adapted = kind.read(folder, rules, backbone, modules, tensors.adapted)
     base, whole, heads = take(rules, architecture, backbone, tensors.others)
     method = dataclasses.replace(method, modules_to_save=whole)
-    return Read(folder, kind, method, modules, adapted, base, heads)
+    return ParsedFolder(folder, kind, method, modules, adapted, base, heads)
 
 
 def _expect_targets(
     rules: Rules, modules: Mapping[str, Module], found: Set[str], ending: str
 ) -> None:
-    """Compares the modules that the config means with those that have tensors.
+    """Checks that the modules in the config are those that have tensors.
 
     Raises:
-        DataError: When they are not the same, or none.
+        DataError: When they differ, or there are none.
     """
     wanted = {name for name in modules if rules.targets(name)}
     if not wanted and not found:
@@ -105,27 +103,27 @@ def read_peft(
         The adapter, and the weights of heads by module.
 
     Raises:
-        MissingInputError: When a file is not there.
-        DataError: For a folder that cannot be used; the backbone is unchanged then.
+        MissingInputError: When a file is missing.
+        DataError: For an unusable folder. The backbone then stays unchanged.
     """
     expect_plain(backbone)
-    read = understand(backbone, architecture, path)
+    read = parse(backbone, architecture, path)
     adapter = read.method.apply(backbone, architecture, seed)
     _assign(adapter, read)
     return adapter, read.heads
 
 
 def load_peft(adapter: Adapter, path: Path) -> Heads:
-    """Assigns the weights of a folder to an adapter of the same method.
+    """Loads the weights of a folder into an adapter of the same method.
 
     Returns:
         The weights of heads by module.
 
     Raises:
-        MissingInputError: When a file is not there.
-        DataError: When rank, scale or layers are other than the adapter's.
+        MissingInputError: When a file is missing.
+        DataError: When rank, scale or layers differ from the adapter's.
     """
-    read = understand(adapter.backbone, adapter.architecture, path)
+    read = parse(adapter.backbone, adapter.architecture, path)
     kind = format_of(adapter.method)
     ours = {one.place.theirs for one in adapter.injected}
     problems = [f"{name} is missing" for name in sorted(ours - read.adapted.keys())]
@@ -136,7 +134,7 @@ def load_peft(adapter: Adapter, path: Path) -> Heads:
         problems = kind.differences(adapter, read.method)
     if problems:
         raise read.folder.error(
-            f"another adapter: {'; '.join(problems)}",
+            f"the folder holds a different adapter: {'; '.join(problems)}",
             expected="the adapter of this method",
             fix="apply the method that it was trained with, or use load_adapter",
         )
@@ -144,7 +142,7 @@ def load_peft(adapter: Adapter, path: Path) -> Heads:
     return read.heads
 
 
-def _assign(adapter: Adapter, read: Read) -> None:
+def _assign(adapter: Adapter, read: ParsedFolder) -> None:
     pairs = read.kind.values(adapter, read.modules, read.adapted)
     for variable, value in [*pairs, *read.base]:
         variable.assign(value)

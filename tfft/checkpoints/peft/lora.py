@@ -1,4 +1,4 @@
-"""LoRA, rsLoRA and DoRA as PEFT keeps them."""
+"""PEFT's format for LoRA, rsLoRA and DoRA."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tfft.core.errors import shorten
 from tfft.methods.adapter import Adapter
 from tfft.methods.lora import LARGEST_RANK, LoRA
 
-_MOST_PATTERNS = 5000  # more than models have modules
+_MOST_PATTERNS = 5000  # more than any model has modules
 
 
 @FORMATS.register("LORA")
@@ -96,10 +96,10 @@ class LoRAFormat(Format):
         modules: Mapping[str, Module],
         adapted: Tensors,
     ) -> tuple[LoRA, Tensors]:
-        """Returns the LoRA of a folder, and its tensors once they are known to fit.
+        """Returns the LoRA method of a folder and its tensors, after checking them.
 
         Raises:
-            DataError: For a config or tensors that cannot be used.
+            DataError: For an unusable config, or tensors that do not fit.
         """
         from tfft.methods.layers.lora import scale_of
 
@@ -115,7 +115,7 @@ class LoRAFormat(Format):
         problems = [
             problem
             for name, tensors in adapted.items()
-            for problem in _misfits(
+            for problem in _problems_of(
                 modules[name],
                 tensors,
                 rank_in_file(start, ranks[name], modules[name]),
@@ -147,7 +147,7 @@ class LoRAFormat(Format):
         return method, tensors
 
     def differences(self, ours: Adapter, theirs: LoRA) -> list[str]:
-        """Returns in what the mathematics of a folder is another than an adapter's."""
+        """Returns how the computation of a folder differs from an adapter's."""
         mine = self.config(ours)
         found = {
             "use_rslora": theirs.use_rslora,
@@ -166,7 +166,7 @@ class LoRAFormat(Format):
         modules: Mapping[str, Module],
         adapted: Tensors,
     ) -> Pairs:
-        """Returns A, B and magnitudes with their values."""
+        """Returns the variables A, B and magnitude with their values."""
         return [
             pair
             for name, ones in by_module(adapter).items()
@@ -182,7 +182,7 @@ def _by_pattern(
     low: float,
     high: float,
 ) -> dict[str, Any]:
-    """Returns a number for each module: of the first pattern that means it."""
+    """Returns a number for each module, from the first pattern that matches it."""
     folder = rules.folder
     patterns = folder.config.get(key) or {}
     if not isinstance(patterns, dict) or len(patterns) > _MOST_PATTERNS:
@@ -196,10 +196,10 @@ def _by_pattern(
     return {n: default if value is None else value for n, value in found.items()}
 
 
-def _misfits(
+def _problems_of(
     module: Module, tensors: Mapping[str, np.ndarray], rank: int, use_dora: bool
 ) -> list[str]:
-    """Returns what keeps a module from taking its tensors."""
+    """Returns the reasons why tensors do not fit a module."""
     inputs, outputs = module.shape
     expected = {A: (rank, inputs), B: (outputs, rank)}
     if use_dora:

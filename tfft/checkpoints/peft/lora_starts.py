@@ -1,8 +1,8 @@
-"""Where A and B began, and what PEFT does to the base weights for it.
+"""The initial A and B, and how PEFT changes the base weights for them.
 
-With some values of `init_lora_weights` PEFT takes the first A·B off the base weights,
-each time it loads the adapter too. The file then holds A and B alone, so that the
-first ones have to be computed again from the base weights.
+With some values of `init_lora_weights` PEFT subtracts the initial A·B from the base
+weights, and does so again whenever it loads the adapter. The file holds only the
+trained A and B, so the initial ones have to be recomputed from the base weights.
 """
 
 from __future__ import annotations
@@ -21,31 +21,37 @@ from tfft.methods.lora import LoRA
 
 Start = Literal["uniform", "pissa"]
 
-# PEFT leaves the base weights alone for these.
+# For these PEFT leaves the base weights unchanged.
 _PLAIN = ("gaussian", "orthogonal", "eva", "mica")
 _CONVERT = (
     "save it with PEFT's path_initial_model_for_weight_conversion, or merge it with "
     "merge_and_unload and load that model"
 )
-# What keeps the others from being loaded, and what helps.
+# Why the others cannot be loaded, and the fix.
 _CHANGED: dict[str, tuple[str, str]] = {
-    "pissa_niter_": ("approximates W at random, anew in each loading", _CONVERT),
-    "olora": ("takes the first A·B off the base weights", _CONVERT),
-    "corda": ("takes an A·B found from data off the base weights", _CONVERT),
-    "lora_ga": ("took an A·B found from gradients off the base weights", _CONVERT),
+    "pissa_niter_": (
+        "approximates W with new random numbers at each loading",
+        _CONVERT,
+    ),
+    "olora": ("subtracts the initial A·B from the base weights", _CONVERT),
+    "corda": ("subtracts an A·B computed from data from the base weights", _CONVERT),
+    "lora_ga": (
+        "subtracts an A·B computed from gradients from the base weights",
+        _CONVERT,
+    ),
     "loftq": (
-        "quantises the base weights",
+        "quantizes the base weights",
         "merge it with PEFT's merge_and_unload and load that model",
     ),
 }
 
 
 def start_of(folder: Folder) -> Start:
-    """Returns the start that a LoRA of the folder has.
+    """Returns the initialization of a folder's LoRA.
 
     Raises:
         DataError: For one that changes the base weights in a way that tfft cannot
-            repeat.
+            reproduce.
     """
     given = folder.config.get("init_lora_weights", True)
     if given is None or isinstance(given, bool):
@@ -72,7 +78,8 @@ def start_of(folder: Folder) -> Start:
 def rank_in_file(start: Start, rank: int, module: Module) -> int:
     """Returns the rank of a module's tensors.
 
-    A matrix has no more principal directions than rows or columns, whatever r says.
+    A matrix has at most as many principal directions as rows or columns, even if r is
+    higher.
     """
     return min(rank, *module.shape) if start == "pissa" else rank
 
@@ -85,14 +92,14 @@ def with_start(
     rank: int,
     scale: float,
 ) -> Mapping[str, np.ndarray]:
-    """Returns a module's tensors with the first A and B in them, as tfft writes them.
+    """Returns a module's tensors with the initial A and B, as tfft stores them.
 
     Args:
-        start: Where A and B began.
+        start: The initialization.
         module: The module.
         layers: The backbone's layers by path.
         tensors: A, B and magnitudes as PEFT wrote them.
-        rank: The rank that the config says.
+        rank: The rank in the config.
         scale: The factor of the update.
     """
     from tfft.methods.layers.lora_starts import principal
@@ -113,7 +120,7 @@ def with_start(
 def in_file(method: LoRA) -> dict[str, Any]:
     """Returns ranks and alphas as tfft writes them for a method.
 
-    With PiSSA the first A and B stand beside the others, so the rank is twice as high.
+    With PiSSA the initial A and B are stored too, which doubles the rank.
     """
     times = 2 if method.initialization == "pissa" else 1
     factor = math.sqrt(times) if method.use_rslora else times

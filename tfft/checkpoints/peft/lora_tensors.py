@@ -1,4 +1,4 @@
-"""One LoRA module between tfft's layers and PEFT's tensors."""
+"""Converts one LoRA module between tfft's layers and PEFT's tensors."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ A, B, M = "lora_A.weight", "lora_B.weight", "lora_magnitude_vector"
 
 
 class Kept(NamedTuple):
-    """A module as PEFT keeps it.
+    """A module as PEFT stores it.
 
     Attributes:
-        tensors: By the end of their names.
-        rank: That of A and B.
+        tensors: Its tensors by the ends of their names.
+        rank: The rank of A and B.
         alpha: The numerator of the scale.
     """
 
@@ -32,9 +32,9 @@ class Kept(NamedTuple):
 def kept(module: Module, ones: Sequence[Injected]) -> Kept:
     """Returns the tensors of one module.
 
-    Layers of a fused module that share one A are kept as they are. Those with an A
-    each are stacked: their A beside each other, their B in blocks, so that the rank
-    is the sum of theirs.
+    Layers of a fused module that share one A are stored as they are. Layers that have
+    an A each are stacked: A is concatenated and B has a block for each, so the rank is
+    the sum of their ranks.
 
     Raises:
         ConfigError: For DoRA on parts of a fused module.
@@ -52,7 +52,7 @@ def kept(module: Module, ones: Sequence[Injected]) -> Kept:
             raise ConfigError(
                 f"DoRA on a part of {module.name}",
                 where="save",
-                expected="magnitudes of the whole matrix, which is what PEFT keeps",
+                expected="magnitudes of the whole matrix, as PEFT stores them",
                 fix=f"use {module.name.rsplit('.', 1)[-1]} as the target",
             )
         tensors[M] = np.concatenate([np.array(layer.magnitude) for layer in layers])
@@ -67,14 +67,14 @@ def _factors(layer: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _stacked(module: Module, ones: Sequence[Injected]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns A of every part side by side, and B with a block for each."""
+    """Returns the A of all parts concatenated, and B with a block for each part."""
     parts = [(one, *_factors(one.layer)) for one in ones]
     size = module.shape[1] // len(module.places)
     b = np.zeros((sum(a.shape[1] for _, a, _ in parts), module.shape[1]), "float32")
     row = 0
     for one, part_a, part_b in parts:
         start = one.place.part.index * size
-        # One scale holds for the module, so a part of another carries the ratio.
+        # The module has one scale, so a part with another scale absorbs the ratio.
         ratio = one.layer.scale / ones[0].layer.scale
         b[row : row + part_a.shape[1], start : start + size] = part_b * ratio
         row += part_a.shape[1]
@@ -95,8 +95,8 @@ def values(
 
     Args:
         module: The module.
-        ones: Its layers; of ranks that add up to the tensors' where they are stacked.
-        tensors: What `kept` returned, or PEFT wrote.
+        ones: Its layers. If they are stacked, their ranks add up to the tensors' rank.
+        tensors: The tensors that `kept` returned or PEFT wrote.
     """
     a, b = (tensors[name].T.astype("float32") for name in (A, B))
     pairs: list[tuple[Any, np.ndarray]] = []
@@ -121,7 +121,7 @@ def _rank_on_disk(layer: Any) -> int:
 def _values_of(layer: Any, a: np.ndarray, b: np.ndarray) -> list[tuple[Any, Any]]:
     if not layer.first:
         return [(layer.lora_a, a), (layer.lora_b, b)]
-    # Written as [A, first A] and [B; -first B]; see `LoRALayer.factors`.
+    # Stored as [A, first A] and [B; -first B]; see `LoRALayer.factors`.
     a, first_a = np.split(a, 2, axis=1)
     b, first_b = np.split(b, 2, axis=0)
     return list(

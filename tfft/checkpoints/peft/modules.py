@@ -1,4 +1,4 @@
-"""Modules as PyTorch has them, and the places of a backbone they stand for."""
+"""PyTorch's modules, and the places of a backbone that each consists of."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _SHOWN = 10
 
 @dataclass(frozen=True)
 class Module:
-    """A linear module of PyTorch and the places it is made of.
+    """A linear module of PyTorch, and the places it consists of.
 
     Attributes:
         name: Its name without the model's prefix.
-        places: One, or the parts of a fused one in their order.
+        places: One place, or the parts of a fused module in order.
         shape: (in, out) of the whole.
     """
 
@@ -30,7 +30,7 @@ class Module:
     shape: tuple[int, int]
 
     def kernel(self, layers: Mapping[str, Any]) -> np.ndarray:
-        """Returns the module's matrix in float32, as it is in a plain backbone.
+        """Returns the module's matrix in float32, without adapters.
 
         Args:
             layers: The backbone's layers by path.
@@ -67,18 +67,18 @@ def modules_of(backbone: Any, architecture: Architecture) -> dict[str, Module]:
 
 
 class Sorted:
-    """The tensors of a folder, by what they are.
+    """The tensors of a folder, sorted into adapters and others.
 
     Args:
         folder: The folder.
-        architecture: Its prefix is taken off the names.
+        architecture: Its prefix is removed from the names.
         modules: The modules that can be adapted.
-        endings: The ends of the names of a module's adapter tensors.
+        endings: The ends of the names of adapter tensors.
 
     Attributes:
-        prefix: The architecture's, or empty where the names lack it.
-        adapted: For each adapted module its tensors by ending.
-        others: The rest, by name: heads and modules saved whole.
+        prefix: The architecture's prefix, or "" if the names lack it.
+        adapted: The tensors of each adapted module, by ending.
+        others: The rest by name: heads and modules that are saved whole.
 
     Raises:
         DataError: For adapters on modules that cannot be adapted.
@@ -111,15 +111,15 @@ class Sorted:
 def _refuse_unknown(
     folder: Folder, architecture: Architecture, unknown: Mapping[str, str]
 ) -> None:
-    """Raises for adapters on modules that cannot be adapted.
+    """Refuses adapters on modules that cannot be adapted.
 
     Args:
         folder: The folder.
-        architecture: Its layers' names tell those inside the stack.
-        unknown: Names of tensors, and the modules that they belong to.
+        architecture: Gives the names of modules inside the layers.
+        unknown: The module of each unknown tensor, by the tensor's name.
 
     Raises:
-        DataError: For one or more; the fix depends on where the modules are.
+        DataError: If there are any. The fix depends on where the modules are.
     """
     stems = tuple(place.theirs.split("{i}")[0] for place in architecture.per_layer)
     outside = sorted({m for m in unknown.values() if not m.startswith(stems)})
@@ -134,7 +134,7 @@ def _refuse_unknown(
 
 
 def _split(name: str, endings: Sequence[str]) -> tuple[str, str]:
-    """Returns the module of an adapter's tensor and the rest of its name, if it is."""
+    """Returns the module of an adapter tensor and the rest of its name, else ""."""
     for ending in endings:
         if name.endswith("." + ending):
             return name.removesuffix("." + ending), ending
@@ -143,10 +143,10 @@ def _split(name: str, endings: Sequence[str]) -> tuple[str, str]:
 
 
 def refuse(folder: Folder, problems: Sequence[str]) -> None:
-    """Raises when there are problems with tensors, naming ten at most.
+    """Raises if there are problems with tensors.
 
     Raises:
-        DataError: For one or more.
+        DataError: Names up to ten of the problems.
     """
     if not problems:
         return

@@ -1,7 +1,7 @@
-"""How PEFT reads the patterns of a config, rule by rule.
+"""Matches the patterns of a PEFT config, by PEFT's own rules.
 
-PEFT matches against the names of modules in the model that it wraps. These have the
-model's prefix (`bert.encoder…`) when that model has a head, and none otherwise.
+PEFT matches the names of modules in the model that it wraps. These names start with the
+model's prefix (`bert.encoder…`) if that model has a head, and have no prefix otherwise.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from tfft.checkpoints.peft.folder import Folder
 
 _ALL_LINEAR = "all-linear"
-# Where the number of a layer stands when the config does not say: after a dotted name.
+# By default the number of a layer follows a dotted name.
 _ANY_LAYER = r".*?\.[^.]*\.(?P<index>\d+)\."
 
 
@@ -21,17 +21,17 @@ class Rules:
 
     Args:
         folder: The folder.
-        prefix: What its tensors' names have before tfft's names of the modules.
-        default: The modules that a config without targets means.
+        prefix: The prefix of its tensors' names, before tfft's names of the modules.
+        default: The targets of a config that names none.
 
     Attributes:
         folder: The folder.
         prefix: As given.
-        target: A regular expression, or names and tails of names.
+        target: A regular expression, or names and ends of names.
         saved: The names of `modules_to_save`.
 
     Raises:
-        DataError: For a field that is no pattern, or a combination that PEFT refuses.
+        DataError: For a field that is not a pattern, or that PEFT refuses.
     """
 
     def __init__(self, folder: Folder, prefix: str, default: Sequence[str]) -> None:
@@ -46,29 +46,31 @@ class Rules:
         self._layers = _indices(folder, layers)
         if isinstance(self.target, str) and (layers is not None or pattern):
             raise folder.error(
-                "layers_to_transform beside a regular expression in target_modules",
-                expected="a list of target_modules, as PEFT does",
+                "layers_to_transform with a regular expression in target_modules",
+                expected="a list of target_modules, as PEFT requires",
                 fix="put the layers into the expression",
             )
 
     def targets(self, module: str) -> bool:
         """Tells whether a linear module is adapted."""
         name = self.prefix + module
-        if self.means("exclude_modules", self._exclude, module) or self._is_kept(name):
+        if self.matches("exclude_modules", self._exclude, module) or self._is_kept(
+            name
+        ):
             return False
         if isinstance(self.target, str) and self.target.lower() == _ALL_LINEAR:
             return True
         if not isinstance(self.target, str) and name in self.target:
-            return True  # whichever layer it is in
-        if not self.means("target_modules", self.target, module):
+            return True  # in any layer
+        if not self.matches("target_modules", self.target, module):
             return False
         return self._layers is None or self._layer(name) in self._layers
 
-    def means(self, key: str, entries: str | Sequence[str], module: str) -> bool:
-        """Tells whether a field means a module.
+    def matches(self, key: str, entries: str | Sequence[str], module: str) -> bool:
+        """Tells whether a field matches a module.
 
-        Text is a regular expression for the whole name; a list holds names or their
-        tails.
+        A string is a regular expression for the whole name. A list holds names or the
+        ends of names.
         """
         name = self.prefix + module
         if isinstance(entries, str):
@@ -77,9 +79,9 @@ class Rules:
         return any(name == entry or name.endswith(f".{entry}") for entry in entries)
 
     def value(self, key: str, patterns: Mapping[str, Any], module: str) -> Any:
-        """Returns the value of the first pattern that means a module, or None.
+        """Returns the value of the first pattern that matches a module, or None.
 
-        A pattern is a regular expression for the whole name or for a tail after a dot.
+        A pattern is a regular expression for the whole name or its end after a dot.
         """
         name = self.prefix + module
         for pattern, value in patterns.items():
@@ -88,17 +90,17 @@ class Rules:
         return patterns.get(name)
 
     def saves(self, module: str) -> bool:
-        """Tells whether a module is trained in full, or is inside of one that is.
+        """Tells whether a module, or one that contains it, is trained in full.
 
-        PEFT compares the ends of names, dot or no dot: `norm` is `input_layernorm`
-        as well.
+        PEFT compares the ends of names, even inside a word: `norm` also matches
+        `input_layernorm`.
         """
         parts = (self.prefix + module).split(".")
         names = [".".join(parts[: end + 1]) for end in range(len(parts))]
         return any(name.endswith(entry) for name in names for entry in self.saved)
 
     def _is_kept(self, name: str) -> bool:
-        """Tells whether `modules_to_save` keeps adapters off a module."""
+        """Tells whether `modules_to_save` excludes a module from adapters."""
         return any(
             self.folder.match(
                 "modules_to_save", entry, rf"(^|.*\.){entry}($|\..*)", name
@@ -107,7 +109,7 @@ class Rules:
         )
 
     def _layer(self, name: str) -> int | None:
-        """Returns the number of the layer that a module is in."""
+        """Returns the number of the layer that contains a module, or None."""
         shapes = [
             rf"(?:^|.*?\.){pattern}\.(?P<index>\d+)\."
             for pattern in self._layer_patterns
@@ -119,7 +121,7 @@ class Rules:
 
 
 def _indices(folder: Folder, layers: Any) -> set[int] | None:
-    """Returns the layers to keep to; None for all, which an empty list means too."""
+    """Returns the layers to adapt. None, like an empty list, means all layers."""
     if layers is None or layers == []:
         return None
     every = layers if isinstance(layers, list) else [layers]

@@ -1,4 +1,4 @@
-"""Writing an adapter folder that PEFT reads."""
+"""Writes an adapter folder that PEFT reads."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ def save_peft(
     """Writes `adapter_config.json` and `adapter_model.safetensors`.
 
     Args:
-        adapter: An adapter that is neither merged nor switched off.
-        folder: Where to; made if needed.
-        base_model: What `base_model_name_or_path` says.
-        task_type: PEFT's name of the task. Defaults to that of a language model for
-            a family of such, else to that of a bare encoder.
-        modules_to_save: Layers trained in full beside the backbone, by PEFT's names:
-            for each its `weight` and `bias` as PyTorch keeps them.
+        adapter: An adapter that is neither merged nor disabled.
+        folder: The target folder; made if needed.
+        base_model: The value of `base_model_name_or_path`.
+        task_type: PEFT's name for the kind of task. Defaults to `CAUSAL_LM` for
+            decoders and to `FEATURE_EXTRACTION` for encoders.
+        modules_to_save: Layers outside the backbone that train in full, by PEFT's
+            names, each with its `weight` and `bias` in PyTorch's layout.
 
     Raises:
-        ConfigError: When PEFT has no format for it, or it is merged.
+        ConfigError: When PEFT has no format for it, or it is merged or disabled.
     """
     kind = format_of(adapter.method)
     if kind is None or adapter.state != "active":
@@ -52,14 +52,14 @@ def save_peft(
             f"no PEFT format for {adapter.method.name}"
             if kind is None
             else f"the adapter is {adapter.state}",
-            expected="a LoRA or IA3 adapter beside its base weights",
+            expected="an active LoRA or IA3 adapter",
             fix='use method="lora"' if kind is None else "call unmerge() first",
         )
     heads = dict(modules_to_save or {})
     if task_type is None:
         causal = adapter.architecture.causal
         task_type = _LANGUAGE_MODEL if causal else "FEATURE_EXTRACTION"
-    # A bare encoder has no prefix in PEFT's keys, a model with a head has.
+    # In PEFT's keys a model with a head has a prefix, and a bare encoder has none.
     has_prefix = heads or task_type == _LANGUAGE_MODEL
     prefix = adapter.architecture.prefix if has_prefix else ""
     tensors = {f"{prefix}{n}": v for n, v in kind.tensors(adapter).items()}
@@ -69,7 +69,7 @@ def save_peft(
         for module, weights in heads.items()
         for name, value in weights.items()
     }
-    # A head of several layers is one module of PyTorch, as RoBERTa's classifier.
+    # A head of several layers is one module in PyTorch, such as RoBERTa's classifier.
     tops = dict.fromkeys(module.split(".")[0] for module in heads)
     whole = [*tops, *whole_modules(adapter, prefix)]
     config = {
@@ -77,7 +77,7 @@ def save_peft(
         "inference_mode": True,
         "modules_to_save": whole or None,
         "peft_type": kind.name,
-        # Full names: a tail such as output.dense would mean two layers of BERT.
+        # Full names, because output.dense would match two layers of BERT.
         "target_modules": sorted({one.place.theirs for one in adapter.injected}),
         "task_type": task_type,
         **kind.config(adapter),
