@@ -29,8 +29,7 @@ def train(arguments: argparse.Namespace, method: str) -> dict:
     """Returns the seconds of a training and its scores; runs in its own process."""
     import tfft
     from tfft.data.sources import read
-    from tfft.fitting import frozen
-    from tfft.fitting.loop import Loop
+    from tfft.fitting.session import Session
 
     marks = []
 
@@ -52,9 +51,8 @@ def train(arguments: argparse.Namespace, method: str) -> dict:
     }
     with (
         tempfile.TemporaryDirectory() as folder,
-        # The first call is before the states are computed, the last one after training.
-        mock.patch.object(frozen, "choose_split", marking(frozen.choose_split)),
-        mock.patch.object(Loop, "run", marking(Loop.run)),
+        # From before the states are computed until the last epoch has ended.
+        mock.patch.object(Session, "train", marking(Session.train)),
     ):
         run = tfft.finetune(
             model=Path(spec.origin).parent / "model",

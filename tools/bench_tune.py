@@ -116,11 +116,11 @@ def finetuned(options: dict[str, Any]) -> float:
 def rebuilt(options: dict[str, Any]) -> float:
     """Returns the score of a training that writes nothing."""
     from tfft.fitting.config import FinetuneConfig
-    from tfft.fitting.session import Shared
+    from tfft.fitting.session import Session
 
     config = FinetuneConfig(**options)
-    shared = Shared(config, Path(options["output_dir"]), lambda text: None)
-    return shared.fit().metrics["loss"]
+    session = Session(config, Path(options["output_dir"]), lambda text: None)
+    return session.fit().metrics["loss"]
 
 
 def in_a_process(arguments: argparse.Namespace, part: str) -> list[dict[str, Any]]:

@@ -203,7 +203,7 @@ class _Tuning:
         return self._session[1], rest
 
     def _measure(self, asked: Trial, epochs: int | None) -> Trial:
-        """Returns a trial with what its training came to."""
+        """Returns a trial with the result of its training."""
         from tfft.tuning.pruning import Watch
 
         options = self._options(asked.values)
