@@ -32,7 +32,8 @@ generation/test_greedy models/test_untrusted recipes/test_options_of_verbs
 serving/server/test_batching serving/server/test_client text/test_chat_template
 cli/test_commands cli/test_launch cli/test_output cli/test_series
 compute/test_attention compute/test_first_token compute/test_processor
-conformance/test_contracts conformance/test_fields conformance/test_files
+conformance/test_contracts conformance/test_family_contracts conformance/test_fields
+conformance/test_files conformance/test_task_contracts
 fitting/test_interrupt fitting/test_shared generation/test_decoding_step
 methods/test_keras_files methods/test_lora_strategies methods/test_low_rank
 compute/test_frozen models/test_sentence_transformers models/test_wiring
