@@ -38,7 +38,8 @@ fitting/test_interrupt fitting/test_shared generation/test_decoding_step
 methods/test_keras_files methods/test_lora_strategies methods/test_low_rank
 compute/test_frozen models/test_sentence_transformers models/test_wiring
 recipes/test_cross_validate recipes/test_estimate recipes/test_families
-recipes/test_methods_end_to_end recipes/test_series runs/export/test_export_formats
+recipes/test_methods_end_to_end recipes/test_same_text recipes/test_series
+runs/export/test_export_formats
 runs/export/test_export_many runs/export/test_huggingface_heads runs/test_asked
 runs/test_ends_of_answers serving/server/test_versions serving/test_publishing
 tasks/test_answer_places tasks/test_labels_and_numbers test_examples
@@ -55,6 +56,7 @@ fitting/test_shared runs/export/test_export_many recipes/test_tasks cli/test_ser
 fitting/test_interrupt tasks/test_answer_places tasks/test_labels_and_numbers
 training/test_distribution generation/test_decoding_step text/graph/test_word_piece
 fitting/test_frozen runs/export/test_export_formats recipes/test_causal_lm
+recipes/test_same_text
 """.split()
 
 # Tracing makes so many objects that collecting after each 700 takes 14 % of all tests.
