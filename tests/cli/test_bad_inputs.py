@@ -97,7 +97,7 @@ OPTIONS = [
     ("rate", lambda b: b.good_with("--learning_rate", "abc"),
      2, ["'abc' has the wrong type", "FinetuneConfig.learning_rate", "expected "]),
     ("both", lambda b: b.good_with("--overwrite", "--resume"),
-     2, ["overwrite=True and resume=True", "expected one of them", "leave overwrite"]),
+     2, ["overwrite=True and resume=True", "expected one of them", "overwrite"]),
     ("taken", lambda b: b.good_with(out=b.file("old/mine.txt", "x").parent),
      73, ["output_dir is not empty", "old", "expected a new", "choose another"]),
     ("no run", lambda b: b.good_with(
