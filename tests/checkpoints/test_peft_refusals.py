@@ -82,8 +82,8 @@ def not_finite(content):
 
 
 MALFORMED = {
-    "truncated": (truncated, "not a whole safetensors file"),
-    "lying header": (lying_header, "not a whole safetensors file.*header"),
+    "truncated": (truncated, "not a complete safetensors file"),
+    "lying header": (lying_header, "not a complete safetensors file.*header"),
     "wrong shape": (
         tensors(lambda t: t.update({NAME: t[NAME][:, :-1].copy()})),
         r"1.attention.self.value.lora_A.weight has shape \(3, 7\), not \(3, 8\)",
@@ -132,7 +132,7 @@ MALFORMED = {
     "rank mismatch": (config(r=4), "lora_A.weight has rank 3, not r=4"),
     "outside": (outside, "adapter_model.safetensors leads to"),
     "pickle": (pickled, "adapter_model.bin is a pickle, which tfft never opens"),
-    "disguised pickle": (pickle_in_disguise, "not a whole safetensors file"),
+    "disguised pickle": (pickle_in_disguise, "not a complete safetensors file"),
     "not finite": (tensors(not_finite), "values that are not finite"),
     "huge rank": (config(r=2**31), "r=2147483648"),
     "huge rank pattern": (

@@ -58,7 +58,7 @@ class Model:
         self.shapes, self.linear = {}, set()
         for place in self.architecture.places_of(self.backbone):
             for weight in place.weights():
-                name = ("" if place.beside else self.prefix) + weight.theirs
+                name = ("" if place.without_prefix else self.prefix) + weight.theirs
                 self.shapes[name] = weight.tensor_shape(paths[weight.path])
                 if place.kind == "linear" and place.name.startswith("layers."):
                     self.linear.add(self.prefix + place.theirs)

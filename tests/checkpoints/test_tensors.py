@@ -120,5 +120,5 @@ def test_a_file_that_is_not_there_or_not_whole_says_so(tmp_path):
         load_variables(path, pair())
     save_tensors(path, {"a": WIDE, "step": np.array(7)})
     path.write_bytes(path.read_bytes()[:-8])
-    with pytest.raises(DataError, match="not a whole safetensors file"):
+    with pytest.raises(DataError, match="not a complete safetensors file"):
         load_variables(path, pair())

@@ -68,7 +68,7 @@ MODELS = [
     ("pickle", lambda b: b.bad_model(lambda p: p.rename(p.with_suffix(".bin"))),
      66, ["without model.safetensors", "model.bin is a pickle", "save_pretrained"]),
     ("corrupt", lambda b: b.bad_model(cut_in_half),
-     65, ["not a whole safetensors", "model.safetensors", "download it again"]),
+     65, ["not a complete safetensors", "model.safetensors", "download it again"]),
     ("no such model", lambda b: b.good_with(model="bert_tiny_en_uncase"),
      66, ["'bert_tiny_en_uncase'", "expected a folder", '"bert_tiny_en_uncased"?']),
 ]  # fmt: skip

@@ -101,7 +101,7 @@ def test_weights_that_were_cut_off(folder, kept):
     content = (folder / WEIGHTS).read_bytes()
     (folder / WEIGHTS).write_bytes(content[:kept])
     error = refused(folder, DataError)
-    assert error.what.startswith("not a whole safetensors file")
+    assert error.what.startswith("not a complete safetensors file")
     assert error.fix == "download it again"
 
 

@@ -54,7 +54,7 @@ def test_the_file_decides_alone_where_there_is_one(tmp_path, content, ends, stri
 @pytest.mark.parametrize(
     ("content", "match"),
     [
-        ({"eos_token_id": "</s>"}, r"eos_token_id is '</s>' .* the id of a token"),
+        ({"eos_token_id": "</s>"}, r"eos_token_id is '</s>' .* a token id"),
         ({"eos_token_id": [1, True]}, "eos_token_id is"),
         ({"eos_token_id": -1}, "eos_token_id is -1"),
         ({"stop_strings": [3]}, r"stop_strings is \[3\]"),
@@ -96,9 +96,9 @@ def test_what_is_not_followed_is_told():
     config = GenerationConfig((5, 500), content=content).known_to(words())
     assert config.eos_token_ids == (5,)
     assert config.notes == (
-        "generation_config.json ends texts at 500, which the tokenizer lacks",
-        "generation_config.json asks for do_sample True, temperature 0.6; generation "
-        "is greedy unless its options say so",
+        "generation_config.json ends texts at token ids 500, which the tokenizer lacks",
+        "generation_config.json sets do_sample True, temperature 0.6, which tfft "
+        "does not read: generation is greedy unless you give these options",
     )
 
 

@@ -138,5 +138,5 @@ def test_an_index_of_too_many_bytes(folder):
 def test_a_tensor_in_two_files(folder):
     into_shards(folder)
     shutil.copy(folder / "part-0.safetensors", folder / "part-1.safetensors")
-    with pytest.raises(DataError, match="is in more than one file"):
+    with pytest.raises(DataError, match="is in more than one weight file"):
         load_pretrained(folder)

@@ -62,7 +62,7 @@ def test_tensors_of_a_head_are_named(tmp_path, reference):
     }
     loaded = load_pretrained(write_bert(tmp_path / "model", tensors=tensors))
     assert loaded.notes == (
-        "a head in the checkpoint: classifier.bias, classifier.weight",
+        "the checkpoint has a head: classifier.bias, classifier.weight",
     )
     assert loaded.head["classifier.weight"].shape == (2, 16)
     np.testing.assert_array_equal(pooled(loaded.backbone), pooled(reference.backbone))
@@ -78,7 +78,7 @@ def test_a_masked_language_model_lacks_the_pooler(tmp_path):
     loaded = load_pretrained(write_bert(tmp_path / "model", tensors=tensors))
     assert loaded.notes == (
         "ignored in the checkpoint: cls.predictions.bias",
-        "not in the checkpoint, starts at random: pooler",
+        "not in the checkpoint, random at the start: pooler",
     )
     assert loaded.fresh == ("pooler",)
     assert sorted(variable.path for variable in loaded.fresh_variables) == [

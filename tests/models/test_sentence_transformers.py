@@ -156,7 +156,7 @@ def test_the_transformer_may_have_a_folder_of_its_own(folder, tmp_path):
 def test_modes_that_tfft_lacks_are_refused_by_name(folder, mode, named):
     write_pooling(folder, {"embedding_dimension": 16, "pooling_mode": mode})
     loaded = load_pretrained(folder)
-    with pytest.raises(ConfigError, match=f"sums up texts by {named}"):
+    with pytest.raises(ConfigError, match=f"the model's pooling: {named}"):
         TextClassification().suited_to(loaded)
     # A task that names a way, or needs none, is not concerned.
     assert TextClassification(pooling="max").suited_to(loaded)[0].pooling == "max"

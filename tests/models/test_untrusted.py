@@ -60,7 +60,7 @@ def test_a_file_that_is_no_safetensors_file_is_refused_by_name(folder, name):
     error = outcome(lambda: read_all_tensors(weight_files(folder)), folder)
     assert isinstance(error, DataError)
     assert error.where == str(folder / WEIGHTS)
-    assert error.what.startswith(("not a whole safetensors file", "x holds F8_E4M3"))
+    assert error.what.startswith(("not a complete safetensors file", "x holds F8_E4M3"))
     assert error.fix
 
 

@@ -154,6 +154,6 @@ def test_weights_the_checkpoint_lacks_start_from_the_seed(tune, make_bert, tmp_p
     tensors = {k: v for k, v in load_file(path).items() if "pooler" not in k}
     save_file(tensors, path)
     one, same = (tune(model=tmp_path / "bare") for _ in range(2))
-    assert "not in the checkpoint, starts at random: pooler" in one.record["notes"]
+    assert "not in the checkpoint, random at the start: pooler" in one.record["notes"]
     assert scores(one) == scores(same) == scores(tfft.load(one.folder))
     assert scores(one) != scores(tune(model=tmp_path / "bare", seed=1))

@@ -53,7 +53,7 @@ def backbone_tensors(
                     fix="export the backbone before quantizing it",
                 )
             value = weight.from_keras(np.asarray(variable, "float32"))
-            shares.setdefault(weight.theirs, {})[weight.part.index] = value
+            shares.setdefault(weight.theirs, {})[weight.share.index] = value
     whole = {
         name: parts[0]
         if len(parts) == 1
@@ -77,7 +77,7 @@ def save_huggingface(
     generation: GenerationConfig | None = None,
     max_length: int | None = None,
     split_special_tokens: bool = False,
-    beside: Callable[[Path], None] | None = None,
+    write_more: Callable[[Path], None] | None = None,
     shard_bytes: int = _SHARD_BYTES,
 ) -> Path:
     """Writes a folder that `from_pretrained` of transformers loads.
@@ -94,10 +94,11 @@ def save_huggingface(
             and `bias` in PyTorch's layout.
         about_head: Entries of `config.json` about its outputs, such as `id2label`.
         generation: Where generated texts end. Written only with a tokenizer.
-        max_length: The most tokens of a text, for the tokenizer. None sets no limit.
+        max_length: Maximum number of tokens in a text, for the tokenizer. None sets
+            no limit.
         split_special_tokens: Whether texts that spell special tokens are split into
             letters.
-        beside: Writes further files into the folder.
+        write_more: Writes further files into the folder.
         shard_bytes: The largest size of a weight file.
 
     Returns:
@@ -134,8 +135,8 @@ def save_huggingface(
             tokenizer.save(target, options)
             if generation is not None:
                 write_generation_config(target, tokenizer, generation)
-        if beside is not None:
-            beside(target)
+        if write_more is not None:
+            write_more(target)
     return folder
 
 
@@ -192,15 +193,15 @@ def _tensors(
     prefix = architecture.prefix if form.prefix is None else form.prefix
     prefix = prefix if form.prefixed else ""
     named: dict[str, np.ndarray] = {}
-    beside: set[str] = set()
+    without_prefix: set[str] = set()
     for place in architecture.places_of(backbone):
         for weight in place.weights():
             if place.name in form.without:
                 tensors.pop(weight.theirs, None)
-            elif place.beside:
-                beside.add(weight.theirs)
+            elif place.without_prefix:
+                without_prefix.add(weight.theirs)
     for name, value in tensors.items():
-        named[name if name in beside else prefix + name] = value
+        named[name if name in without_prefix else prefix + name] = value
     return named
 
 

@@ -101,7 +101,7 @@ def save_modules(
     )
     tensors = {
         f"linear.{name}": np.asarray(value, "float32")
-        for name, value in head.by_part().items()
+        for name, value in head.by_name().items()
     }
     save_tensors(folder / "2_Dense" / "model.safetensors", tensors, {"format": "pt"})
     write_text(folder / "README.md", _CARD.format(pooling=pooling, outputs=outputs))

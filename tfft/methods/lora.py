@@ -227,7 +227,7 @@ class LoRA(Method):
         return {
             theirs
             for theirs, parts in groups.items()
-            if len(parts) == parts[0][0].part.of > 1
+            if len(parts) == parts[0][0].share.of > 1
             and len({rank for _, rank in parts}) == 1
             and (
                 not patterns

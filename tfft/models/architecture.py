@@ -18,17 +18,17 @@ ARCHITECTURES = Registry("architecture", "tfft.models")
 
 
 class Form(NamedTuple):
-    """A class of transformers that holds a backbone of the family.
+    """A transformers class that holds a backbone of the family.
 
     Attributes:
-        name: The class.
-        modules: The layers of its head, by their names.
-        without: Optional places that it lacks.
-        prefixed: Whether it puts the prefix before the backbone's names.
-        prefix: Another prefix than the family's; None for the same.
-        pooling: The summary of a text that its head takes; None for a head that takes
-            the state of each token.
-        arrange: How its layers compute a linear head.
+        name: The class name.
+        modules: Names of the layers in its head.
+        without: Optional places that the class lacks.
+        prefixed: Whether it puts a prefix before the backbone's names.
+        prefix: A prefix that differs from the family's; None for the family's.
+        pooling: The pooling that its head reads; None for a head that reads the state
+            of each token.
+        arrange: Converts a linear head into the layers of this class.
         generates: Whether it generates text.
     """
 
@@ -43,42 +43,40 @@ class Form(NamedTuple):
 
 
 class Architecture(abc.ABC):
-    """One family of backbones; a file of its own that registers itself.
+    """One family of backbones. Each family has its own file and registers itself.
 
     The names of places are the same in every family: `layers.3.attention.query`,
     `.key`, `.value`, `.output` and `.norm`, `layers.3.ffn.up`, `.down`, `.norm`, and
-    `.gate` where there is one; outside the layers `embeddings.token` and, where the
-    family has them, `embeddings.position`, `embeddings.segment`, `embeddings.norm`,
-    `norm`, `pooler` and `head`.
+    `.gate` where there is one. Outside the layers they are `embeddings.token` and,
+    where the family has them, `embeddings.position`, `embeddings.segment`,
+    `embeddings.norm`, `norm`, `pooler` and `head`.
 
     Attributes:
         backbone_class: Name of the KerasHub class.
-        prefix: What a Hugging Face checkpoint with a head puts before the names.
-        inputs: What a batch must hold.
-        causal: Whether a token sees only those before it, so that the backbone is a
-            language model.
-        poolings: The ways to sum up a text, the family's own first.
+        prefix: The prefix of tensor names in a Hugging Face checkpoint with a head.
+        inputs: The keys that a batch must hold.
+        causal: Whether a token sees only the tokens before it. If so, the backbone
+            is a language model.
+        poolings: The poolings that suit the family, its own first.
         once: The places outside the layers.
         per_layer: The places of one layer, with `{i}` for its index.
-        default_targets: Where adapters go when the user names no place; PEFT's.
-        optional: Places that only some tasks use, as a language model does not use
-            the pooler. A checkpoint may lack their weights: they then start at
-            random, so they train.
+        default_targets: Where adapters go when the user names no place; as in PEFT.
+        optional: Places that only some tasks use, such as the pooler. A checkpoint
+            may lack their weights; they then start at random and always train.
         top: Places above the stack, which train when its last layers do.
-        heads: Regular expressions for the tensors of a task's head.
-        aside: The same for tensors that tfft has no use for and says so.
-        copies: Tensors that are the same as another: that other's name.
-        unused: Regular expressions for the tensors that checkpoints hold and nothing
-            needs, such as a table of positions 0, 1, 2, ….
+        heads: Regular expressions for the names of a task head's tensors.
+        aside: The same for tensors that tfft ignores and lists in a note.
+        copies: Maps a tensor that repeats another one to that one's name.
+        unused: Regular expressions for tensors that nothing needs, such as a table
+            of the positions 0, 1, 2, …. They are ignored without a note.
         dropout_keys: The keys of the config that hold dropout rates.
-        defaults: The sizes that transformers takes where a config says none.
-        other_names: Keys that transformers also accepts, and the key of the family
-            that each stands for.
-        forms: The classes of transformers, by PEFT's name of what they are for;
-            those whose head tfft's tasks have.
-        tokenizer_class: The tokenizer class of transformers for folders that name
-            none.
-        one_tokenizer: Whether transformers takes that class even if a folder names
+        defaults: The sizes that transformers assumes when a config omits them.
+        other_names: Maps further keys that transformers accepts to the family's own.
+        forms: The transformers classes whose heads tfft's tasks have, by PEFT's name
+            for the kind of task.
+        tokenizer_class: The transformers class for a folder that names no tokenizer
+            class.
+        one_tokenizer: Whether transformers uses that class even when a folder names
             another one.
     """
 
@@ -114,7 +112,7 @@ class Architecture(abc.ABC):
 
     @property
     def prefixes(self) -> tuple[str, ...]:
-        """What the classes of the family put before the backbone's names."""
+        """The prefixes of tensor names among the classes of the family."""
         others = (form.prefix for form in self.forms.values())
         return (self.prefix, *dict.fromkeys(one for one in others if one is not None))
 
@@ -124,33 +122,34 @@ class Architecture(abc.ABC):
 
     @abc.abstractmethod
     def describe(self, backbone: Any) -> dict[str, Any]:
-        """Returns the Hugging Face config of a backbone that came without one."""
+        """Makes the Hugging Face config of a backbone that has none."""
 
     @abc.abstractmethod
     def max_length(self, config: Mapping[str, Any]) -> int:
-        """Returns the most tokens of a text for a Hugging Face config."""
+        """Returns the maximum number of tokens in a text for a Hugging Face config."""
 
     @abc.abstractmethod
     def least_size(self, config: Mapping[str, Any]) -> int:
-        """Returns a number of weights that the config's backbone has at least.
+        """Returns a lower bound for the number of weights of the config's backbone.
 
-        A config may come from anyone: one that describes more than the weights hold
-        is refused before memory is taken for it.
+        A config may come from anyone. One that describes more weights than the files
+        hold is refused before any memory is allocated for it.
         """
 
     def adapt(
         self, tensors: dict[str, np.ndarray], config: Mapping[str, Any]
     ) -> dict[str, np.ndarray]:
-        """Returns a checkpoint's tensors, by plain names, as the places expect them.
+        """Converts a checkpoint's tensors to those that the places expect.
 
-        For a family whose KerasHub class computes with fewer weights.
+        Needed by a family whose KerasHub class has fewer weights. The names have no
+        prefix.
         """
         return tensors
 
     def restore(
         self, tensors: dict[str, np.ndarray], config: Mapping[str, Any]
     ) -> dict[str, np.ndarray]:
-        """Returns tensors of the places as Hugging Face's class expects them."""
+        """Converts the tensors of the places back to those of Hugging Face's class."""
         return tensors
 
     def sequence(self, outputs: Any) -> Any:
@@ -158,10 +157,10 @@ class Architecture(abc.ABC):
         return outputs
 
     def pooled(self, outputs: Any) -> Any:
-        """Returns the (batch, hidden) summary of a layer pretrained for it.
+        """Returns the pooler's output, shape (batch, hidden).
 
         Raises:
-            ConfigError: When the family has no such layer.
+            ConfigError: When the family has no pooler.
         """
         raise ConfigError(
             f"{self.backbone_class} has no pooler",
@@ -177,7 +176,7 @@ class Architecture(abc.ABC):
         return [*self.once, *repeated]
 
     def places_of(self, backbone: Any) -> list[Place]:
-        """Returns the places that a backbone has, without an untied head it lacks."""
+        """Returns the places of a backbone; a tied head is not one of them."""
         places = self.places(backbone.num_layers)
         if getattr(backbone.token_embedding, "tie_weights", True):
             return [place for place in places if place.name != "head"]
@@ -196,7 +195,7 @@ def architecture_of(backbone: Any) -> Architecture:
     """Returns the architecture of a KerasHub backbone.
 
     Raises:
-        ConfigError: For a class tfft does not know.
+        ConfigError: For a class that tfft does not support.
     """
     class_names = [cls.__name__ for cls in type(backbone).__mro__]
     known = [ARCHITECTURES.get(name) for name in ARCHITECTURES.names()]

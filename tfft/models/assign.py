@@ -1,4 +1,4 @@
-"""Hugging Face tensors into a backbone: every one used, known, or an error."""
+"""Assigns Hugging Face tensors to a backbone; one that does not fit is an error."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _OLD_NAMES = ((".gamma", ".weight"), (".beta", ".bias"))
 
 
 class LoadReport(NamedTuple):
-    """The tensors of a checkpoint that are not the backbone's, and those it lacks.
+    """The leftover tensors of a checkpoint, and the places it has no weights for.
 
     Attributes:
         head: Tensors of a task's head, by name.
-        aside: Names of tensors that are known and have no use, such as the head of
+        aside: Names of tensors that tfft knows and does not use, such as the head of
             a masked language model.
-        fresh: Names of the places that the checkpoint had no weights for.
+        fresh: Names of the places that the checkpoint has no weights for.
     """
 
     head: dict[str, np.ndarray]
@@ -38,21 +38,21 @@ def assign_checkpoint(
     tensors: Mapping[str, np.ndarray],
     config: Mapping[str, Any],
 ) -> LoadReport:
-    """Puts the tensors of a Hugging Face checkpoint into a backbone.
+    """Assigns the tensors of a Hugging Face checkpoint to a backbone.
 
-    Nothing is assigned before all of it is known to fit.
+    Checks every tensor before it assigns the first.
 
     Args:
         backbone: A built backbone of that architecture.
-        architecture: Its names.
-        tensors: The checkpoint, with or without the model's prefix.
+        architecture: Maps tensor names to the backbone's variables.
+        tensors: The checkpoint's tensors, with or without the model's prefix.
         config: The content of `config.json`.
 
     Returns:
-        What was left over and what was missing, where that is allowed.
+        The tensors left over and the places without weights, where that is allowed.
 
     Raises:
-        DataError: For missing, unknown or unfit tensors, ten of them at most.
+        DataError: For missing, unknown or unsuitable tensors; lists up to ten.
     """
     variables = variables_by_path(backbone)
     found = architecture.adapt(_by_plain_name(tensors, architecture.prefixes), config)
@@ -81,7 +81,7 @@ def assign_checkpoint(
 def _wanted(
     backbone: Any, architecture: Architecture, found: Mapping[str, np.ndarray]
 ) -> tuple[list[Weight], list[str]]:
-    """Returns the weights to load, and the optional places that have none."""
+    """Returns the weights to load, and the optional places without weights."""
     wanted: list[Weight] = []
     fresh: list[str] = []
     for place in architecture.places_of(backbone):
@@ -97,10 +97,10 @@ def _wanted(
 def _by_plain_name(
     tensors: Mapping[str, np.ndarray], prefixes: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """Returns the tensors by their names without a prefix.
+    """Returns the tensors by name, without prefixes.
 
     Raises:
-        DataError: When a tensor is there twice, with and without it.
+        DataError: When a tensor occurs both with and without its prefix.
     """
     found: dict[str, np.ndarray] = {}
     for name, value in tensors.items():
@@ -108,7 +108,7 @@ def _by_plain_name(
         if plain in found:
             raise DataError(
                 f"the weights hold {plain} under two names, one of them {name}",
-                expected="each tensor once",
+                expected="each tensor under one name",
                 fix="save the model again",
             )
         found[plain] = value
@@ -127,7 +127,7 @@ def _plain_name(name: str, prefixes: Sequence[str]) -> str:
 def _sort_out(
     names: Iterable[str], found: Mapping[str, np.ndarray], architecture: Architecture
 ) -> tuple[dict[str, np.ndarray], list[str], list[str]]:
-    """Returns a head's tensors, names known to have no use, and the problems."""
+    """Returns a head's tensors, the names of unused ones, and the problems."""
     head: dict[str, np.ndarray] = {}
     aside: list[str] = []
     problems: list[str] = []
@@ -139,7 +139,7 @@ def _sort_out(
         elif name in architecture.copies:
             original = architecture.copies[name]
             if not np.array_equal(found[name], found.get(original, np.nan)):
-                problems.append(f"{name} is not the {original} it is tied to")
+                problems.append(f"{name} differs from {original}, which it is tied to")
         elif not _fits(name, architecture.unused):
             problems.append(f"{name} is not known")
     return head, aside, problems
@@ -152,7 +152,7 @@ def _fits(name: str, patterns: Iterable[str]) -> bool:
 def _misfits(
     weight: Weight, shape: tuple[int, ...], value: np.ndarray | None
 ) -> Iterator[str]:
-    """Yields what keeps a variable of a shape from taking a tensor."""
+    """Yields the reasons why a tensor does not fit a variable of the given shape."""
     name, expected = weight.theirs, weight.tensor_shape(shape)
     if value is None:
         yield f"{name} is missing"
@@ -161,4 +161,4 @@ def _misfits(
     elif value.dtype.kind not in "fV":
         yield f"{name} holds {value.dtype} values"
     elif not np.isfinite(value).all():
-        yield f"{name} holds values that are no finite numbers"
+        yield f"{name} holds values that are not finite"

@@ -11,7 +11,7 @@ from tfft.models.encoder import (
     BERT_LAYER,
     bert_arguments,
     bert_config,
-    bert_details,
+    bert_layer_settings,
     bert_size,
     encoder_layer,
 )
@@ -23,7 +23,7 @@ _MOST_SEGMENTS = 1000
 
 @ARCHITECTURES.register("bert")
 class Bert(Architecture):
-    """BERT as KerasHub builds it, with the activation that the config asks for."""
+    """BERT as KerasHub builds it, with the activation that the config names."""
 
     backbone_class = "BertBackbone"
     tokenizer_class = "BertTokenizer"
@@ -89,7 +89,7 @@ class Bert(Architecture):
                 self.completed(config), "type_vocab_size", _MOST_SEGMENTS
             ),
         )
-        follow(backbone, **bert_details(config))
+        follow(backbone, **bert_layer_settings(config))
         return backbone
 
     def describe(self, backbone: Any) -> dict[str, Any]:
@@ -103,7 +103,7 @@ class Bert(Architecture):
         }
 
     def least_size(self, config: Mapping[str, Any]) -> int:
-        """Returns the number of values in the matrices."""
+        """Returns the number of weights in the matrices."""
         return bert_size(config)
 
     def max_length(self, config: Mapping[str, Any]) -> int:
@@ -115,5 +115,5 @@ class Bert(Architecture):
         return outputs["sequence_output"]
 
     def pooled(self, outputs: Any) -> Any:
-        """Returns tanh(W·h_[CLS] + b), what BERT was pretrained to sum up with."""
+        """Returns tanh(W·h_[CLS] + b), the pooling that BERT was pretrained with."""
         return outputs["pooled_output"]

@@ -23,12 +23,12 @@ _UNKNOWN_LENGTH = 2048
 
 
 def decoder_forms(name: str, answers_prefix: str | None = None) -> dict[str, Form]:
-    """Returns the classes of transformers of a family.
+    """Returns the transformers classes of a family.
 
     Args:
-        name: What their names begin with.
-        answers_prefix: What the class for questions puts before the backbone's names,
-            where that is not the family's own prefix.
+        name: The start of their names.
+        answers_prefix: The prefix of tensor names in the question answering class,
+            when it differs from the family's.
     """
     head = ("head",)
     return {
@@ -45,7 +45,7 @@ def decoder_layer(bias: bool) -> tuple[Place, ...]:
     """Returns the places of one layer.
 
     Args:
-        bias: Whether query, key and value have one.
+        bias: Whether query, key and value have a bias.
     """
     return (
         rms_norm(
@@ -107,11 +107,11 @@ def decoder_layer(bias: bool) -> tuple[Place, ...]:
 class Decoder(Architecture):
     """A stack of layers with rotary positions and a gated feed-forward block.
 
-    Hugging Face and KerasHub rotate the same halves of a head, so matrices are only
-    transposed.
+    Hugging Face and KerasHub rotate the same halves of a head, so loading a matrix
+    only transposes it.
 
     Attributes:
-        tied: Whether the head is tied when the config does not say.
+        tied: Whether the head is tied when the config leaves it open.
     """
 
     prefix = "model."
@@ -137,7 +137,7 @@ class Decoder(Architecture):
 
         Args:
             config: The content of `config.json`.
-            sizes: The arguments that the KerasHub classes share.
+            sizes: The arguments that the families' KerasHub classes share.
         """
 
     def build(self, config: Mapping[str, Any]) -> Any:
@@ -183,13 +183,13 @@ class Decoder(Architecture):
             "attention_dropout": backbone.dropout,
             "rope_theta": float(backbone.rope_max_wavelength),
             "hidden_act": "silu",
-            # KerasHub's backbones do not know theirs.
+            # KerasHub's backbones do not store their maximum length.
             "max_position_embeddings": _UNKNOWN_LENGTH,
             "tie_word_embeddings": backbone.token_embedding.tie_weights,
         }
 
     def least_size(self, config: Mapping[str, Any]) -> int:
-        """Returns the number of values in the matrices but those of keys and values."""
+        """Returns the number of weights in the matrices, without keys and values."""
         return transformer_size(
             read(config, "hidden_size"),
             read(config, "intermediate_size"),
@@ -200,7 +200,7 @@ class Decoder(Architecture):
         )
 
     def max_length(self, config: Mapping[str, Any]) -> int:
-        """Returns the number of positions it was trained for."""
+        """Returns the number of positions that the model was trained for."""
         return read(config, "max_position_embeddings")
 
     def is_tied(self, config: Mapping[str, Any]) -> bool:
@@ -210,10 +210,10 @@ class Decoder(Architecture):
 
 
 def expect_head_size(config: Mapping[str, Any]) -> None:
-    """Refuses heads of another size than their share of the width.
+    """Refuses a head size other than the width divided by the number of heads.
 
     Raises:
-        DataError: With the size that KerasHub would compute with.
+        DataError: Names the size that KerasHub would use.
     """
     share = read(config, "hidden_size") // read(config, "num_attention_heads")
     if config.get("head_dim") is not None:
@@ -221,10 +221,10 @@ def expect_head_size(config: Mapping[str, Any]) -> None:
 
 
 def rope(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Returns the rotary settings, under the old key or the new.
+    """Returns the rotary settings, from the old key, the new one or both.
 
     Raises:
-        DataError: When they are no object.
+        DataError: When they are not an object.
     """
     for key in ("rope_parameters", "rope_scaling"):
         settings = config.get(key)
@@ -245,7 +245,7 @@ def rope_type(config: Mapping[str, Any], allowed: tuple[str, ...]) -> str:
     """Returns how positions are scaled.
 
     Raises:
-        DataError: For a way that is not implemented.
+        DataError: For a scaling that is not allowed.
     """
     settings = rope(config)
     kind = settings.get("rope_type", settings.get("type", "default"))
@@ -254,10 +254,10 @@ def rope_type(config: Mapping[str, Any], allowed: tuple[str, ...]) -> str:
 
 
 def rope_theta(config: Mapping[str, Any]) -> float:
-    """Returns the longest wavelength of the rotary positions over 2π.
+    """Returns the longest wavelength of the rotary positions, divided by 2π.
 
     Raises:
-        DataError: When it is no number of 1 or more.
+        DataError: When it is not a number from 1 up to 1e12.
     """
     value = rope(config).get("rope_theta", config.get("rope_theta", 10000.0))
     number = isinstance(value, int | float) and not isinstance(value, bool)

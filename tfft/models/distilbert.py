@@ -9,11 +9,17 @@ from tfft.compute.activations import activation
 from tfft.core.model_config import MOST_LAYERS, read, read_number
 from tfft.models.architecture import ARCHITECTURES, Architecture, Form
 from tfft.models.encoder import encoder_layer
-from tfft.models.follow import details, either, follow, head_count, transformer_size
+from tfft.models.follow import (
+    either,
+    follow,
+    head_count,
+    layer_settings,
+    transformer_size,
+)
 from tfft.models.heads import through_relu
 from tfft.models.places import embedding, norm
 
-_EPSILON = 1e-12  # no key of the config
+_EPSILON = 1e-12  # fixed in transformers; the config has no key for it
 _EMBEDDINGS = "token_and_position_embedding"
 _LAYER = {
     "attention.query": "attention.q_lin",
@@ -113,7 +119,7 @@ class DistilBert(Architecture):
 
     def describe(self, backbone: Any) -> dict[str, Any]:
         """Returns the config of a `DistilBertBackbone`."""
-        act, _, dropout, attention_dropout = details(backbone)
+        act, _, dropout, attention_dropout = layer_settings(backbone)
         return {
             "model_type": "distilbert",
             "vocab_size": backbone.vocabulary_size,
@@ -129,7 +135,7 @@ class DistilBert(Architecture):
         }
 
     def least_size(self, config: Mapping[str, Any]) -> int:
-        """Returns the number of values in the matrices."""
+        """Returns the number of weights in the matrices."""
         return transformer_size(
             read(config, "dim"),
             read(config, "hidden_dim"),

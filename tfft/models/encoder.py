@@ -12,7 +12,7 @@ from tfft.core.model_config import (
     read_number,
     refuse_unless,
 )
-from tfft.models.follow import details, either, head_count, transformer_size
+from tfft.models.follow import either, head_count, layer_settings, transformer_size
 from tfft.models.places import Place, linear, norm
 
 _BLOCK = "transformer_layer_{i}"
@@ -24,7 +24,7 @@ def encoder_layer(layer: str, theirs: Mapping[str, str]) -> tuple[Place, ...]:
 
     Args:
         layer: The Hugging Face name of a layer, with `{i}` for its index.
-        theirs: For each place in a layer the Hugging Face name below it.
+        theirs: The Hugging Face name of each place, below the layer's name.
     """
     kinds = {
         "attention.query": (linear, f"{_ATTENTION}/query", {}),
@@ -46,7 +46,7 @@ def encoder_layer(layer: str, theirs: Mapping[str, str]) -> tuple[Place, ...]:
     )
 
 
-# BERT's and RoBERTa's.
+# The names that BERT and RoBERTa share.
 BERT_LAYER = {
     "attention.query": "attention.self.query",
     "attention.key": "attention.self.key",
@@ -77,7 +77,7 @@ def bert_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def bert_details(config: Mapping[str, Any]) -> dict[str, Any]:
+def bert_layer_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the arguments of `follow` for a config with BERT's keys."""
     dropout, attention_dropout = _dropout(config)
     return {
@@ -97,7 +97,7 @@ def _dropout(config: Mapping[str, Any]) -> tuple[float, float]:
 
 def bert_config(backbone: Any) -> dict[str, Any]:
     """Returns a config with BERT's keys for a backbone of KerasHub's encoder."""
-    act, epsilon, dropout, attention_dropout = details(backbone)
+    act, epsilon, dropout, attention_dropout = layer_settings(backbone)
     return {
         "vocab_size": backbone.vocabulary_size,
         "num_hidden_layers": backbone.num_layers,
@@ -112,7 +112,7 @@ def bert_config(backbone: Any) -> dict[str, Any]:
 
 
 def bert_size(config: Mapping[str, Any]) -> int:
-    """Returns the number of values in the matrices for a config with BERT's keys."""
+    """Returns the number of weights in the matrices for a config with BERT's keys."""
     return transformer_size(
         read(config, "hidden_size"),
         read(config, "intermediate_size"),

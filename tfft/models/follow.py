@@ -20,17 +20,16 @@ def follow(
 ) -> None:
     """Sets activation, norm epsilon and dropout rates of KerasHub's layers.
 
-    KerasHub builds BERT with the tanh approximation of GELU whatever the config
-    says; with the erf form that most checkpoints were trained with, outputs move by
-    4e-4.
+    KerasHub always builds BERT with the tanh approximation of GELU. Most checkpoints
+    were trained with the erf form; outputs differ by 4e-4.
 
     Args:
         backbone: A built backbone of `TransformerEncoder` or `TransformerDecoder`.
-        act: The function between the two matrices of a feed-forward block.
+        act: The activation between the two matrices of a feed-forward block.
         epsilon: Added to the variance in every layer norm.
-        dropout: Share of the states dropped in training.
-        attention_dropout: The same of attention weights; the backbone must have been
-            built with `either` of both, or its attention drops nothing.
+        dropout: Share of the states that training drops.
+        attention_dropout: Share of the attention weights that training drops. Build
+            the backbone with `either` of the two rates, or attention drops nothing.
     """
     import keras
 
@@ -50,21 +49,21 @@ def follow(
 
 
 def either(*rates: float) -> float:
-    """Returns a rate for KerasHub's one argument that switches all kinds on.
+    """Returns one rate for KerasHub's constructor that enables every kind of dropout.
 
-    A dropout layer that was built with rate 0 has no random state, ever.
+    A dropout layer built with rate 0 never gets a random state.
     """
     return max(rates)
 
 
-class Details(NamedTuple):
+class LayerSettings(NamedTuple):
     """What `follow` sets, read back from a backbone.
 
     Attributes:
         act: The Hugging Face name of the activation.
-        epsilon: Of the layer norms.
-        dropout: Share of the states dropped in training.
-        attention_dropout: The same of attention weights.
+        epsilon: Added to the variance in the layer norms.
+        dropout: Share of the states that training drops.
+        attention_dropout: Share of the attention weights that training drops.
     """
 
     act: str
@@ -73,8 +72,8 @@ class Details(NamedTuple):
     attention_dropout: float
 
 
-def details(backbone: Any) -> Details:
-    """Returns what a backbone of KerasHub's encoder or decoder computes with."""
+def layer_settings(backbone: Any) -> LayerSettings:
+    """Returns the settings of a backbone of KerasHub's encoder or decoder layers."""
     import keras
 
     from tfft.compute.layers import spots
@@ -96,14 +95,14 @@ def details(backbone: Any) -> Details:
         for spot in dropouts
         if isinstance(spot.parent, keras.layers.MultiHeadAttention)
     )
-    return Details(activation_name(act), epsilon, dropout, attention_dropout)
+    return LayerSettings(activation_name(act), epsilon, dropout, attention_dropout)
 
 
 def head_count(config: Mapping[str, Any], width_key: str, heads_key: str) -> int:
-    """Returns the number of attention heads, which must divide the width.
+    """Returns the number of attention heads.
 
     Raises:
-        DataError: When it does not.
+        DataError: When it does not divide the width.
     """
     heads, width = read(config, heads_key), read(config, width_key)
     if width % heads:
@@ -118,14 +117,15 @@ def head_count(config: Mapping[str, Any], width_key: str, heads_key: str) -> int
 def transformer_size(
     width: int, inner: int, *, layers: int, rows: int, attention: int = 4, ffn: int = 2
 ) -> int:
-    """Returns the number of values in the matrices of a transformer.
+    """Returns the number of weights in the matrices of a transformer.
 
     Args:
-        width: Size of a state.
+        width: Size of a hidden state.
         inner: Size inside the feed-forward blocks.
-        layers: How many layers.
-        rows: Rows of the embedding tables together.
-        attention: Square matrices in a layer.
-        ffn: Matrices in a feed-forward block.
+        layers: Number of layers.
+        rows: Total rows of the embedding tables.
+        attention: Number of square matrices in the attention of a layer. Defaults
+            to 4.
+        ffn: Number of matrices in a feed-forward block. Defaults to 2.
     """
     return width * (rows + layers * (attention * width + ffn * inner))

@@ -1,4 +1,4 @@
-"""The `generation_config.json` of a model: where its texts end."""
+"""Reads and writes `generation_config.json`: which tokens end a text."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from tfft.text.tokenizer import Tokenizer
 
 NAME = "generation_config.json"
-# What transformers and vLLM take from the file, and tfft only from its caller:
-# with these values sampling is off.
+# transformers and vLLM read these from the file; tfft takes them from its caller.
+# The values listed here mean that sampling is off.
 _SAMPLING = {
     "do_sample": (None, False),
     "temperature": (None, 1.0),
@@ -24,19 +24,19 @@ _SAMPLING = {
     "top_p": (None, 1.0),
     "repetition_penalty": (None, 1.0),
 }
-# Written by transformers about the file itself, no longer true of a changed one.
+# transformers writes these about the file itself; they are wrong once it changes.
 _ABOUT_THE_FILE = ("_from_model_config", "_commit_hash", "transformers_version")
 
 
 @dataclass(frozen=True)
 class GenerationConfig:
-    """Where a model's texts end.
+    """The tokens and strings that end a generated text.
 
     Attributes:
-        eos_token_ids: Tokens that end a text, in addition to the tokenizer's own.
-        stop_strings: Strings that end it.
-        content: The whole file, kept for whoever reads it next.
-        notes: What of it tfft does not follow, a sentence each.
+        eos_token_ids: Tokens that end a text, besides the tokenizer's own.
+        stop_strings: Strings that end a text.
+        content: The whole file, so that an export can write it again.
+        notes: The settings that tfft does not follow, one sentence each.
     """
 
     eos_token_ids: tuple[int, ...] = ()
@@ -45,7 +45,7 @@ class GenerationConfig:
     notes: tuple[str, ...] = ()
 
     def ending_at(self, token_ids: Iterable[int]) -> GenerationConfig:
-        """Returns the same with further tokens that end a text.
+        """Returns a copy in which further tokens end a text.
 
         >>> GenerationConfig((5,)).ending_at([7, 5]).eos_token_ids
         (5, 7)
@@ -54,7 +54,7 @@ class GenerationConfig:
         return replace(self, eos_token_ids=tuple(every))
 
     def known_to(self, tokenizer: Tokenizer) -> GenerationConfig:
-        """Returns the same without ids that have no token, and with notes."""
+        """Returns a copy with notes, and without ids that the tokenizer lacks."""
         known = [
             index
             for index in self.eos_token_ids
@@ -64,7 +64,9 @@ class GenerationConfig:
         lost = [str(one) for one in self.eos_token_ids if one not in known]
         if lost:
             ids = ", ".join(lost)
-            notes.append(f"{NAME} ends texts at {ids}, which the tokenizer lacks")
+            notes.append(
+                f"{NAME} ends texts at token ids {ids}, which the tokenizer lacks"
+            )
         asked = [
             f"{name} {self.content[name]}"
             for name, off in _SAMPLING.items()
@@ -72,24 +74,24 @@ class GenerationConfig:
         ]
         if asked:
             notes.append(
-                f"{NAME} asks for {', '.join(asked)}; generation is greedy unless "
-                "its options say so"
+                f"{NAME} sets {', '.join(asked)}, which tfft does not read: "
+                "generation is greedy unless you give these options"
             )
         return replace(self, eos_token_ids=tuple(known), notes=tuple(notes))
 
 
 def read_generation_config(folder: Path, config: Mapping[str, Any]) -> GenerationConfig:
-    """Returns what a model folder says about the end of its texts.
+    """Reads which tokens and strings end the texts of a model.
 
-    As in transformers, `generation_config.json` decides alone where there is one,
-    and `config.json` where there is none.
+    As in transformers, `config.json` counts only when there is no
+    `generation_config.json`.
 
     Args:
         folder: A Hugging Face folder.
         config: Its `config.json`.
 
     Raises:
-        DataError: When the file is damaged, or an end is no token id.
+        DataError: When the file is damaged, or an end is not a token id.
     """
     if not (folder / NAME).is_file():
         return GenerationConfig(_ids(config, folder / "config.json"))
@@ -106,9 +108,10 @@ def write_generation_config(
     """Writes the `generation_config.json` that transformers and vLLM read.
 
     Args:
-        folder: Where to.
-        tokenizer: Its tokens begin, end and pad texts.
-        generation: Further ends, and the rest of the file. Defaults to none.
+        folder: The folder to write into.
+        tokenizer: Names the tokens that begin, end and pad texts.
+        generation: Further ends, and the rest of the file. Defaults to None: only the
+            tokenizer's own tokens.
     """
     generation = generation or GenerationConfig()
     content = {
@@ -118,7 +121,7 @@ def write_generation_config(
     }
     own = [] if tokenizer.eos_id is None else [tokenizer.eos_id]
     ends = list(dict.fromkeys([*own, *generation.eos_token_ids]))
-    # One id is a number there, several are a list.
+    # The file holds one id as a number, several as a list.
     content["eos_token_id"] = ends[0] if len(ends) == 1 else ends or None
     content.setdefault("bos_token_id", tokenizer.bos_id)
     content.setdefault("pad_token_id", tokenizer.pad_id)
@@ -138,8 +141,8 @@ def _ids(content: Mapping[str, Any], where: Path) -> tuple[int, ...]:
             raise DataError(
                 f"eos_token_id is {shorten(given)}",
                 where=str(where),
-                expected="the id of a token, or a list of ids",
-                fix="mend the file, or download it again",
+                expected="a token id, or a list of token ids",
+                fix="correct the file, or download it again",
             )
     return tuple(ids)
 
@@ -151,8 +154,8 @@ def _strings(content: Mapping[str, Any], where: Path) -> tuple[str, ...]:
         raise DataError(
             f"stop_strings is {shorten(given)}",
             where=str(where),
-            expected="a text, or a list of texts",
-            fix="mend the file, or download it again",
+            expected="a string, or a list of strings",
+            fix="correct the file, or download it again",
         )
     return tuple(strings)
 

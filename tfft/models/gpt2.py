@@ -13,15 +13,21 @@ from tfft.core.model_config import (
     refuse_unless,
 )
 from tfft.models.architecture import ARCHITECTURES, Architecture, Form
-from tfft.models.follow import details, either, follow, head_count, transformer_size
-from tfft.models.places import Part, Place, embedding, linear, norm
+from tfft.models.follow import (
+    either,
+    follow,
+    head_count,
+    layer_settings,
+    transformer_size,
+)
+from tfft.models.places import Place, Share, embedding, linear, norm
 
 _BLOCK = "transformer_layer_{i}"
 _ATTENTION = f"{_BLOCK}/self_attention"
 
 
 def _conv1d(name: str, path: str, theirs: str, **options: Any) -> Place:
-    """Returns the place of a Conv1D, which keeps its matrix as (in, out)."""
+    """Returns the place of a Conv1D, which stores its matrix as (in, out)."""
     return linear(name, path, theirs, layout="in_out", **options)
 
 
@@ -29,8 +35,8 @@ def _conv1d(name: str, path: str, theirs: str, **options: Any) -> Place:
 class GPT2(Architecture):
     """GPT-2 as KerasHub builds it, its head tied to the token embedding.
 
-    Hugging Face keeps query, key and value in one matrix, `c_attn`; each of the
-    three places holds its third.
+    Hugging Face stores query, key and value in one matrix, `c_attn`. Each of the
+    three places holds one third of it.
     """
 
     backbone_class = "GPT2Backbone"
@@ -38,12 +44,12 @@ class GPT2(Architecture):
     prefix = "transformer."
     causal = True
     poolings = ("last", "mean")
-    # PEFT's c_attn, which is all three.
+    # PEFT's default is c_attn, which holds all three.
     default_targets = ("query", "key", "value")
     top = ("norm",)
     aside = (r"multiple_choice_head\..+",)
     copies: ClassVar[Mapping[str, str]] = {"lm_head.weight": "wte.weight"}
-    # The causal mask, which older versions saved in every layer.
+    # The causal mask, which older transformers saved in every layer.
     unused = (r"h\.\d+\.attn\.(bias|masked_bias)",)
     dropout_keys = ("resid_pdrop", "embd_pdrop", "attn_pdrop")
     defaults: ClassVar[Mapping[str, int]] = {
@@ -80,19 +86,19 @@ class GPT2(Architecture):
             "layers.{i}.attention.query",
             f"{_ATTENTION}/query",
             "h.{i}.attn.c_attn",
-            part=Part(0, 3),
+            share=Share(0, 3),
         ),
         _conv1d(
             "layers.{i}.attention.key",
             f"{_ATTENTION}/key",
             "h.{i}.attn.c_attn",
-            part=Part(1, 3),
+            share=Share(1, 3),
         ),
         _conv1d(
             "layers.{i}.attention.value",
             f"{_ATTENTION}/value",
             "h.{i}.attn.c_attn",
-            part=Part(2, 3),
+            share=Share(2, 3),
         ),
         _conv1d(
             "layers.{i}.attention.output",
@@ -154,7 +160,7 @@ class GPT2(Architecture):
 
     def describe(self, backbone: Any) -> dict[str, Any]:
         """Returns the config of a `GPT2Backbone`."""
-        act, epsilon, dropout, attention_dropout = details(backbone)
+        act, epsilon, dropout, attention_dropout = layer_settings(backbone)
         return {
             "model_type": "gpt2",
             "vocab_size": backbone.vocabulary_size,
@@ -171,7 +177,7 @@ class GPT2(Architecture):
         }
 
     def least_size(self, config: Mapping[str, Any]) -> int:
-        """Returns the number of values in the matrices."""
+        """Returns the number of weights in the matrices."""
         return transformer_size(
             read(config, "n_embd"),
             _inner(config),
@@ -185,7 +191,7 @@ class GPT2(Architecture):
 
 
 def _inner(config: Mapping[str, Any]) -> int:
-    """Returns the size inside the feed-forward blocks, by default four widths."""
+    """Returns the size inside the feed-forward blocks; four widths by default."""
     if config.get("n_inner") is None:
         return 4 * read(config, "n_embd")
     return read(config, "n_inner")

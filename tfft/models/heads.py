@@ -1,7 +1,7 @@
-"""A linear head in the layers that a class of transformers has for it.
+"""Converts a linear head into the layers of a transformers class.
 
-Some classes put a layer with an activation before the last one. Its units are then
-chosen so that both layers together compute what the one layer does.
+Some classes have a layer with an activation before the last one. Its weights are then
+chosen so that the two layers compute the same as the one.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-# (8·tanh(εz) - tanh(2εz)) / 6ε is z but for ε⁴·z⁵/2: 4e-7 for z = 5. A smaller ε would
-# take weights out of the range of float16.
+# (8·tanh(εz) - tanh(2εz)) / 6ε equals z up to ε⁴·z⁵/2: 4e-7 for z = 5. A smaller ε
+# would push weights out of the range of float16.
 _STEP = 2.0**-8
 
 
 class Linear(NamedTuple):
-    """A dense layer as PyTorch keeps it.
+    """A dense layer in PyTorch's layout.
 
     Attributes:
         weight: Shape (outputs, inputs).
@@ -27,8 +27,8 @@ class Linear(NamedTuple):
     weight: np.ndarray
     bias: np.ndarray
 
-    def by_part(self) -> dict[str, np.ndarray]:
-        """Returns both by their names in a state dict."""
+    def by_name(self) -> dict[str, np.ndarray]:
+        """Returns weight and bias by their names in a state dict."""
         return {"weight": self.weight, "bias": self.bias}
 
 
@@ -37,10 +37,10 @@ Arrange = Callable[[tuple[str, ...], Linear], Layers | None]
 
 
 def one_layer(modules: tuple[str, ...], head: Linear) -> Layers:
-    """Returns the head as the only layer of a class.
+    """Returns the head as the only layer of the class.
 
     Args:
-        modules: The name of the layer.
+        modules: The name of that layer.
         head: The head.
     """
     [module] = modules
@@ -48,9 +48,9 @@ def one_layer(modules: tuple[str, ...], head: Linear) -> Layers:
 
 
 def through_relu(modules: tuple[str, ...], head: Linear) -> Layers | None:
-    """Returns two layers with ReLU between, which compute the head exactly.
+    """Returns two layers with ReLU between them that compute the head exactly.
 
-    z is relu(z) - relu(-z), so each output takes two units of the first layer.
+    z = relu(z) - relu(-z), so each output needs two units of the first layer.
 
     Args:
         modules: The names of both layers; the first is as wide as its inputs.
@@ -69,10 +69,10 @@ def through_relu(modules: tuple[str, ...], head: Linear) -> Layers | None:
 
 
 def through_tanh(modules: tuple[str, ...], head: Linear) -> Layers | None:
-    """Returns two layers with tanh between, which compute the head but for rounding.
+    """Returns two layers with tanh between them that compute the head up to rounding.
 
-    Each output takes two units, in the nearly linear middle of tanh; together they
-    cancel its third power.
+    Each output needs two units in the nearly linear middle of tanh. Combined, they
+    cancel its cubic term.
 
     Args:
         modules: The names of both layers; the first is as wide as its inputs.
@@ -97,13 +97,13 @@ def _in_pairs(
     before: tuple[float, float],
     after: tuple[float, float],
 ) -> Layers | None:
-    """Returns two layers: two units for each output, the other units 0.
+    """Returns two layers: two units for each output, all other units 0.
 
     Args:
         modules: The names of both layers.
         head: The head.
-        before: What the head is multiplied by for the first and the second unit.
-        after: What the units are multiplied by for the output.
+        before: Factors of the head for the first and the second unit.
+        after: Factors of the two units in the output.
     """
     outputs, width = head.weight.shape
     if 2 * outputs > width:

@@ -1,4 +1,4 @@
-"""Tokenizers of KerasHub, as the `tokenizers` library computes them."""
+"""Rebuilds KerasHub tokenizers on the `tokenizers` library."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tfft.text.tokenizer import Tokenizer
 
 
 def from_keras_hub(tokenizer: Any) -> Tokenizer:
-    """Returns the same tokenizer as a KerasHub one, through `tokenizers`.
+    """Rebuilds a KerasHub tokenizer on the `tokenizers` library.
 
-    Those of the Llama family are not among them: KerasHub's split text otherwise than
-    Hugging Face's do, or hold a SentencePiece model.
+    Tokenizers of the Llama family are refused: KerasHub's split text differently from
+    Hugging Face's, or hold a SentencePiece model.
 
     Raises:
         ConfigError: For a tokenizer of another family.

@@ -1,4 +1,4 @@
-"""The backbone of a Hugging Face folder."""
+"""Loads the backbone of a Hugging Face folder."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Loaded(NamedTuple):
     Attributes:
         backbone: The KerasHub backbone.
         architecture: Its named places.
-        report: What the checkpoint did not fit exactly.
-        max_length: The most tokens of a text.
+        report: The leftover tensors, and the places without weights.
+        max_length: Maximum number of tokens in a text.
         fingerprint: SHA-256 of the weight files.
         config: The content of `config.json`.
-        notes: What was read otherwise than it says, a sentence each.
+        notes: The defaults that the config did not name, one sentence each.
     """
 
     backbone: Any
@@ -45,12 +45,12 @@ def load_backbone(folder: Path, dropout: float | None = None) -> Loaded:
 
     Args:
         folder: Holds `config.json` and weights in safetensors.
-        dropout: Dropout inside the backbone; None leaves the model's own.
+        dropout: Dropout rate inside the backbone; None keeps the model's own.
 
     Raises:
-        MissingInputError: When a file is not there.
-        DataError: When a file cannot be used.
-        ConfigError: For an architecture tfft does not know.
+        MissingInputError: When a file is missing.
+        DataError: When a file is not usable.
+        ConfigError: For an architecture that tfft does not support.
     """
     original = config = read_config(folder)
     family = config.get("model_type")
@@ -64,7 +64,7 @@ def load_backbone(folder: Path, dropout: float | None = None) -> Loaded:
     architecture = ARCHITECTURES.get(family)()
     config = architecture.completed(config)
     if dropout is not None:
-        # Keras' attention takes a faster path when it is built without dropout.
+        # Built without dropout, Keras' attention takes a faster path.
         config = {**config, **dict.fromkeys(architecture.dropout_keys, dropout)}
     with _located(folder):
         left_out = _left_out(architecture, original)
@@ -83,11 +83,11 @@ def load_backbone(folder: Path, dropout: float | None = None) -> Loaded:
 
 
 def _expect_size(least: int, tensors: Mapping[str, np.ndarray]) -> None:
-    """Refuses a config of more weights than there are, before it takes memory."""
+    """Refuses a config of more weights than the files hold, before memory is taken."""
     there = sum(value.size for value in tensors.values())
     if least > there:
         raise DataError(
-            f"config.json describes {least:,} weights or more",
+            f"config.json describes at least {least:,} weights",
             where="config.json",
             expected=f"at most the {there:,} that the weight files hold",
             fix="check that config.json and weights belong together",
@@ -106,23 +106,23 @@ def _left_out(architecture: Architecture, config: Mapping[str, Any]) -> str:
         close = difflib.get_close_matches(key, config, n=1, cutoff=0.9)
         if close:
             raise DataError(
-                f"no {key}",
+                f"{key} is missing",
                 where="config.json",
-                expected=f"{key}, which transformers would take for "
+                expected=f"{key}; without it transformers assumes "
                 f"{architecture.defaults[key]}",
                 fix=f'did you mean "{close[0]}"?',
             )
     sizes = ", ".join(f"{key} ({architecture.defaults[key]})" for key in missing)
-    return sizes and f"config.json leaves out {sizes}: transformers' defaults are taken"
+    return sizes and f"config.json leaves out {sizes}: transformers' defaults apply"
 
 
 @contextlib.contextmanager
 def _located(folder: Path, note: str = "") -> Iterator[None]:
-    """Completes an error raised inside.
+    """Adds the folder and a note to an error raised inside.
 
     Args:
-        folder: The model folder, put before the place of the error.
-        note: What may have caused it, put after the fix.
+        folder: The model folder, put before the file that the error names.
+        note: A possible cause, appended to the fix.
     """
     try:
         yield

@@ -16,7 +16,7 @@ from tfft.models.decoder import (
     rope_type,
 )
 
-# Their name in the config, KerasHub's argument.
+# Maps the config's keys to KerasHub's arguments.
 _LLAMA3 = {
     "factor": "rope_frequency_adjustment_factor",
     "low_freq_factor": "rope_low_freq_factor",
@@ -52,7 +52,7 @@ class Llama(Decoder):
         """Returns a `LlamaBackbone`.
 
         Raises:
-            DataError: For biases, head sizes or rotary scalings it does not have.
+            DataError: For biases, head sizes or rotary scalings that it lacks.
         """
         import keras_hub
 

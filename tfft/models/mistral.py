@@ -14,7 +14,7 @@ _MOST_HEAD_SIZE = 1024
 
 @ARCHITECTURES.register("mistral")
 class Mistral(Decoder):
-    """Mistral as KerasHub builds it: a token sees a window of those before it."""
+    """Mistral as KerasHub builds it: a token sees only a window of earlier tokens."""
 
     backbone_class = "MistralBackbone"
     one_tokenizer = True
@@ -35,9 +35,9 @@ class Mistral(Decoder):
         return {**config, "sliding_window": backbone.sliding_window}
 
     def least_size(self, config: Mapping[str, Any]) -> int:
-        """Returns the number of values in the matrices but those of keys and values.
+        """Returns the number of weights in the matrices, without keys and values.
 
-        The heads may be narrower or wider than their share of the width.
+        Heads may be narrower or wider than the width divided by their number.
         """
         if config.get("head_dim") is None:
             return super().least_size(config)
@@ -51,7 +51,7 @@ class Mistral(Decoder):
         """Returns a `MistralBackbone`.
 
         Raises:
-            DataError: For a tied head or a rotary scaling, which it does not have.
+            DataError: For a tied head or a rotary scaling, which it lacks.
         """
         import keras_hub
 

@@ -1,4 +1,4 @@
-"""A backbone with its tokenizer, from a folder, a preset name or an object."""
+"""Loads a backbone with its tokenizer from a folder, a preset name or an object."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ class Pretrained:
         architecture: Its named places.
         source: The folder or preset name; None for an object.
         fingerprint: SHA-256 of the weight files; empty without files.
-        notes: Where the checkpoint did not fit exactly, one sentence each.
-        fresh: Names of the places with random weights, which always train.
-        summary: The model's own pooling.
-        max_length: Maximum number of tokens of a text; None if the model sets none.
+        notes: Where the checkpoint did not fit exactly; one sentence per note.
+        fresh: Names of the places that start with random weights; they always train.
+        summary: How the model itself pools a text.
+        max_length: Maximum number of tokens in a text; None if the model has no limit.
         config: The Hugging Face config; empty for a KerasHub model.
         head: The tensors of the checkpoint's head, by their Hugging Face names.
         generation: Where generated texts end; None for a model that does not generate.
@@ -74,14 +74,14 @@ class Pretrained:
 
     @property
     def pooling(self) -> Pooling:
-        """The model's own pooling.
+        """The pooling that the model was trained with.
 
         Raises:
-            ConfigError: When tfft does not have it.
+            ConfigError: When tfft does not implement it.
         """
         if self.summary.pooling is None:
             raise ConfigError(
-                f"the model sums up texts by {self.summary.lacking}",
+                f"tfft does not implement the model's pooling: {self.summary.lacking}",
                 where=self.source or "",
                 expected="one of: " + ", ".join(self._poolings),
                 fix=f'choose one yourself, such as task.pooling="{self.summary.near}"',
@@ -95,7 +95,7 @@ class Pretrained:
 
     @property
     def fresh_variables(self) -> list[Any]:
-        """The variables that the checkpoint had no weights for."""
+        """The variables that the checkpoint has no weights for."""
         return self._variables_of(self.fresh)
 
     @property
@@ -121,13 +121,14 @@ def load_pretrained(
     Args:
         model: A Hugging Face folder, a KerasHub preset name or folder, a KerasHub
             backbone, or a KerasHub task with a preprocessor.
-        tokenizer: The tokenizer, if `model` is a bare backbone.
-        dropout: Dropout inside the backbone. Defaults to None, the model's own.
+        tokenizer: The tokenizer, when `model` is a bare backbone.
+        dropout: Dropout rate inside the backbone. Defaults to None, which keeps the
+            model's own rate.
 
     Raises:
         MissingInputError: When a folder or preset is missing or incomplete.
-        DataError: For unusable files.
-        ConfigError: For anything else, or a backbone without tokenizer.
+        DataError: When a file is not usable.
+        ConfigError: For any other object, or a backbone without a tokenizer.
     """
     start_tensorflow()
     if isinstance(model, str | Path):
@@ -160,7 +161,7 @@ def _without_ids_beyond(loaded: Pretrained) -> Pretrained:
             fix="use the tokenizer that belongs to the model",
         )
     names = ", ".join(map(shorten, sorted(beyond)))
-    note = f"the model has no embedding for {names}, which no text has: not used"
+    note = f"ignored tokens without an embedding, which no text contains: {names}"
     return replace(loaded, notes=(*loaded.notes, note))
 
 
@@ -186,12 +187,12 @@ def _hugging_face(root: Path, dropout: float | None) -> Pretrained:
     report = loaded.report
     notes = [*tokenizer.notes, *loaded.notes]
     if report.head:
-        notes.append(f"a head in the checkpoint: {', '.join(sorted(report.head))}")
+        notes.append(f"the checkpoint has a head: {', '.join(sorted(report.head))}")
     if report.aside:
         notes.append(f"ignored in the checkpoint: {', '.join(report.aside)}")
     if report.fresh:
         notes.append(
-            f"not in the checkpoint, starts at random: {', '.join(report.fresh)}"
+            f"not in the checkpoint, random at the start: {', '.join(report.fresh)}"
         )
     generation = None
     if loaded.architecture.causal:
@@ -263,7 +264,7 @@ def _preset(name: str) -> Pretrained:
 def _from_keras_hub(
     backbone: Any, tokenizer: Tokenizer, architecture: Architecture, source: str | None
 ) -> Pretrained:
-    """Wraps a KerasHub model, with a config that describes its backbone."""
+    """Wraps a KerasHub model, which has no Hugging Face config."""
     return Pretrained(
         backbone,
         tokenizer,
@@ -285,7 +286,7 @@ def _preset_tokenizer(name: str) -> Tokenizer:
 
 
 def _is_keras_json(folder: Path) -> bool:
-    """Tells whether a `tokenizer.json` is KerasHub's and not Hugging Face's."""
+    """Returns whether a `tokenizer.json` is KerasHub's, not Hugging Face's."""
     content = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     return "registered_name" in content
 

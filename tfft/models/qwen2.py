@@ -40,12 +40,13 @@ class Qwen2(Decoder):
         """Returns the config of a `QwenBackbone`.
 
         Raises:
-            ConfigError: For windows or a scaling that transformers computes otherwise.
+            ConfigError: For windows or scaled positions, which transformers computes
+                differently.
         """
         if backbone.use_sliding_window_attention or backbone.rope_scaling_factor != 1:
             raise ConfigError(
                 "a QwenBackbone with windows or scaled positions",
-                expected="one without",
+                expected="a QwenBackbone without them",
                 fix="export another model",
             )
         return super().describe(backbone)
@@ -54,7 +55,7 @@ class Qwen2(Decoder):
         """Returns a `QwenBackbone`.
 
         Raises:
-            DataError: For windows, head sizes or rotary scalings it does not have.
+            DataError: For windows, head sizes or rotary scalings that it lacks.
         """
         import keras_hub
 

@@ -14,7 +14,7 @@ from tfft.models.encoder import (
     BERT_LAYER,
     bert_arguments,
     bert_config,
-    bert_details,
+    bert_layer_settings,
     bert_size,
     encoder_layer,
 )
@@ -30,9 +30,9 @@ _SEGMENTS = "embeddings.token_type_embeddings.weight"
 class Roberta(Architecture):
     """RoBERTa as KerasHub builds it.
 
-    Hugging Face counts positions from the padding id + 1 on, and adds the first row
-    of a table of segments to every token. KerasHub does neither, so its positions
-    hold the rows in use, with that row added.
+    Hugging Face starts positions at the padding id + 1, and adds the first row of the
+    segment table to every token. KerasHub does neither, so its position table holds
+    only the rows in use, with the segment row added.
     """
 
     backbone_class = "RobertaBackbone"
@@ -41,7 +41,7 @@ class Roberta(Architecture):
     causal = False
     poolings = ("first", "mean")
     default_targets = ("query", "value")
-    # The pooler was not pretrained and no task of Hugging Face's uses it.
+    # The pooler was not pretrained, and no Hugging Face task uses it.
     unused = (r"embeddings\.position_ids", r"pooler\.dense\.(weight|bias)")
     aside = (r"lm_head\..+",)
     dropout_keys = ("hidden_dropout_prob", "attention_probs_dropout_prob")
@@ -94,7 +94,7 @@ class Roberta(Architecture):
         backbone = keras_hub.models.RobertaBackbone(
             **bert_arguments(config), max_sequence_length=self.max_length(config)
         )
-        follow(backbone, **bert_details(config))
+        follow(backbone, **bert_layer_settings(config))
         return backbone
 
     def describe(self, backbone: Any) -> dict[str, Any]:
@@ -110,11 +110,11 @@ class Roberta(Architecture):
         }
 
     def least_size(self, config: Mapping[str, Any]) -> int:
-        """Returns the number of values in the matrices."""
+        """Returns the number of weights in the matrices."""
         return bert_size(config)
 
     def max_length(self, config: Mapping[str, Any]) -> int:
-        """Returns the number of positions after the first ones, which are not used."""
+        """Returns the number of positions, without the unused first ones."""
         length = read(config, "max_position_embeddings") - first_position(config)
         if length < 1:
             raise DataError(
@@ -128,10 +128,10 @@ class Roberta(Architecture):
     def adapt(
         self, tensors: dict[str, np.ndarray], config: Mapping[str, Any]
     ) -> dict[str, np.ndarray]:
-        """Returns the tensors with the positions in use, the segment row added.
+        """Returns the tensors with only the positions in use and the segment row added.
 
         Raises:
-            DataError: When a table is missing or of another shape.
+            DataError: When a table is missing or has the wrong shape.
         """
         rows = read(config, "max_position_embeddings")
         width = read(config, "hidden_size")
@@ -140,7 +140,7 @@ class Roberta(Architecture):
             found = tensors[name].shape if name in tensors else "nothing"
             if found != shape:
                 raise DataError(
-                    f"{name} is {found}, not {shape}",
+                    f"{name} has shape {found}, not {shape}",
                     expected="the tensors that config.json describes",
                     fix="check that config.json and weights belong together",
                 )
@@ -153,7 +153,7 @@ class Roberta(Architecture):
     def restore(
         self, tensors: dict[str, np.ndarray], config: Mapping[str, Any]
     ) -> dict[str, np.ndarray]:
-        """Returns the tensors with unused positions and a segment row of zeros."""
+        """Returns the tensors with zeros as unused positions and segment rows."""
         positions = tensors[_POSITIONS]
         unused = np.zeros((first_position(config), positions.shape[1]), "float32")
         kinds = read({"type_vocab_size": 2, **config}, "type_vocab_size")
@@ -165,11 +165,11 @@ class Roberta(Architecture):
 
 
 def first_position(config: Mapping[str, Any]) -> int:
-    """Returns the row of the first token's position: the padding id + 1.
+    """Returns the row of the first position in the table: the padding id + 1.
 
     Raises:
-        DataError: When the padding id is no small whole number.
+        DataError: When the padding id is not a small whole number.
     """
     padding = config.get("pad_token_id", 1)
-    # 0 is a padding id, but no size.
+    # `read` accepts sizes of 1 or more; a padding id may be 0.
     return 1 if padding == 0 else read({"pad_token_id": padding}, "pad_token_id") + 1

@@ -1,4 +1,4 @@
-"""How the makers of a model sum up a text, as Sentence Transformers notes it."""
+"""Reads the pooling of a model from the files of Sentence Transformers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tfft.core.model_folder import file_in, folder_in
 
 MODULES = "modules.json"
 _MOST_MODULES = 100
-# Pooling modes by Sentence Transformers' names, in the order in which it joins several.
+# Pooling modes by Sentence Transformers' names, in the order it concatenates several.
 _MODES: dict[str, Pooling] = {
     "cls": "first",
     "max": "max",
@@ -22,7 +22,7 @@ _MODES: dict[str, Pooling] = {
     "weightedmean": "weightedmean",
     "lasttoken": "last",
 }
-# A switch for each mode, as it was written before version 5.4.
+# Before version 5.4 each mode had a switch of its own.
 _SWITCHES = {
     "cls": "pooling_mode_cls_token",
     "max": "pooling_mode_max_tokens",
@@ -31,7 +31,7 @@ _SWITCHES = {
     "weightedmean": "pooling_mode_weightedmean_tokens",
     "lasttoken": "pooling_mode_lasttoken",
 }
-# Modules after the pooling that a task does without, and why.
+# Modules after the pooling that a task can ignore, and why.
 _IGNORED = {
     "Normalize": "a head learns from vectors of any length",
     "Dropout": "the task has its own",
@@ -51,13 +51,13 @@ class Module(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """How a folder says that a text is summed up.
+    """The pooling that a model folder names.
 
     Attributes:
-        pooling: The way; None for one that tfft does not have.
-        lacking: What tfft does not have, for an error when that way is asked for.
-        notes: What was ignored, one sentence each.
-        near: A way that tfft has, as close as can be.
+        pooling: The pooling; None for one that tfft does not implement.
+        lacking: The part that tfft does not implement, for an error message.
+        notes: The modules that were ignored, one sentence each.
+        near: The closest pooling that tfft implements.
     """
 
     pooling: Pooling | None
@@ -67,15 +67,15 @@ class Summary(NamedTuple):
 
 
 def read_summary(folder: Path, default: Pooling) -> Summary:
-    """Returns how a model sums up a text.
+    """Returns the pooling of a model.
 
     Args:
-        folder: A Hugging Face folder, perhaps with the modules of Sentence
-            Transformers: `modules.json` in their order, or `1_Pooling` alone.
-        default: The way of a folder that does not say.
+        folder: A Hugging Face folder, perhaps with files of Sentence Transformers:
+            `modules.json`, or `1_Pooling` alone.
+        default: The pooling of a folder that names none.
 
     Raises:
-        DataError: When a file cannot be used.
+        DataError: When a file is not usable.
     """
     modules = read_modules(folder)
     if not modules and folder_in(folder, "1_Pooling") is not None:
@@ -99,12 +99,12 @@ def read_summary(folder: Path, default: Pooling) -> Summary:
 
 
 def transformer_folder(folder: Path) -> Path:
-    """Returns where the files of the transformer are, by `modules.json`.
+    """Returns the folder that holds the transformer's files, from `modules.json`.
 
     The first versions of Sentence Transformers kept them in `0_Transformer`.
 
     Raises:
-        DataError: When the file cannot be used.
+        DataError: When `modules.json` is not usable.
     """
     first = next(iter(read_modules(folder)), Module("Transformer", ""))
     if first.kind != "Transformer" or not first.path:
@@ -113,10 +113,10 @@ def transformer_folder(folder: Path) -> Path:
 
 
 def read_modules(folder: Path) -> list[Module]:
-    """Returns the modules of a folder in their order, none without `modules.json`.
+    """Returns the modules of a folder in order; empty without `modules.json`.
 
     Raises:
-        DataError: When the file is no list of modules.
+        DataError: When the file does not hold a list of modules.
     """
     path = file_in(folder, MODULES)
     if path is None:
@@ -124,7 +124,7 @@ def read_modules(folder: Path) -> list[Module]:
     try:
         content = json.loads(path.read_bytes()[:1_000_000])
         if not isinstance(content, list) or len(content) > _MOST_MODULES:
-            raise ValueError("no list of modules")
+            raise ValueError("not a list of modules")
         return [_module(one) for one in content]
     except (ValueError, RecursionError) as error:
         raise DataError(
@@ -140,7 +140,7 @@ def _module(content: Any) -> Module:
     kind, path = (content.get("type"), content.get("path", "")) if known else (0, 0)
     if not isinstance(kind, str) or not isinstance(path, str):
         raise ValueError(f"module {shorten(content)}")
-    # The package moved its classes between versions; their names stayed.
+    # The package moved its classes between versions but kept their names.
     return Module(kind.rpartition(".")[2], path)
 
 
@@ -148,9 +148,9 @@ def _pooling(folder: Path, path: str) -> Summary:
     place = folder_in(folder, path)
     if place is None:
         raise DataError(
-            f"{MODULES} names the folder {shorten(path)}, which is not there",
+            f"{MODULES} names the folder {shorten(path)}, which does not exist",
             where=str(folder),
-            expected="a folder with the config.json of the pooling",
+            expected="a folder with the pooling's config.json",
             fix="download the model again",
         )
     config = read_config(place)
@@ -164,14 +164,14 @@ def _pooling(folder: Path, path: str) -> Summary:
 
 
 def _modes(config: Mapping[str, Any], place: Path) -> Sequence[str]:
-    """Returns the modes whose vectors are joined, by Sentence Transformers' names.
+    """Returns the pooling modes, by Sentence Transformers' names.
 
     Raises:
-        DataError: When they are neither a word nor a list of words.
+        DataError: When the value is neither a string nor a list of strings.
     """
     given = config.get("pooling_mode")
     if given is None:
-        # Without any, Sentence Transformers takes the mean.
+        # When no mode is on, Sentence Transformers uses the mean.
         on = [mode for mode, switch in _SWITCHES.items() if config.get(switch)]
         unknown = [
             name

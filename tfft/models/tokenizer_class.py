@@ -21,18 +21,18 @@ def family_of(config: Mapping[str, Any]) -> Architecture | None:
 def class_of(
     config: Mapping[str, Any], options: Mapping[str, Any], *, byte_level: bool
 ) -> str:
-    """Returns the class that `AutoTokenizer` of transformers 5 takes.
+    """Returns the class that `AutoTokenizer` of transformers 5 chooses.
 
     Args:
-        config: The content of `config.json`, or nothing.
-        options: The content of `tokenizer_config.json`, or nothing.
-        byte_level: Whether there is a `tokenizer.json` that works on bytes.
+        config: The content of `config.json`; empty if there is none.
+        options: The content of `tokenizer_config.json`; empty if there is none.
+        byte_level: Whether the folder has a byte-level `tokenizer.json`.
 
     Returns:
-        Its name without `Fast`; empty when neither file decides.
+        The class name without `Fast`; empty when neither file names a class.
 
     Raises:
-        DataError: When a name is no text.
+        DataError: When the name is not a string.
 
     >>> class_of({"model_type": "bert"}, {}, byte_level=False)
     'BertTokenizer'
@@ -45,7 +45,7 @@ def class_of(
         raise DataError(
             f"tokenizer_class={shorten(named)}",
             where=CONFIG,
-            expected="the name of a class",
+            expected="a class name",
             fix="download the tokenizer files again",
         )
     named = named.removesuffix("Fast")

@@ -48,7 +48,7 @@ def read_tokenizer(folder: str | Path) -> Tokenizer:
 
     Raises:
         MissingInputError: When the folder holds no vocabulary.
-        DataError: For an unusable file.
+        DataError: When a file is not usable.
     """
     folder = Path(folder)
     path = file_in(folder, "tokenizer.json")
@@ -67,7 +67,7 @@ def read_tokenizer(folder: str | Path) -> Tokenizer:
 def _completed(
     folder: Path, read: BareTokenizer, settings: Settings, config: Mapping[str, Any]
 ) -> Tokenizer:
-    """Returns a tokenizer with its added tokens, its roles and its chat template."""
+    """Adds the added tokens, roles and chat template to a tokenizer."""
     library, options = read.library, settings.options
     named = named_tokens(read.kind, settings)
     if ASSUMED not in options:  # tfft's own tokenizer.json has all its tokens
@@ -104,7 +104,7 @@ def _in_vocabulary(
 def _put_around(
     read: BareTokenizer, roles: Mapping[str, str], options: Mapping[str, Any]
 ) -> None:
-    """Sets the tokens around a text, if other files than `tokenizer.json` name them."""
+    """Sets the tokens around a text, unless `tokenizer.json` already does."""
     library, around = read.library, None
     if read.kind is not None:
         around = read.kind.frame(library, roles, options)
@@ -115,7 +115,7 @@ def _put_around(
 
 
 def _conventions(read: BareTokenizer, options: Mapping[str, Any]) -> Conventions:
-    """Returns how to truncate and pad; `tokenizer.json` may name a side too."""
+    """Returns how to truncate and pad; `tokenizer.json` sets the default sides."""
     kind, rules = read.kind, read.rules or {}
     sides = {
         part: str((rules.get(part) or {}).get("direction", default)).lower()
@@ -136,7 +136,11 @@ def _conventions(read: BareTokenizer, options: Mapping[str, Any]) -> Conventions
 def _segments(
     read: BareTokenizer, conventions: Conventions, config: Mapping[str, Any]
 ) -> list[str]:
-    """Puts pairs into one segment if transformers gives the model no segments."""
+    """Puts pairs into one segment when transformers passes no segments to the model.
+
+    Returns:
+        A note when it does so.
+    """
     names, family = conventions.input_names, family_of(config)
     if family is None or "segment_ids" not in family.inputs:
         return []
@@ -156,7 +160,7 @@ def _library(path: Path) -> tokenizers.Tokenizer:
 
     try:
         return tokenizers.Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises nothing narrower
+    except Exception as error:  # the library raises plain Exception
         raise DataError(
             f"not a usable tokenizer: {error}", where=str(path), fix="download it again"
         ) from error
@@ -172,7 +176,7 @@ def load_tokenizer(path: Path) -> Tokenizer:
 
     Raises:
         MissingInputError: When the file does not exist.
-        DataError: When the file is not a tokenizer.
+        DataError: When the file does not hold a tokenizer.
     """
     if not path.is_file():
         raise MissingInputError(f"no such file: {path}", fix="check the path")
@@ -189,11 +193,11 @@ def word_piece(
     """Returns BERT's tokenizer for a vocabulary.
 
     Args:
-        vocabulary: The tokens in the order of their ids.
+        vocabulary: The tokens, ordered by id.
         lowercase: Whether text is lowercased.
-        strip_accents: Whether to remove accents; None removes them if text is
-            lowercased.
-        split_chinese: Whether each Chinese character is a word.
+        strip_accents: Whether to remove accents; None removes them when
+            text is lowercased.
+        split_chinese: Whether each Chinese character becomes a word of its own.
     """
     options = {
         "do_lower_case": lowercase,

@@ -1,4 +1,4 @@
-"""Files of weights: safetensors alone, whole, and inside the model folder."""
+"""Reads weight files: only safetensors, complete, and inside the model folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def weight_files(folder: Path) -> list[Path]:
     """Returns the safetensors files of a model folder.
 
     Raises:
-        MissingInputError: When there are none; says how to convert others.
+        MissingInputError: When there are none; says how to convert other formats.
         DataError: When the index names a file that is not in the folder.
     """
     single = file_in(folder, "model.safetensors")
@@ -69,7 +69,7 @@ def _weight_map(index: Path) -> dict[str, str]:
             raise ValueError("larger than 10 MB")
         files = dict(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
         if not all(isinstance(name, str) for name in files.values()):
-            raise ValueError("it names files by something else than text")
+            raise ValueError("a file name is not a string")
         if len(set(files.values())) > _MAX_SHARDS:
             raise ValueError(f"it names more than {_MAX_SHARDS:,} files")
         return files
@@ -80,17 +80,17 @@ def _weight_map(index: Path) -> dict[str, str]:
 
 
 def read_all_tensors(files: Iterable[Path]) -> dict[str, np.ndarray]:
-    """Returns the tensors of several files, none of them twice.
+    """Returns the tensors of several files.
 
     Raises:
-        DataError: When a file cannot be used, or a tensor is in two of them.
+        DataError: When a file is not usable, or a tensor occurs in two files.
     """
     tensors: dict[str, np.ndarray] = {}
     for file in files:
         for name, value in read_tensors(file).items():
             if name in tensors:
                 raise DataError(
-                    f"{name} is in more than one file",
+                    f"{name} is in more than one weight file",
                     where=str(file),
                     fix="download the model again",
                 )
@@ -102,9 +102,9 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
     """Returns the tensors of a safetensors file as arrays.
 
     Raises:
-        DataError: When the file is no safetensors file, or cut off.
+        DataError: When the file is not a safetensors file, or is cut off.
     """
-    import ml_dtypes  # noqa: F401 (teaches NumPy bfloat16, or safetensors fails)
+    import ml_dtypes  # noqa: F401 (registers bfloat16 with NumPy; safetensors needs it)
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -114,14 +114,14 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
             return {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, TypeError, ValueError) as error:
         raise DataError(
-            f"not a whole safetensors file: {error}",
+            f"not a complete safetensors file: {error}",
             where=str(path),
             fix=_diagnosis(path),
         ) from error
 
 
 def _expect_numbers(name: str, dtype: str, path: Path) -> None:
-    """Refuses numbers that NumPy does not know, such as 8-bit floats."""
+    """Refuses number types that NumPy lacks, such as 8-bit floats."""
     if dtype not in _DTYPES:
         raise DataError(
             f"{name} holds {dtype} values",

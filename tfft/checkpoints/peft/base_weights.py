@@ -36,7 +36,8 @@ def whole_modules(adapter: Adapter, prefix: str) -> list[str]:
         and not all(weight.theirs.endswith(".bias") for weight in place.weights())
     ]
     modules = [
-        place.theirs if place.beside else prefix + place.theirs for place in places
+        place.theirs if place.without_prefix else prefix + place.theirs
+        for place in places
     ]
     heads = [head for head, table in _tied(adapter) if prefix + table in modules]
     return [*dict.fromkeys(modules), *heads]
@@ -55,8 +56,8 @@ def base_tensors(adapter: Adapter, prefix: str) -> dict[str, np.ndarray]:
     for place in adapter.architecture.places_of(adapter.backbone):
         for weight in place.weights():
             value = weight.from_keras(np.array(variables[weight.path]))
-            key = ("" if place.beside else prefix) + _key(adapter, weight)
-            parts.setdefault(key, {})[weight.part.index] = value
+            key = ("" if place.without_prefix else prefix) + _key(adapter, weight)
+            parts.setdefault(key, {})[weight.share.index] = value
             if weight.path in trained:
                 chosen.add(key)
     found = {

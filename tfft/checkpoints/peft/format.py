@@ -93,7 +93,7 @@ def by_module(adapter: Adapter) -> dict[str, list[Injected]]:
     for one in adapter.injected:
         grouped.setdefault(one.place.theirs, []).append(one)
     return {
-        name: sorted(ones, key=lambda one: one.place.part.index)
+        name: sorted(ones, key=lambda one: one.place.share.index)
         for name, ones in grouped.items()
     }
 

@@ -48,7 +48,7 @@ class IA3Format(Format):
                 value = np.ones((outputs, 1), "float32")
                 size = outputs // len(modules[name].places)
                 for one in ones:
-                    start = one.place.part.index * size
+                    start = one.place.share.index * size
                     value[start : start + size, 0] = np.array(one.layer.factors)
             found[f"{name}.{_L}"] = value
         return found

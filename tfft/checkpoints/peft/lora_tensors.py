@@ -73,7 +73,7 @@ def _stacked(module: Module, ones: Sequence[Injected]) -> tuple[np.ndarray, np.n
     b = np.zeros((sum(a.shape[1] for _, a, _ in parts), module.shape[1]), "float32")
     row = 0
     for one, part_a, part_b in parts:
-        start = one.place.part.index * size
+        start = one.place.share.index * size
         # The module has one scale, so a part with another scale absorbs the ratio.
         ratio = one.layer.scale / ones[0].layer.scale
         b[row : row + part_a.shape[1], start : start + size] = part_b * ratio

@@ -42,8 +42,8 @@ class Module:
 
     def share(self, values: np.ndarray, place: Place, axis: int) -> np.ndarray:
         """Returns the part of a fused tensor that belongs to a place."""
-        parts = np.split(values, place.part.of, axis)
-        return np.ascontiguousarray(parts[place.part.index])
+        parts = np.split(values, place.share.of, axis)
+        return np.ascontiguousarray(parts[place.share.index])
 
 
 def modules_of(backbone: Any, architecture: Architecture) -> dict[str, Module]:
@@ -60,8 +60,8 @@ def modules_of(backbone: Any, architecture: Architecture) -> dict[str, Module]:
         layer = layers[places[0].path]
         matrix = layer.matrix if isinstance(layer, Wrapper) else Matrix(layer)
         inputs, outputs = matrix.shape
-        shape = (inputs, outputs * places[0].part.of)
-        ordered = sorted(places, key=lambda place: place.part.index)
+        shape = (inputs, outputs * places[0].share.of)
+        ordered = sorted(places, key=lambda place: place.share.index)
         modules[name] = Module(name, tuple(ordered), shape)
     return modules
 

@@ -1,1 +1,1 @@
-"""Forward passes over a backbone's own layers, one file an architecture."""
+"""Forward passes over a backbone's own layers, one file per architecture."""

@@ -1,4 +1,4 @@
-"""A decoder's states for packed rows."""
+"""Computes a decoder's hidden states for packed rows."""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ def decoder_states(
     gradient_checkpointing: bool = False,
     disturb: Callable[[Any], Any] | None = None,
 ) -> Any:
-    """Returns the states that the head sees, shape (batch, length, hidden).
+    """Returns the states that the head reads, shape (batch, length, hidden).
 
     Args:
-        wiring: The decoder.
+        wiring: The wiring of the decoder.
         token_ids: Shape (batch, length).
-        positions: Place of each token in its sequence, shape (batch, length).
-        sequence_ids: Which sequence of its row each token is of, shape (batch,
-            length); tokens of one see none of another.
-        training: Whether dropout drops.
-        gradient_checkpointing: Keep only what enters each block for the backward
-            pass, and compute the block once more: less memory, a third more time.
-        disturb: Changes the embeddings, as a noise of the training.
+        positions: Position of each token in its sequence, shape (batch, length).
+        sequence_ids: Number of each token's sequence within its row, shape (batch,
+            length). A token sees only its own sequence.
+        training: Whether to apply dropout. Defaults to False.
+        gradient_checkpointing: Whether to keep only the input of each block and to
+            compute the block again in the backward pass: less memory, a third more
+            time. Defaults to False.
+        disturb: Changes the embeddings, for example adds noise. Defaults to None.
     """
     mask = packed_mask(sequence_ids, wiring.window)
     x = wiring.embed(token_ids, positions)

@@ -1,4 +1,4 @@
-"""Dropout that can be computed twice with one result."""
+"""Dropout that gives the same result when it is computed twice."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from tfft.compute.dropout import dropout, next_seed
 
 
 class Dropouts:
-    """The dropout layers of a block, their random numbers drawn beforehand.
+    """Applies dropout layers with seeds drawn beforehand.
 
-    Recomputing a block for its gradient must drop what the forward pass dropped,
-    while a Keras dropout layer draws new values in every call.
+    Recomputing a block for its gradient must drop the same values as the forward
+    pass, but a Keras dropout layer draws new ones in every call.
 
     Args:
-        seeds: A seed of shape (2,) for each layer by its identity; none drop
-            nothing.
+        seeds: Maps the `id` of a layer to its seed, shape (2,). A layer without a
+            seed drops nothing.
     """
 
     def __init__(self, seeds: dict[int, Any]) -> None:
         self._seeds = seeds
 
     def __call__(self, layer: Any, x: Any) -> Any:
-        """Returns what a dropout layer leaves of x."""
+        """Returns x after dropout by that layer."""
         seed = self._seeds.get(id(layer))
         if seed is None:
             return x
@@ -31,5 +31,5 @@ class Dropouts:
 
 
 def draw(layers: Sequence[Any]) -> list[tuple[int, Any]]:
-    """Returns the next seed of each layer that drops anything, by its identity."""
+    """Draws the next seed of each layer that drops anything, by the layer's `id`."""
     return [(id(layer), next_seed(layer)) for layer in layers if layer.rate > 0]

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from tfft.models.wiring.wiring import WIRINGS, Attend, Drop, Wiring, part
+from tfft.models.wiring.wiring import WIRINGS, Attend, Drop, Wiring, inner_layer
 from tfft.models.wiring.wiring import plain_attention as attention_of
 
 
 @WIRINGS.register("GPT2Backbone")
 class GPT2Wiring(Wiring):
-    """GPT-2: norms before, learned positions, GELU."""
+    """GPT-2: pre-norm, learned positions, GELU."""
 
     @property
     def key_shape(self) -> tuple[int, int]:
-        """Every head has its keys."""
+        """The number of heads, each with its own keys, and the size of one."""
         heads = self.backbone.num_heads
         return heads, self.backbone.hidden_dim // heads
 
     @property
     def position_limit(self) -> int:
-        """The rows of the position table."""
+        """The number of rows in the position table."""
         return self.backbone.max_sequence_length
 
     def embed(self, token_ids: Any, positions: Any) -> Any:
@@ -30,15 +30,15 @@ class GPT2Wiring(Wiring):
 
     @property
     def embedding_dropouts(self) -> list[Any]:
-        """One."""
+        """The one dropout after the embeddings."""
         return [self.backbone.embeddings_dropout]
 
     def dropouts(self, block: Any) -> list[Any]:
-        """Returns those of the attention's shares, of the attention, of the rest."""
+        """Returns the dropouts of attention weights, attention and feed-forward."""
         return [
             _attention(block)._dropout_layer,
-            part(block, "self_attention_dropout"),
-            part(block, "feedforward_dropout"),
+            inner_layer(block, "self_attention_dropout"),
+            inner_layer(block, "feedforward_dropout"),
         ]
 
     def block(
@@ -46,18 +46,18 @@ class GPT2Wiring(Wiring):
     ) -> Any:
         """Returns x + attention(norm(x)), then x + feedforward(norm(x))."""
         attention = _attention(block)
-        shares, after_attention, after_feedforward = self.dropouts(block)
-        normed = part(block, "self_attention_layer_norm")(x)
+        on_weights, after_attention, after_feedforward = self.dropouts(block)
+        normed = inner_layer(block, "self_attention_layer_norm")(x)
         mixed = attend(
-            part(attention, "query")(normed),
-            part(attention, "key")(normed),
-            part(attention, "value")(normed),
-            lambda one: drop(shares, one),
+            inner_layer(attention, "query")(normed),
+            inner_layer(attention, "key")(normed),
+            inner_layer(attention, "value")(normed),
+            lambda weights: drop(on_weights, weights),
         )
-        x = x + drop(after_attention, part(attention, "attention_output")(mixed))
-        normed = part(block, "feedforward_layer_norm")(x)
-        inner = part(block, "feedforward_intermediate_dense")(normed)
-        outer = part(block, "feedforward_output_dense")(inner)
+        x = x + drop(after_attention, inner_layer(attention, "attention_output")(mixed))
+        normed = inner_layer(block, "feedforward_layer_norm")(x)
+        inner = inner_layer(block, "feedforward_intermediate_dense")(normed)
+        outer = inner_layer(block, "feedforward_output_dense")(inner)
         return x + drop(after_feedforward, outer)
 
 

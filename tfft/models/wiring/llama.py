@@ -1,4 +1,4 @@
-"""Llama (Touvron et al., 2023, arXiv:2302.13971) and what is built like it."""
+"""Llama (Touvron et al., 2023, arXiv:2302.13971) and architectures built like it."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ from tfft.models.wiring.wiring import (
     Attend,
     Drop,
     Wiring,
-    part,
+    inner_layer,
     plain_attention,
 )
 
 
 @WIRINGS.register("LlamaBackbone")
 class LlamaWiring(Wiring):
-    """Llama: RMS norms before, rotary positions, a gated feed-forward part.
+    """Llama: pre-norm with RMS norms, rotary positions, gated feed-forward blocks.
 
     Attributes:
-        attention_kind: The class of the attention layers.
+        attention_kind: Class name of the attention layers.
     """
 
     attention_kind: ClassVar[str] = "LlamaAttention"
 
     @property
     def key_shape(self) -> tuple[int, int]:
-        """Fewer heads than the queries have."""
+        """The number of key heads (it may be below that of queries), and their size."""
         size = self.backbone.hidden_dim // self.backbone.num_query_heads
         return self.backbone.num_key_value_heads, size
 
     @property
     def position_limit(self) -> None:
-        """None: rotations exist for every position."""
+        """None: rotary positions have no limit."""
         return
 
     def embed(self, token_ids: Any, positions: Any) -> Any:
-        """Returns the token embeddings; positions come in with the attention."""
+        """Returns the token embeddings; the attention adds the positions."""
         return self.backbone.token_embedding(token_ids)
 
     @property
     def embedding_dropouts(self) -> list[Any]:
-        """None."""
+        """Empty: Llama has no dropout there."""
         return []
 
     def dropouts(self, block: Any) -> list[Any]:
-        """Returns that inside the attention and that after it."""
+        """Returns the dropout inside the attention, and the one after it."""
         return [
             self._attention(block)._dropout_layer,
-            part(block, "self_attention_dropout"),
+            inner_layer(block, "self_attention_dropout"),
         ]
 
     def block(
@@ -59,19 +59,19 @@ class LlamaWiring(Wiring):
         attention = self._attention(block)
         inside, after_attention = self.dropouts(block)
         rotate = attention.rotary_embedding_layer
-        normed = part(block, "self_attention_layernorm")(x)
+        normed = inner_layer(block, "self_attention_layernorm")(x)
         mixed = attend(
-            rotate(part(attention, "query")(normed), positions=positions),
-            rotate(part(attention, "key")(normed), positions=positions),
-            part(attention, "value")(normed),
+            rotate(inner_layer(attention, "query")(normed), positions=positions),
+            rotate(inner_layer(attention, "key")(normed), positions=positions),
+            inner_layer(attention, "value")(normed),
             None,
         )
-        mixed = part(attention, "attention_output")(drop(inside, mixed))
+        mixed = inner_layer(attention, "attention_output")(drop(inside, mixed))
         x = x + drop(after_attention, mixed)
-        normed = part(block, "feedforward_layernorm")(x)
-        gate = silu(part(block, "feedforward_gate_dense")(normed))
-        inner = part(block, "feedforward_intermediate_dense")(normed)
-        return x + part(block, "feedforward_output_dense")(inner * gate)
+        normed = inner_layer(block, "feedforward_layernorm")(x)
+        gate = silu(inner_layer(block, "feedforward_gate_dense")(normed))
+        inner = inner_layer(block, "feedforward_intermediate_dense")(normed)
+        return x + inner_layer(block, "feedforward_output_dense")(inner * gate)
 
     def _attention(self, block: Any) -> Any:
         return plain_attention(block, "self_attention", self.attention_kind)

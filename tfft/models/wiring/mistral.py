@@ -10,17 +10,17 @@ from tfft.models.wiring.wiring import WIRINGS
 
 @WIRINGS.register("MistralBackbone")
 class MistralWiring(LlamaWiring):
-    """Mistral: as Llama, but a token sees a window, and heads may have any size."""
+    """Mistral: like Llama, but a token sees a window, and heads may have any size."""
 
     attention_kind: ClassVar[str] = "CachedMistralAttention"
 
     @property
     def key_shape(self) -> tuple[int, int]:
-        """Fewer heads than the queries have."""
+        """The number of key heads (it may be below that of queries), and their size."""
         heads, share = super().key_shape
         return heads, self.backbone.head_dim or share
 
     @property
     def window(self) -> int | None:
-        """What the backbone says; None for no window."""
+        """The backbone's window; None when it has none."""
         return self.backbone.sliding_window

@@ -10,13 +10,13 @@ from tfft.models.wiring.wiring import WIRINGS
 
 @WIRINGS.register("QwenBackbone")
 class Qwen2Wiring(LlamaWiring):
-    """Qwen2: as Llama; the biases are inside the layers of query, key and value."""
+    """Qwen2: like Llama, with biases in query, key and value."""
 
     attention_kind: ClassVar[str] = "QwenAttention"
 
     @property
     def window(self) -> int | None:
-        """What the backbone says, where it uses windows."""
+        """The backbone's window; None when it does not use one."""
         if not self.backbone.use_sliding_window_attention:
             return None
         return self.backbone.sliding_window_size

@@ -11,7 +11,7 @@ from tfft.core.registry import Registry
 
 WIRINGS = Registry("decoder", "tfft.models.wiring")
 
-# Maps query, key, value and a dropout to the attention's output.
+# Maps query, key, value and a dropout function to the attention's output.
 Attend = Callable[[Any, Any, Any, Callable[[Any], Any] | None], Any]
 Drop = Callable[[Any, Any], Any]
 
@@ -19,14 +19,14 @@ Drop = Callable[[Any, Any], Any]
 class Wiring(abc.ABC):
     """The forward pass of a decoder over its backbone's own layers.
 
-    A KerasHub backbone takes ids and a padding mask only. Its layers can do more,
-    and layers that an adapter put in their place are called just as they are.
+    A KerasHub backbone takes only ids and a padding mask. Its layers can do more, so
+    the wiring calls them directly, including layers that an adapter has replaced.
 
     Args:
         backbone: A built backbone.
 
     Raises:
-        ConfigError: When an adapter stands around a block or its attention.
+        ConfigError: When an adapter wraps a block or its attention.
     """
 
     name: ClassVar[str]
@@ -38,33 +38,33 @@ class Wiring(abc.ABC):
 
     @property
     def blocks(self) -> list[Any]:
-        """The layers of the stack."""
+        """The transformer blocks, in order."""
         return list(self.backbone.transformer_layers)
 
     @property
     def is_tied(self) -> bool:
-        """Whether the head's matrix is the token embedding itself."""
+        """Whether the head shares the matrix of the token embedding."""
         return self.backbone.token_embedding.tie_weights
 
     @property
     def matrix(self) -> Any:
-        """The head's variable: (vocabulary, hidden) when tied, else transposed."""
+        """The head's variable: (vocabulary, hidden) when tied, otherwise transposed."""
         embedding = self.backbone.token_embedding
         return embedding.embeddings if self.is_tied else embedding.reverse_embeddings
 
     @property
     @abc.abstractmethod
     def key_shape(self) -> tuple[int, int]:
-        """The number of key heads and their size."""
+        """The number of key heads, and the size of one."""
 
     @property
     @abc.abstractmethod
     def position_limit(self) -> int | None:
-        """The most positions there are, None where none is built in."""
+        """The number of positions; None when the architecture has no limit."""
 
     @property
     def window(self) -> int | None:
-        """How many tokens each sees, itself included; None for all before it."""
+        """How many tokens each token sees, itself included; None for all before it."""
         return None
 
     @abc.abstractmethod
@@ -74,7 +74,7 @@ class Wiring(abc.ABC):
     @property
     @abc.abstractmethod
     def embedding_dropouts(self) -> list[Any]:
-        """The dropout layers between embedding and stack."""
+        """The dropout layers between the embedding and the first block."""
 
     @abc.abstractmethod
     def dropouts(self, block: Any) -> list[Any]:
@@ -89,21 +89,21 @@ class Wiring(abc.ABC):
         Args:
             block: One of `blocks`.
             x: States, shape (batch, length, hidden).
-            positions: Place of each token in its sequence, shape (batch, length).
-            attend: Attention.
-            drop: Takes a dropout layer and its input.
+            positions: Position of each token in its sequence, shape (batch, length).
+            attend: Computes attention.
+            drop: Applies a dropout layer to its input.
         """
 
     def finish(self, x: Any) -> Any:
-        """Returns the states that the head sees."""
+        """Returns the states that the head reads."""
         return self.backbone.layer_norm(x)
 
 
-def part(layer: Any, name: str) -> Any:
-    """Returns the layer of that name which another holds, adapted or not.
+def inner_layer(layer: Any, name: str) -> Any:
+    """Returns the inner layer of that name, adapted or not.
 
     Raises:
-        ConfigError: When it holds none: this KerasHub is built in another way.
+        ConfigError: When there is none, because KerasHub's layers have changed.
     """
     import keras
 
@@ -113,38 +113,39 @@ def part(layer: Any, name: str) -> Any:
     raise ConfigError(
         f"{layer.path} has no layer {name}",
         where=type(layer).__name__,
-        fix="use a KerasHub of the range that tfft names",
+        fix="install a KerasHub version that tfft supports",
     )
 
 
 def plain_attention(block: Any, name: str, kind: str) -> Any:
-    """Returns the attention of a block, whose inner layers the wiring calls.
+    """Returns the attention layer of a block.
+
+    The wiring calls the layers inside it, so it would skip whatever a wrapper adds.
 
     Raises:
-        ConfigError: When something else stands in its place, whose work would be
-            left out.
+        ConfigError: When another layer has replaced it.
     """
-    layer = part(block, name)
+    layer = inner_layer(block, name)
     if type(layer).__name__ != kind:
         raise ConfigError(
             f"{layer.path} is a {type(layer).__name__}",
-            expected=f"a {kind}, perhaps with adapters inside it",
+            expected=f"a {kind}; adapters may be inside it",
             fix="choose a method that adapts the layers inside the attention",
         )
     return layer
 
 
 def _check_calls(block: Any) -> None:
-    """Refuses adapters around a layer whose inner layers the wiring calls itself."""
+    """Refuses adapters around a layer that the wiring does not call as a whole."""
     around = [("call", block)]
     around += [("_compute_attention", layer) for layer in block._flatten_layers()]
     for method, layer in around:
-        # What `inject.intercept` leaves at a layer.
+        # `inject.intercept` marks a layer with this attribute.
         if hasattr(vars(layer).get(method), "arounds"):
             raise ConfigError(
                 f"an adapter changes how {layer.path} is called",
                 where="a language model",
-                expected="a method that adapts the layers inside a block",
+                expected="a method that adapts only layers inside a block",
                 fix='use method="lora", not "prefix" or "prompt"',
             )
 
@@ -153,8 +154,8 @@ def wiring_of(backbone: Any) -> Wiring:
     """Returns the wiring of a KerasHub backbone.
 
     Raises:
-        ConfigError: For a class that is no decoder tfft knows, or an adapter that
-            its wiring would leave out.
+        ConfigError: For a class that is not a decoder tfft supports, or an adapter
+            that the wiring would skip.
     """
     for kind in type(backbone).__mro__:
         if kind.__name__ in WIRINGS.names():

@@ -111,11 +111,13 @@ def _save_with_head(built: Built, task: Task, labels: Labels, directory: Path) -
     head = _layers_of_class(built, task, linear)
     if head is None and can_pool(network.pooling):
 
-        def beside(folder: Path) -> None:
+        def write_more(folder: Path) -> None:
             head = task.in_units(linear)
             save_modules(folder, network.pooling, head, task.max_length)
 
-        return _save(built, task, directory, NO_HEAD, about_head=about, beside=beside)
+        return _save(
+            built, task, directory, NO_HEAD, about_head=about, write_more=write_more
+        )
     options = {"head": head or network.head_modules, "about_head": about}
     return _save(built, task, directory, task.head_type, **options)
 
@@ -132,7 +134,7 @@ def _layers_of_class(
         return None
     last = form.modules[-1]
     layers = {**layers, last: task.in_units(layers[last])}
-    return {name: layer.by_part() for name, layer in layers.items()}
+    return {name: layer.by_name() for name, layer in layers.items()}
 
 
 def _save(built: Built, task: Task, directory: Path, kind: str, **options: Any) -> Path:
