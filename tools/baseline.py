@@ -4,7 +4,7 @@
 
 The baseline is TF-IDF over words and pairs of words, with logistic regression. It is
 fitted on the train split, the validation split chooses the strength of the
-regularisation, and the test split is scored once.
+regularization, and the test split is scored once.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def fit_baseline(train: Table, validation: Table, text: str, label: str) -> Pipe
         make_baseline(strength).fit(train.column(text), train.column(label))
         for strength in STRENGTHS
     ]
-    # Of equal scores max() returns the first: the strongest regularisation.
+    # Of equal scores max() returns the first: the strongest regularization.
     held_out = validation.column(text), validation.column(label)
     return max(candidates, key=lambda model: model.score(*held_out))
 

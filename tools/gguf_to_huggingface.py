@@ -2,7 +2,7 @@
 
     python tools/gguf_to_huggingface.py SmolLM2-135M-Instruct.Q4_1.gguf smollm2
 
-The weights are dequantised to float32. Rounding to few bits cannot be undone, so the
+The weights are dequantized to float32. Rounding to few bits cannot be undone, so the
 folder is a real starting point for fine-tuning, but not the published model. Needs the
 packages `gguf` and `safetensors`.
 """

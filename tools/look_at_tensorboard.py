@@ -44,7 +44,7 @@ def parallel(page: Any) -> None:
 
 
 def projected(page: Any) -> None:
-    """Waits for points and colours them by label; the page is in a frame."""
+    """Waits for points and colors them by label; the page is in a frame."""
     inner = page.frame_locator("iframe").frame_locator("iframe")
     points = inner.locator(".numDataPoints", has_text=re.compile("[1-9]"))
     points.wait_for(timeout=WAIT)

@@ -171,10 +171,10 @@ def forget_place(run):
 def ask(name, run):
     """Returns what a run answers, and what it is asked."""
     if name == "causal_lm":
-        told = run.generate(PROMPTS, max_new_tokens=12)
+        generated = run.generate(PROMPTS, max_new_tokens=12)
         found = [
             {"text": one.text, "token_ids": [*map(int, one.token_ids)],
-             "finish": one.finish} for one in told
+             "finish": one.finish} for one in generated
         ]  # fmt: skip
         labelled = [{"text": row["text"]} for row in rows(12, 3)]
         asked = {"inputs": PROMPTS, "max_new_tokens": 12}

@@ -1,6 +1,6 @@
 """Writes the generated tables of the docs: names, options, defaults and metrics.
 
-A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`. Whatever is
+A table is between `<!-- table: NAME -->` and `<!-- end of table -->`. Whatever is
 written around it stays. Run it after a change of an option, a docstring or a registry.
 """
 

@@ -161,7 +161,7 @@ TASK_TABLE = {
 # Name of the test after `test_`, and what it shows.
 TASK_CONTRACTS = {
     "same_ids": "the same rows give the same ids, whatever rows surround them",
-    "loss_alone": "a row's loss does not depend on its neighbours or on padding",
+    "loss_alone": "a row's loss does not depend on its neighbors or on padding",
     "perfect": "outputs without a mistake score perfectly",
     "answers": "one answer for each row, of plain JSON values",
     "served": "a SavedModel's graph answers as NumPy does",

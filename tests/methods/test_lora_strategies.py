@@ -129,7 +129,7 @@ def test_a_quantised_backbone_takes_float32_adapters(make_backbone, make_batch, 
     for layer, kernel in zip(layers, kernels, strict=True):
         np.testing.assert_array_equal(np.array(layer.base._kernel), kernel)
     moved = np.array(backbone(batch)["sequence_output"])
-    with pytest.raises(ConfigError, match=f"is quantised to {mode}"):
+    with pytest.raises(ConfigError, match=f"is quantized to {mode}"):
         applied.merge()
     np.testing.assert_array_equal(backbone(batch)["sequence_output"], moved)
     with applied.disable():

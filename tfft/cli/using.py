@@ -21,10 +21,10 @@ _HUGGINGFACE = "huggingface"
 def add_evaluate(commands: Any, common: argparse.ArgumentParser) -> None:
     """Adds the parser of `tfft evaluate`."""
     parser = commands.add_parser(
-        "evaluate", parents=[common], help="score a run on labelled data"
+        "evaluate", parents=[common], help="score a run on labeled data"
     )
     parser.add_argument("run", help="the run folder")
-    parser.add_argument("data", help="labelled data, or a data set with a test split")
+    parser.add_argument("data", help="labeled data, or a data set with a test split")
     parser.add_argument("--on_bad_rows", choices=("error", "skip"), default="error")
     parser.add_argument(
         "--slice_by",

@@ -96,7 +96,7 @@ def after_product(function: Callable[[Any], Any], rows: Any) -> Any:
 
     If no gradient follows, GELU is computed with TensorFlow's own operation: oneDNN
     fuses it into the product, before the sums are rounded and written, and converters
-    recognise it.
+    recognize it.
 
     Args:
         function: An activation function.

@@ -24,7 +24,7 @@ def _compute(self: Any, inputs: Any, reverse: bool = False) -> Any:
     import tensorflow as tf
 
     table = self.embeddings
-    # Keras' own LoRA makes the table a sum. Quantised layers have their own call.
+    # Keras' own LoRA makes the table a sum. Quantized layers have their own call.
     if reverse or not isinstance(table, keras.Variable):
         plain = type(self).call
         return plain(self, inputs, reverse) if reverse else plain(self, inputs)

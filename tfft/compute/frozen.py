@@ -19,8 +19,8 @@ class Split:
             the order of `names`.
         rest: Maps a dict of the tensors at the cut, and of the inputs it still
             reads, to the outputs of the network.
-        names: What the tensors at the cut are called.
-        kernels: The share of the network's kernels that stands below the cut.
+        names: The names of the tensors at the cut.
+        kernels: The share of the network's kernels that lies below the cut.
     """
 
     prefix: Any

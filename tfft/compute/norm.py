@@ -1,4 +1,4 @@
-"""Layer normalisation with its own gradient."""
+"""Layer normalization with its own gradient."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ def _normed(x: Any, epsilon: float) -> tuple[Any, Any]:
     import tensorflow as tf
 
     states = wide(x)
-    centred = states - tf.reduce_mean(states, axis=-1, keepdims=True)
-    variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
+    centered = states - tf.reduce_mean(states, axis=-1, keepdims=True)
+    variance = tf.reduce_mean(tf.square(centered), axis=-1, keepdims=True)
     scale = tf.math.rsqrt(variance + epsilon)
-    return centred * scale, scale
+    return centered * scale, scale
 
 
 def _is_plain(layer: Any) -> bool:

@@ -19,7 +19,7 @@ class TerminationSignal(KeyboardInterrupt):
 def termination_as_exception() -> Iterator[None]:
     """Raises `TerminationSignal` on SIGTERM inside the block.
 
-    Afterwards the previous handler is restored. Outside the main thread, where Python
+    Afterward the previous handler is restored. Outside the main thread, where Python
     allows no handlers, this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():

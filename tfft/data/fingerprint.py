@@ -23,7 +23,7 @@ def fingerprint(table: Table) -> str:
         table: The rows.
 
     Raises:
-        DataError: For values that are nested too deeply to serialise.
+        DataError: For values that are nested too deeply to serialize.
 
     >>> fingerprint(Table({"text": ["a"]}, "news.csv"))[:8]
     '2d0aa114'

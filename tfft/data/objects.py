@@ -1,6 +1,6 @@
 """Reads Python objects: rows, columns, data frames and datasets.
 
-Types are recognised by the names of their modules, so that nothing is imported that the
+Types are recognized by the names of their modules, so that nothing is imported that the
 caller did not import.
 """
 

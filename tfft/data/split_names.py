@@ -12,7 +12,7 @@ SPLIT_NAMES = (*SPLITS, *_ALIASES)
 
 
 def split_of(name: object) -> str | None:
-    """Returns the split that a name stands for, or None.
+    """Returns the split that a name means, or None.
 
     >>> split_of("dev"), split_of("Train"), split_of("test.score")
     ('validation', 'train', None)
@@ -23,7 +23,7 @@ def split_of(name: object) -> str | None:
 
 
 def split_of_file(name: str) -> str | None:
-    """Returns the split that a file name stands for, or None.
+    """Returns the split that a file name means, or None.
 
     >>> split_of_file("dev.csv"), split_of_file("extra.csv")
     ('validation', None)
@@ -43,7 +43,7 @@ def pick_splits(
         names: The names of the source.
         where: The source.
         error: The class of error to raise.
-        means: Returns the split that a name stands for.
+        means: Returns the split that a name means.
 
     Raises:
         TfftError: Of the given class, if a split is named twice or train is missing.

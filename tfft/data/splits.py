@@ -16,7 +16,7 @@ def stratified_part(
     """Splits rows in two, each class by the same fraction.
 
     Rows with the same key, such as copies of a text, stay in one part: a test row that
-    was also in training would only show that the model can memorise. Unlike
+    was also in training would only show that the model can memorize. Unlike
     scikit-learn's splitters, this also works for classes of one or two rows, which stay
     in the first part.
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Metric:
     """One figure of a report.
 
-    Each report lists its metrics beside the code that computes them; nothing else in
-    tfft knows which direction of a metric is the better one.
+    Each report lists its metrics next to the code that computes them. Nothing else in
+    tfft states which direction of a metric is better.
 
     Attributes:
         name: The key in `report.metrics`, in logs and in `metrics.jsonl`.

@@ -1,4 +1,4 @@
-"""What can be said to `finetune`."""
+"""The options of `finetune`."""
 
 from __future__ import annotations
 

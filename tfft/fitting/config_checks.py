@@ -28,7 +28,7 @@ _TRIALS = {
 def check_optimizing(config: Any) -> None:
     """Raises for invalid options of optimizer and schedule.
 
-    Objects are recognised by their methods: looking at their classes would import
+    Objects are recognized by their methods: looking at their classes would import
     Keras.
 
     Raises:

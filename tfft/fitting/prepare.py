@@ -69,9 +69,9 @@ def prepare(
         tables[split], mended = task.mended(tables[split])
         notes.extend(f"{split}: {sentence}" for sentence in (*sentences, *mended))
     # This also reports bad labels before a split fails on them.
-    labelled = bool(task.learn_labels(tables["train"]))
+    labeled = bool(task.learn_labels(tables["train"]))
     for split, fraction in fractions.items():
-        notes.extend(_cut(task, tables, split, fraction, seed, labelled))
+        notes.extend(_cut(task, tables, split, fraction, seed, labeled))
     tables = {split: tables[split] for split in SPLITS if split in tables}
     labels = task.learn_labels(tables["train"])
     for split, table in tables.items():
@@ -118,7 +118,7 @@ def _cut(
     split: str,
     fraction: float,
     seed: int,
-    labelled: bool,
+    labeled: bool,
 ) -> list[str]:
     """Splits a share off train; returns a note when it is too small to tell much."""
     if not fraction:
@@ -129,7 +129,7 @@ def _cut(
     if not second:  # every class has too few rows to give one away
         same = [""] * len(train)
         first, second = stratified_part(same, keys, fraction, seed + len(split))
-    if labelled:
+    if labeled:
         first, second = _with_known_labels(task.described(train), keys, first, second)
     share = f"{split}={fraction:g} of {len(train):,} rows"
     if not second:

@@ -173,7 +173,7 @@ class Series:
         return run
 
     def scored(self, run: Run, table: Table) -> Scored:
-        """Returns labelled rows with the predictions of a run.
+        """Returns labeled rows with the predictions of a run.
 
         Args:
             run: The run trained last.

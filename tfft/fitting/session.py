@@ -226,7 +226,7 @@ class Session:
     ) -> Fit:
         """Trains, and lets the validation rows decide what the task leaves to them.
 
-        The network is in float32 afterwards, as all results are, so that the loaded
+        The network is in float32 afterward, as all results are, so that the loaded
         run and the served model give the same.
 
         Args:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-# Finding the likeliest of 50,000 tokens takes a sixth of the time when so few reach p
+# Finding the most probable of 50,000 tokens takes a sixth of the time when few reach p
 # as mostly do; else all are sorted.
 _FEW = 1024
 
@@ -19,9 +19,9 @@ class Choices(NamedTuple):
     """How the next token of each row is chosen; each tensor has shape (batch,).
 
     Attributes:
-        temperature: Divides the logits; 0 takes the likeliest token. float32.
-        top_k: Draws from the k likeliest tokens; 0 for all. int32.
-        top_p: Draws from the fewest likeliest tokens whose probabilities reach p.
+        temperature: Divides the logits; 0 takes the most probable token. float32.
+        top_k: Draws from the k most probable tokens; 0 for all. int32.
+        top_p: Draws from the fewest most probable tokens whose probabilities reach p.
             float32.
         repetition_penalty: Divides the positive logits of tokens already in the text
             and multiplies the negative ones. float32.
@@ -66,12 +66,12 @@ def choose(logits: Any, seen: Any, count: Any, choices: Choices) -> tf.Tensor:
     """
     logits = tf.cond(
         tf.reduce_any(choices.repetition_penalty != 1),
-        lambda: penalised(logits, seen, choices.repetition_penalty),
+        lambda: penalized(logits, seen, choices.repetition_penalty),
         lambda: logits,
     )
     draws = choices.temperature > 0
 
-    def likeliest() -> tf.Tensor:
+    def most_probable() -> tf.Tensor:
         return tf.argmax(logits, axis=-1, output_type=tf.int32)
 
     def drawn() -> tf.Tensor:
@@ -81,13 +81,13 @@ def choose(logits: Any, seen: Any, count: Any, choices: Choices) -> tf.Tensor:
         return tf.cond(
             tf.reduce_all(draws),
             lambda: tokens,
-            lambda: tf.where(draws, tokens, likeliest()),
+            lambda: tf.where(draws, tokens, most_probable()),
         )
 
-    return tf.cond(tf.reduce_any(draws), drawn, likeliest)
+    return tf.cond(tf.reduce_any(draws), drawn, most_probable)
 
 
-def penalised(logits: Any, seen: Any, penalty: Any) -> tf.Tensor:
+def penalized(logits: Any, seen: Any, penalty: Any) -> tf.Tensor:
     """Returns logits with those of seen tokens made smaller.
 
     Args:
@@ -97,7 +97,7 @@ def penalised(logits: Any, seen: Any, penalty: Any) -> tf.Tensor:
         penalty: Divides positive logits and multiplies negative ones, shape (batch,).
 
     >>> logits, seen = tf.constant([[2.0, -2.0, 1.0]]), tf.constant([[0, 1, -1]])
-    >>> penalised(logits, seen, tf.constant([2.0])).numpy().tolist()
+    >>> penalized(logits, seen, tf.constant([2.0])).numpy().tolist()
     [[1.0, -4.0, 1.0]]
     """
     places = tf.where(seen >= 0)
@@ -148,15 +148,15 @@ def _top_k(logits: Any, top_k: Any) -> tf.Tensor:
 
 
 def _nucleus(shares: Any, top_p: Any) -> tf.Tensor:
-    """Returns which tokens are the likeliest that reach p together.
+    """Returns a mask of the most probable tokens that together reach p.
 
-    It includes the token that reaches p, and the likeliest whatever p is.
+    It includes the token that reaches p, and the most probable one whatever p is.
     """
     size, is_all = tf.shape(shares)[1], (top_p >= 1)[:, None]
     top_p = tf.cast(top_p, shares.dtype)[:, None]
 
     def among(count: Any) -> tf.Tensor:
-        """Returns the same, when as many of the likeliest tokens reach p."""
+        """Returns the same, when as many of the most probable tokens reach p."""
         falling, order = tf.math.top_k(shares, count)
         kept = tf.cumsum(falling, axis=-1, exclusive=True) < top_p
         rows = tf.broadcast_to(tf.range(tf.shape(order)[0])[:, None], tf.shape(order))

@@ -14,10 +14,10 @@ class Sampling:
 
     Args:
         max_new_tokens: The most tokens to generate after the prompt. Defaults to 128.
-        temperature: Divides the logits; 0 always takes the likeliest token. Defaults
-            to 0.
-        top_k: Draws from the k likeliest tokens; 0 for all. Defaults to 0.
-        top_p: Draws from the fewest likeliest tokens whose probabilities reach p
+        temperature: Divides the logits; 0 always takes the most probable token.
+            Defaults to 0.
+        top_k: Draws from the k most probable tokens; 0 for all. Defaults to 0.
+        top_p: Draws from the fewest most probable tokens whose probabilities reach p
             together. Defaults to 1, all.
         repetition_penalty: Divides the positive logits of tokens already in the text
             and multiplies the negative ones (Keskar et al., 2019, arXiv:1909.05858).

@@ -127,7 +127,7 @@ class Ensemble:
         return self.run.predict(inputs)
 
     def evaluate(self, data: Any, on_bad_rows: OnBadRows = "error") -> Report:
-        """Returns the report of labelled rows, like `Run.evaluate`."""
+        """Returns the report of labeled rows, like `Run.evaluate`."""
         return self.run.evaluate(data, on_bad_rows)
 
     def compare(

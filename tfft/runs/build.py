@@ -63,7 +63,7 @@ def build(
 
 
 def _seed_dropout(network: Any, seed: int) -> None:
-    """Sets the random states of dropout, which Keras draws anew for each backbone."""
+    """Sets the random states of dropout, which Keras draws again for each backbone."""
     states = [v for v in network.variables if "seed_generator" in v.path]
     for index, state in enumerate(states):
         state.assign([derive(seed, "dropout", index), 0])

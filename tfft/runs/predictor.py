@@ -50,7 +50,7 @@ class Predictor:
         predictor.full_report(table)          # the same with the details behind them
 
     The forward pass is traced when it is first used, and the trace keeps the precision
-    that the network has at that moment. The weights may change afterwards. After a
+    that the network has at that moment. The weights may change afterward. After a
     change of precision or of layers, make a new predictor; making one costs nothing.
     Two predictors can share a trace: pass `forward=other.forward`.
 
@@ -132,7 +132,7 @@ class Predictor:
         slice_by: Sequence[str] = (),
         trained_rows: Sequence[int] | np.ndarray = (),
     ) -> Report:
-        """Returns the report of labelled rows; see `Run.evaluate`.
+        """Returns the report of labeled rows; see `Run.evaluate`.
 
         Args:
             data: Anything that holds rows. Of several splits the test split is used.

@@ -155,7 +155,7 @@ class FineTuned(abc.ABC):
         on_bad_rows: OnBadRows = "error",
         slice_by: Sequence[str] = (),
     ) -> Report:
-        """Returns the report of labelled rows, with the details behind its scores.
+        """Returns the report of labeled rows, with the details behind its scores.
 
         Args:
             data: Anything that holds rows. Of several splits the test split is used.

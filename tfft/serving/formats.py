@@ -96,7 +96,7 @@ def to_onnx(endpoint: Endpoint, dtype: str) -> bytes:
     """
     del dtype
     with _onnx_extra(), tempfile.TemporaryDirectory() as scratch:
-        import onnxruntime  # noqa: F401 (needed afterwards to run the file)
+        import onnxruntime  # noqa: F401 (needed afterward to run the file)
         import tensorflow as tf
         import tf2onnx
 

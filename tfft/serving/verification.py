@@ -176,9 +176,9 @@ def check_agreement(
         TfftError: Below that share, or for a number that is not finite.
     """
     pairs = list(zip(found, expected, strict=True))
-    alike = [pair for pair in pairs if _words(pair[0]) == _words(pair[1])]
-    worst = max((difference(*pair) for pair in alike), default=0.0)
-    share = len(alike) / len(pairs) if pairs else 1.0
+    equal = [pair for pair in pairs if _words(pair[0]) == _words(pair[1])]
+    worst = max((difference(*pair) for pair in equal), default=0.0)
+    share = len(equal) / len(pairs) if pairs else 1.0
     if not math.isfinite(worst):
         raise TfftError(
             "the exported model gives numbers that are not finite",

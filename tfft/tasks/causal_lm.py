@@ -1,4 +1,4 @@
-"""Causal language modelling: texts, prompts with completions, conversations."""
+"""Causal language modeling: texts, prompts with completions, conversations."""
 
 from __future__ import annotations
 

@@ -227,7 +227,7 @@ class TokenClassification(Task):
         )
 
     def loss(self, outputs: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:
-        """Returns the sums of -log p(label) and of the weights of labelled tokens.
+        """Returns the sums of -log p(label) and of the weights of labeled tokens.
 
         Args:
             outputs: Logits, shape (batch, length, labels).

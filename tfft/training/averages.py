@@ -57,7 +57,7 @@ class OnAverage(keras.callbacks.Callback):
             callback.set_params(params)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Calls the callbacks; afterwards the weights are back, even after an error."""
+        """Calls the callbacks; afterward the weights are back, even after an error."""
         with average_in_place(self.model):
             for callback in self._callbacks:
                 callback.on_epoch_end(epoch, logs)

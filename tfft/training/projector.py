@@ -1,4 +1,4 @@
-"""Hidden states of examples for TensorBoard's projector, coloured by label."""
+"""Hidden states of examples for TensorBoard's projector, colored by label."""
 
 from __future__ import annotations
 

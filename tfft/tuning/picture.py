@@ -1,4 +1,4 @@
-"""Draws a search: two options as axes, the score as colour."""
+"""Draws a search: two options as axes, the score as color."""
 
 from __future__ import annotations
 

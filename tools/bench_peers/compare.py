@@ -67,10 +67,12 @@ class Alike:
             for name, limit in limits.items():
                 values = {peer: _value(of, part, name) for peer, of in runs.items()}
                 if not _alike(list(values.values()), limit):
-                    told = ", ".join(
+                    values_of_peers = ", ".join(
                         f"{peer} {_said(one)}" for peer, one in values.items()
                     )
-                    faults.append(f"{name}: {told} (may differ by {limit:.0%})")
+                    faults.append(
+                        f"{name}: {values_of_peers} (may differ by {limit:.0%})"
+                    )
         if faults:
             raise UnequalWorkError("; ".join(faults))
 

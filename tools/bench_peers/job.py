@@ -57,7 +57,7 @@ _LANGUAGE = Alike(
     },
     quality={"loss": 0.1},
 )
-_LABELS = Figure("labels_per_second", "labelled tokens/s", higher_is_better=True)
+_LABELS = Figure("labels_per_second", "labeled tokens/s", higher_is_better=True)
 
 _ROWS = Figure("rows_per_second", "rows/s", higher_is_better=True)
 _CLASSES = {

@@ -16,7 +16,9 @@ def language_parser() -> argparse.ArgumentParser:
     made.add_argument("--model", required=True)
     made.add_argument("--batch_size", type=int, default=8, help="rows in a step")
     made.add_argument("--learning_rate", type=float, default=1e-3)
-    made.add_argument("--length", type=int, help="rows of so many tokens, made up")
+    made.add_argument(
+        "--length", type=int, help="number of tokens in each row, made up"
+    )
     return made
 
 

@@ -133,8 +133,8 @@ def measure(
 def _asked(options: Any) -> str:
     rows = [f"--rows {options.rows}"] if options.rows else []
     more = [f"--argument {peer}={one}" for peer, one in options.argument]
-    peers, told = ",".join(options.peers), f"--rounds {options.rounds}"
-    words = ["tools/bench", *options.jobs, "--peers", peers, told, *rows]
+    peers, rounds = ",".join(options.peers), f"--rounds {options.rounds}"
+    words = ["tools/bench", *options.jobs, "--peers", peers, rounds, *rows]
     return " ".join([*words, f"--precision {options.precision}", *more])
 
 

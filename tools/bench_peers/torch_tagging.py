@@ -44,10 +44,10 @@ def tags_of(logits: Any, labels: Any) -> tuple[list[list[str]], list[list[str]]]
         labels: An array of shape (rows, tokens), negative where no word begins.
     """
     gold, found = [], []
-    for likeliest, right in zip(logits.argmax(-1), labels, strict=True):
+    for predicted, right in zip(logits.argmax(-1), labels, strict=True):
         words = right != _IGNORED
         gold.append([TAGS[one] for one in right[words]])
-        found.append([TAGS[one] for one in likeliest[words]])
+        found.append([TAGS[one] for one in predicted[words]])
     return gold, found
 
 

@@ -1,4 +1,4 @@
-"""Adapters of PEFT for each initialisation of A and B: `init_lora_weights`."""
+"""Adapters of PEFT for each initialization of A and B: `init_lora_weights`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _GPT2_STARTS: dict[str, dict[str, Any]] = {
 
 
 def _make(folder: Path, base: Any, starts: dict[str, dict[str, Any]]) -> None:
-    """Writes a base, an adapter for each initialisation, and PEFT's outputs."""
+    """Writes a base, an adapter for each initialization, and PEFT's outputs."""
     path = folder / "base"
     save_model(path, randomise(base, 400))
     ids, mask = ids_and_mask(_VOCABULARY, length=9)

@@ -11,7 +11,7 @@ import numpy as np
 
 
 class Start(abc.ABC):
-    """A way to initialise A and B.
+    """A way to initialize A and B.
 
     Attributes:
         subtracts: Whether the initial A·B is not zero. The layer then subtracts it, so

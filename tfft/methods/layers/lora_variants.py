@@ -71,7 +71,7 @@ class DoRA(Variant):
     """
 
     def make_weights(self, layer: Any) -> None:
-        """Creates m, initialised to the norm of W's rows: one for each output."""
+        """Creates m, initialized to the norm of W's rows: one for each output."""
         layer.magnitude = layer.own_weight(
             "lora_magnitude_vector", (layer.matrix.shape[1],), "ones"
         )

@@ -80,15 +80,15 @@ class Matrix:
         return tuple(ops.shape(x)[:-axes])
 
     def kernel(self) -> Any:
-        """Returns W in float32, shape (in, out), for quantised layers too."""
+        """Returns W in float32, shape (in, out), for quantized layers too."""
         if self.layer.quantization_mode is not None:
-            return self._dequantised()
+            return self._dequantized()
         return ops.reshape(ops.cast(self.layer.kernel, "float32"), self.shape)
 
-    def _dequantised(self) -> Any:
+    def _dequantized(self) -> Any:
         """Computes W by passing the unit vectors through the layer.
 
-        This gives W for any kind of quantisation; rounding a unit vector to int8 is
+        This gives W for any kind of quantization; rounding a unit vector to int8 is
         exact.
         """
         rows = self.kernel_shape[: self._contracted]

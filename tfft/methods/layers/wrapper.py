@@ -127,12 +127,12 @@ class Wrapper(keras.layers.Layer):
         """Adds the update to the base weights and makes this layer neutral.
 
         Raises:
-            ConfigError: For a quantised base, which would round the update away.
+            ConfigError: For a quantized base, which would round the update away.
         """
         mode = self.base.quantization_mode
         if mode is not None:
             raise ConfigError(
-                f"{self.base.path} is quantised to {mode}",
+                f"{self.base.path} is quantized to {mode}",
                 where="merge",
                 expected="a float kernel, because rounding would lose the update",
                 fix="keep the adapter separate, or merge into the float backbone",
@@ -191,7 +191,7 @@ class Wrapper(keras.layers.Layer):
 
 
 def _float_policy(layer: keras.layers.Layer) -> keras.DTypePolicy:
-    """Returns the layer's policy without quantisation: the branch uses floats."""
+    """Returns the layer's policy without quantization: the branch uses floats."""
     if layer.quantization_mode is None:
         return layer.dtype_policy
     return keras.DTypePolicy(layer.compute_dtype)

@@ -112,7 +112,7 @@ class Batcher:
                 return
 
     def _take(self, queue: _Queue) -> list[_Waiting]:
-        """Takes as many requests as fit into a batch, without cancelled ones."""
+        """Takes as many requests as fit into a batch, without canceled ones."""
         batch: list[_Waiting] = []
         room = self._most_rows
         while queue.requests and queue.requests[0].rows <= room:

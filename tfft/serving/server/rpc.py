@@ -48,11 +48,13 @@ def make_rpc_server(service: Service) -> grpc.aio.Server:
     return server
 
 
-def _told_errors(method: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
+def _report_errors(method: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
     """Turns a refusal into its gRPC status."""
 
     @functools.wraps(method)
-    async def told(self: Any, request: Any, context: grpc.aio.ServicerContext) -> Any:
+    async def reported(
+        self: Any, request: Any, context: grpc.aio.ServicerContext
+    ) -> Any:
         try:
             return await method(self, request, context)
         except RefusalError as error:
@@ -64,14 +66,14 @@ def _told_errors(method: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
             said = f"bug: {type(error).__name__}: {error}"
             await context.abort(grpc.StatusCode.INTERNAL, said)
 
-    return told
+    return reported
 
 
 class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    @_told_errors
+    @_report_errors
     async def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802
         found = await self._service.answer(
             asked_of(request.model_spec),
@@ -82,7 +84,7 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         size = sum(array.nbytes for array in chosen.values())
         return await off_loop(size, _predict_response, found, chosen)
 
-    @_told_errors
+    @_report_errors
     async def Classify(self, request: Any, context: Any) -> Any:  # noqa: N802
         response = classification_pb2.ClassificationResponse()
         found = await self._by_examples(request.model_spec, request.input)
@@ -90,7 +92,7 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         _fill_classes(response.result, found)
         return response
 
-    @_told_errors
+    @_report_errors
     async def Regress(self, request: Any, context: Any) -> Any:  # noqa: N802
         response = regression_pb2.RegressionResponse()
         found = await self._by_examples(request.model_spec, request.input)
@@ -98,7 +100,7 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         _fill_values(response.result, found)
         return response
 
-    @_told_errors
+    @_report_errors
     async def MultiInference(self, request: Any, context: Any) -> Any:  # noqa: N802
         response = inference_pb2.MultiInferenceResponse()
         for task in request.tasks:
@@ -115,7 +117,7 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             fill(getattr(result, field), found)
         return response
 
-    @_told_errors
+    @_report_errors
     async def GetModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
         if list(request.metadata_field) != ["signature_def"]:
             raise InvalidRequestError(
@@ -138,7 +140,7 @@ class _ModelService(model_service_pb2_grpc.ModelServiceServicer):
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    @_told_errors
+    @_report_errors
     async def GetModelStatus(self, request: Any, context: Any) -> Any:  # noqa: N802
         return status.status_of(self._service, asked_of(request.model_spec))
 

@@ -63,12 +63,12 @@ class Versions:
     async def refresh(self) -> None:
         """Loads the wanted versions and unloads the others."""
         found = find_versions(self._config.directory)
-        labelled = set(self._config.versions.values()) & set(found)
-        wanted = labelled | _newest(found, self._config.keep_versions)
+        labeled = set(self._config.versions.values()) & set(found)
+        wanted = labeled | _newest(found, self._config.keep_versions)
         for version in sorted(wanted - set(self._loaded)):
             await self._load(version, found[version])
         usable = set(self._loaded) & set(found)
-        kept = _newest(usable, self._config.keep_versions) | (labelled & usable)
+        kept = _newest(usable, self._config.keep_versions) | (labeled & usable)
         # If the folder is empty or the new version broken, the old one stays.
         for version in sorted(set(self._loaded) - kept) if kept else ():
             self._unload(version)

@@ -14,7 +14,7 @@ _NEVER = np.iinfo("int32").max
 class BytePairs:
     """Turns the ids of a word's bytes into the ids of its tokens.
 
-    Each step joins the pair of neighbours that comes first among the merges, in every
+    Each step joins the pair of neighbors that comes first among the merges, in every
     word at once and everywhere in the word. If a later merge may come before an earlier
     one, which no trained vocabulary has, each step joins only one pair, from the left.
 
@@ -66,7 +66,7 @@ class BytePairs:
         return found < tf.size(self._keys) - 1
 
     def _look_up(self, ids: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        """Returns the index in the table for each pair of neighbours."""
+        """Returns the index in the table for each pair of neighbors."""
         wide = tf.cast(ids, tf.int64)
         pairs = wide[:-1] * self._factor + wide[1:]
         last = tf.size(self._keys) - 1

@@ -25,7 +25,7 @@ def gpt2_starts(characters: Characters) -> tf.Tensor:
 
     Its expression is `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+`
     `|\s+(?!\S)|\s+`: a word includes one space before it; of longer white space, the
-    last character stands alone.
+    last character is a word of its own.
     """
     before, is_space = characters.before, characters.is_kind(SPACE)
     same = functools.reduce(

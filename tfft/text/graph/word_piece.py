@@ -52,7 +52,7 @@ def character_table(tokenizer: Tokenizer) -> CharacterTable:
 
     Raises:
         DataError: When it is not a WordPiece tokenizer with BERT's rules, which treat
-            each character independently of its neighbours.
+            each character independently of its neighbors.
     """
     rules = json.loads(tokenizer.to_json())
     kinds = {part: (rules[part] or {}).get("type") for part in _NEEDED}
@@ -97,7 +97,7 @@ def _normalized(normalizer: Any, characters: Sequence[str]) -> list[str]:
 
 
 def _set_apart(splitter: Any, characters: Sequence[str]) -> dict[str, str]:
-    """Returns what stands for each character that cannot be inside a word.
+    """Returns the replacement of each character that cannot be inside a word.
 
     Each is asked about twice in a row: inside a word, both are in one piece.
     """
