@@ -30,13 +30,15 @@ class Entry:
         trains: Beginnings or ends of the paths of the backbone's own variables that
             it trains.
         fields: Other values for every field of its configuration.
-        families: The families of backbones, beside BERT, that it works on.
+        families: The families of backbones, besides BERT, that it works on.
+        random: Whether its first values depend on the seed.
     """
 
     options: dict[str, Any] = field(default_factory=dict)
     trains: tuple[str, ...] = ()
     fields: dict[str, Field] = field(default_factory=dict)
     families: tuple[str, ...] = ("gpt2", "llama")
+    random: bool = False
 
     def is_trained(self, path: str) -> bool:
         return any(path.startswith(one) or path.endswith(one) for one in self.trains)
@@ -45,6 +47,7 @@ class Entry:
 METHOD_TABLE = {
     "bitfit": Entry(trains=("/bias", "/beta"), families=("gpt2",)),
     "bottleneck": Entry(
+        random=True,
         options={"size": 4},
         fields={
             "size": Field((3,)),
@@ -69,6 +72,7 @@ METHOD_TABLE = {
         fields={"count": Field((2,))},
     ),
     "lora": Entry(
+        random=True,
         options={"rank": 2, "target": ("all-linear",)},
         fields={
             "rank": Field((3,)),
@@ -88,10 +92,12 @@ METHOD_TABLE = {
         },
     ),
     "prefix": Entry(
+        random=True,
         options={"length": 3},
         fields={"length": Field((2,)), "layers_to_transform": Field(((1,),))},
     ),
     "prompt": Entry(
+        random=True,
         options={"length": 3},
         fields={"length": Field((2,)), "initialization": Field(("random",))},
     ),

@@ -99,7 +99,7 @@ def bert_config(backbone: Any) -> dict[str, Any]:
     """Returns a config with BERT's keys for a backbone of KerasHub's encoder."""
     act, epsilon, dropout, attention_dropout = layer_settings(backbone)
     return {
-        "vocab_size": backbone.vocabulary_size,
+        "vocab_size": backbone.token_embedding.input_dim,
         "num_hidden_layers": backbone.num_layers,
         "num_attention_heads": backbone.num_heads,
         "hidden_size": backbone.hidden_dim,

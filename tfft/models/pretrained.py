@@ -149,7 +149,7 @@ def _without_ids_beyond(loaded: Pretrained) -> Pretrained:
     Raises:
         DataError: When a text can contain such a token.
     """
-    size, tokenizer = loaded.backbone.vocabulary_size, loaded.tokenizer
+    size, tokenizer = loaded.backbone.token_embedding.input_dim, loaded.tokenizer
     beyond = tokenizer.tokens_from(size)
     if not beyond:
         return loaded

@@ -202,7 +202,7 @@ def inspect_model(model: Any) -> Inspection:
         "architecture": loaded.architecture.name,
         "layers": f"{backbone.num_layers}",
         "hidden size": f"{backbone.hidden_dim:,}",
-        "vocabulary": f"{backbone.vocabulary_size:,}",
+        "vocabulary": f"{backbone.token_embedding.input_dim:,}",
         "longest input": f"{longest:,} tokens" if longest else "not said by the model",
         "parameters": f"{count(backbone.weights):,}",
         **{f"note {i + 1}": note for i, note in enumerate(notes)},

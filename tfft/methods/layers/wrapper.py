@@ -92,11 +92,26 @@ class Wrapper(keras.layers.Layer):
         """Whether the `shared_weight`s belong to another wrapper."""
         return self._owner() is not None
 
-    def shared_weight(self, name: str, shape: tuple[int, ...]) -> Any:
-        """Returns a new weight of zeros, or the shared one of that name."""
+    def shared_weight(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        initializer: Any = "zeros",
+        **options: Any,
+    ) -> Any:
+        """Returns a new weight, or the shared one of that name.
+
+        Keep it as the attribute `name`: other wrappers find it there.
+
+        Args:
+            name: The name of the weight and of the attribute.
+            shape: Its shape.
+            initializer: Its first values.
+            **options: Further options of `own_weight`, such as `trainable`.
+        """
         if self.shares:
             return getattr(self._owner(), name)
-        return self.own_weight(name, shape, "zeros")
+        return self.own_weight(name, shape, initializer, **options)
 
     def update(self) -> Factors | None:
         """Returns the update as factors s·A·B, or None if it has no such form."""
