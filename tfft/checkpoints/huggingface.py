@@ -80,7 +80,7 @@ def save_huggingface(
     write_more: Callable[[Path], None] | None = None,
     shard_bytes: int = _SHARD_BYTES,
 ) -> Path:
-    """Writes a folder that `from_pretrained` of transformers loads.
+    """Writes a folder that transformers loads with `from_pretrained`.
 
     Args:
         folder: A new or empty folder.
@@ -105,7 +105,7 @@ def save_huggingface(
         The folder.
 
     Raises:
-        ConfigError: When transformers has no class for such a head, or the weights
+        ConfigError: When transformers has no class with this head, or the weights
             are quantized.
         OutputInUseError: When the folder is not empty.
         StorageError: When the disk refuses.

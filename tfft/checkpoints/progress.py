@@ -100,8 +100,8 @@ class Checkpoints:
 
     Args:
         run: The run folder.
-        keep_last: How many of the latest to keep.
-        keep_best: How many of the others to keep, by their scores.
+        keep_last: Number of the latest checkpoints to keep.
+        keep_best: Number of the other checkpoints to keep, by score.
     """
 
     def __init__(self, run: Path, keep_last: int = 2, keep_best: int = 0) -> None:
@@ -204,7 +204,7 @@ def _score(folder: Path) -> float | None:
 
 
 def _damage(folder: Path) -> str | None:
-    """Returns what is wrong with a checkpoint, or None."""
+    """Returns the fault of a checkpoint, or None."""
     try:
         sums = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
         for name in (_STATE, _EXTRA, _FACTS):

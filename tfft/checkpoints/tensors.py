@@ -63,8 +63,8 @@ def load_variables(path: Path, variables: Mapping[str, Any]) -> None:
 
     Raises:
         MissingInputError: When there is no such file.
-        DataError: When a tensor is missing, unknown or of another shape. Then nothing
-            is assigned.
+        DataError: When a tensor is missing, unknown or has the wrong shape. Nothing is
+            assigned then.
     """
     if not path.is_file():
         raise MissingInputError(f"no such file: {path}", fix="train again")

@@ -44,7 +44,7 @@ def activation_name(function: Callable[[Any], Any]) -> str:
     """Returns the Hugging Face name of an activation function, found by its values.
 
     Raises:
-        ConfigError: For a function without such a name.
+        ConfigError: For a function without a Hugging Face name.
 
     >>> import keras
     >>> activation_name(keras.activations.gelu), activation_name(keras.ops.relu)

@@ -31,7 +31,7 @@ def contracted_axes(equation: str) -> int:
 
 
 def _contracted_axes(equation: str) -> int:
-    """Returns the number of summed axes, or 0 for an equation of another form."""
+    """Returns the number of summed axes, or 0 for any other equation."""
     operands, outputs = equation.replace(" ", "").split("->")
     inputs, kernel = operands.split(",")
     count = sum(letter not in outputs for letter in kernel)
@@ -44,7 +44,7 @@ def input_axes(layer: Any) -> int:
     """Returns the number of kernel axes that an `EinsumDense` or `Dense` sums over.
 
     Raises:
-        ConfigError: For an equation of another form.
+        ConfigError: For any other equation.
     """
     import keras
 

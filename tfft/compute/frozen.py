@@ -43,15 +43,15 @@ class Split:
 
 
 def split_frozen(network: Any, *, despite_dropout: bool = False) -> Split | None:
-    """Returns a network in two, or None when its first kernel may change.
+    """Splits a network in two; returns None when its first kernel may change.
 
-    What is below the cut holds no trainable variable and draws no random numbers in
-    training, so it gives the same for a row in each epoch. The cut is as late as
-    possible: above the summary vector when that is frozen.
+    The layers below the cut hold no trainable variable and draw no random numbers in
+    training, so they give the same result for a row in each epoch. The cut is as late
+    as possible: above the summary vector when that is frozen.
 
     Args:
         network: A Keras model; only a flat functional one can be cut.
-        despite_dropout: Takes dropout for frozen, to find out what it prevents.
+        despite_dropout: Counts dropout as frozen, to find how far it lowers the cut.
     """
     import keras
 
@@ -78,7 +78,7 @@ def split_frozen(network: Any, *, despite_dropout: bool = False) -> Split | None
 def _cut(
     network: Any, despite_dropout: bool
 ) -> tuple[list[Any], list[Any], list[Any]] | None:
-    """Returns the tensors at the cut, the inputs read above it, what is below it."""
+    """Returns the tensors at the cut, inputs read above it, operations below it."""
     inputs = {id(tensor) for tensor in network.inputs}
     fixed, seen = set(inputs), set(inputs)
     below, needed = [], {}
@@ -143,5 +143,5 @@ def _has_tokens(tensor: Any) -> bool:
 
 
 def _can_be_kept(tensor: Any) -> bool:
-    """Tells whether a tensor has rows of one size, or tokens of one size."""
+    """Returns whether a tensor has rows of one size, or tokens of one size."""
     return None not in tensor.shape[1 + _has_tokens(tensor) :]

@@ -12,10 +12,10 @@ class TfftError(Exception):
     """The base class of every error that tfft raises on purpose.
 
     Args:
-        what: What happened, with the given value.
+        what: The problem, with the given value.
         where: File and line, column, or argument. May be empty.
-        expected: What is accepted. May be empty.
-        fix: What to do about it. May be empty.
+        expected: The accepted values. May be empty.
+        fix: How to solve it. May be empty.
 
     >>> print(DataError("label is empty", where="news.csv:7", fix="fill it in"))
     label is empty · news.csv:7 · fix: fill it in
@@ -52,7 +52,7 @@ class ConfigError(TfftError):
 
 
 class DataError(TfftError):
-    """Data or model files that exist but cannot be used."""
+    """Data or model files that exist but are not usable."""
 
     exit_code = 65
 

@@ -47,7 +47,7 @@ _ACCUMULATION = (
     "pieces that need less memory"
 )
 FOREIGN_NAMES: dict[str, str] = {
-    # What is trained, and on what.
+    # Model, data and method.
     **_use(
         "model", "model_name_or_path model_name model_id pretrained_model base_model"
     ),
@@ -104,7 +104,7 @@ FOREIGN_NAMES: dict[str, str] = {
     **_use('precision="mixed_float16"', "fp16"),
     **_use("precision", "torch_dtype dtype compute_dtype mixed_precision"),
     **_use("compile_step", "jit_compile torch_compile"),
-    # Validation, and what is kept.
+    # Validation and checkpoints.
     **_leave_out(
         "each epoch ends with a validation",
         "eval_strategy evaluation_strategy do_eval eval_steps do_train "

@@ -83,7 +83,7 @@ def read_number(config: Mapping[str, Any], key: str, default: float) -> float:
     """Returns a number from 0 up to but not including 1 from the config.
 
     Raises:
-        DataError: When it is present but is not such a number.
+        DataError: When it is present but is not a valid number.
     """
     value = config.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float):

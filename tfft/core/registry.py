@@ -20,7 +20,7 @@ class Registry:
     keeps there what needs TensorFlow at import.
 
     Args:
-        noun: What an entry is, for messages: "task", "method".
+        noun: The word for an entry in messages: "task", "method".
         package: The package whose modules register classes.
     """
 

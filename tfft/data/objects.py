@@ -41,7 +41,7 @@ def read_object(data: Any, option: str = "data", split: str = "") -> Table:
         split: The name of its split, for messages.
 
     Raises:
-        ConfigError: For an object of another type.
+        ConfigError: For an object of any other type.
         DataError: For an object with unusable rows.
     """
     found = _reader_of(data)

@@ -15,7 +15,7 @@ from tfft.data.table import Table
 
 
 def prediction_inputs(inputs: Any, option: str = "inputs") -> Table | list[Any]:
-    """Returns the values of a list, or the table of anything else that holds rows.
+    """Returns the values of a list, or the table of any other object that holds rows.
 
     A data frame is read as a table, and not as the list of its column names, which is
     what iterating over it gives.
@@ -26,7 +26,7 @@ def prediction_inputs(inputs: Any, option: str = "inputs") -> Table | list[Any]:
         option: The option's name in messages.
 
     Raises:
-        ConfigError: For an object of another kind, such as a set, which has no order.
+        ConfigError: For any other object, such as a set, which has no order.
         DataError: For a single text or row, and for unusable rows.
         MissingInputError: For a file that does not exist.
 

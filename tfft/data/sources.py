@@ -30,7 +30,7 @@ def read(data: Any, option: str = "data") -> dict[str, Table]:
         Tables under "train" and, if given, "validation" and "test".
 
     Raises:
-        ConfigError: For an object of another kind.
+        ConfigError: For any other object.
         MissingInputError: For a file, folder or data set that does not exist.
         DataError: For unusable rows, or none at all.
 

@@ -22,7 +22,7 @@ def read_tf_dataset(dataset: Any, source: str = "tf.data.Dataset") -> Table:
         source: Its name in messages.
 
     Raises:
-        DataError: For a dataset of another kind, and when reading it fails.
+        DataError: For any other dataset, and when reading it fails.
     """
     _check_elements(dataset, source)
     columns: dict[str, list[Any]] = {name: [] for name in dataset.element_spec}

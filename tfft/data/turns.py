@@ -19,7 +19,7 @@ SHAREGPT_ROLES = {
 }
 _NAMES = {"from": "role", "value": "content"}
 _REASONING = ("reasoning_content", "thinking", "reasoning")
-# Keys in other libraries that change what is learned, and tfft's key for the same.
+# Keys of other libraries that select the tokens to learn, with tfft's key for each.
 _ELSEWHERE = {"function_call": "tool_calls", "train": "weight"}
 
 
@@ -69,7 +69,7 @@ class Conversation(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """The reason why a row cannot be used.
+    """The reason why a row is not usable.
 
     Attributes:
         column: The column with the problem.

@@ -1,4 +1,4 @@
-"""What a metric is: its name, its direction, its formula and who computes it."""
+"""Describes a metric: its name, direction, formula and the library that defines it."""
 
 from __future__ import annotations
 

@@ -37,8 +37,8 @@ class Report(abc.ABC):
         """Returns the report that compares predictions with the right answers.
 
         Args:
-            predictions: What the task's `decode` returns.
-            gold: What the task's `gold` returns.
+            predictions: The result of the task's `decode`.
+            gold: The result of the task's `gold`.
             labels: The labels in the order of their ids.
         """
 
@@ -61,7 +61,7 @@ class Report(abc.ABC):
         """Returns the tables of the scores."""
 
     def matrix(self) -> tuple[tuple[str, ...], np.ndarray] | None:
-        """Returns the labels and the confusion matrix, or None when there is none."""
+        """Returns the labels and the confusion matrix; None for other tasks."""
         return None
 
     def to_dict(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def metric_named(name: str) -> Metric:
     """Returns the description of a metric, which every report gives one direction.
 
     Raises:
-        ConfigError: When no report has such a metric.
+        ConfigError: When no report has this metric.
 
     >>> metric_named("ranking_loss").higher_is_better
     False

@@ -28,7 +28,7 @@ class TextClassificationReport(Report):
         labels: The class names in the order of their ids.
         summary: Accuracy, macro F1, weighted F1, mean loss, number of rows.
         classes: Precision, recall, F1 and number of rows of each class.
-        confusion: How many rows of class i are classified as class j.
+        confusion: Number of rows of class i that were classified as class j.
         notes: One sentence for each thing that the scores hide.
         details: Intervals, slices, calibration, curves and errors.
     """

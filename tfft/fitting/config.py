@@ -42,7 +42,7 @@ class FinetuneConfig:
             `data` has no validation split. Defaults to 0.1.
         test: Share of the rows to test on, or data. Used if `data` has no test
             split. Defaults to 0.1.
-        on_bad_rows: `error` refuses rows that cannot be used, `skip` counts and
+        on_bad_rows: `error` refuses unusable rows, `skip` counts and
             lists them. Defaults to `error`.
         tokenizer: In Python, the tokenizer of a bare backbone.
         backbone_dropout: Dropout inside the backbone in training, from 0 up to but

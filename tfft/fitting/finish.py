@@ -54,7 +54,7 @@ class RunRecorder(FolderRecorder):
         folder: The run folder, held by the caller.
         asked: The options as `run.json` keeps them.
         test: The rows to test on. Defaults to the session's test rows.
-        console: Where progress is shown; None shows none.
+        console: Where progress is shown; None hides it.
         checkpoints: Whether to write checkpoints.
         resume_from: The folder whose checkpoints are read on `resume`.
 
@@ -106,7 +106,7 @@ class RunRecorder(FolderRecorder):
         check_same_inputs(folder, self._record)
 
     def begin(self, *, overwrite: bool = False) -> None:
-        """Writes what is known before training, over an earlier run if allowed."""
+        """Writes the facts known before training; may replace an earlier run."""
         folder, rows = self.folder, self._plan.rows
         begin(folder, overwrite=overwrite)
         kept = self._session.folder / NEW_BASE

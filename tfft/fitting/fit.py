@@ -1,4 +1,4 @@
-"""The rows of a training, and what it ends with."""
+"""The rows of a training, and its result."""
 
 from __future__ import annotations
 

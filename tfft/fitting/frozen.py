@@ -29,7 +29,7 @@ class Cuts:
     """Where a network can be cut.
 
     Attributes:
-        split: The cut above all layers that stay the same; None when there is none.
+        split: The cut above all layers that stay the same; None without one.
         reason: The note for the user when dropout prevents a later cut, else empty.
     """
 

@@ -51,7 +51,7 @@ def read_inputs(
     Args:
         config: The options.
         task: The task as the user gave it.
-        folder: Where a backbone object is saved; None saves none.
+        folder: Where a backbone object is saved; None does not save it.
         say: Shows the user a sentence.
 
     Raises:

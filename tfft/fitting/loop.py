@@ -14,7 +14,7 @@ from tfft.fitting.recorder import Recorder
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training loop leaves behind.
+    """The result of a training loop.
 
     Attributes:
         best_epoch: The epoch whose weights the model now has, counted from 1.

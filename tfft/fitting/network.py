@@ -89,7 +89,7 @@ class Network:
         return build(task, method, pretrained, labels, seed)
 
     def _own(self, network: Any) -> list[Any]:
-        """Returns what is not the checkpoint's: adapter, head, random states."""
+        """Returns variables that no checkpoint has: adapter, head, random states."""
         return [v for v in network.variables if id(v) not in self._spared]
 
     @staticmethod
@@ -159,7 +159,7 @@ class Network:
         self._put_back = self.built.adapter.take_out()
 
     def enter(self) -> None:
-        """Undoes `leave`, but for what was trained of the backbone itself."""
+        """Undoes `leave`, except for trained weights of the backbone itself."""
         self._put_back()
         for variable, trainable in self._flags:
             variable.trainable = trainable
@@ -305,7 +305,7 @@ def room_for(
     """Returns a method in whose network to train another, or None for its own.
 
     Args:
-        method: What is to be trained.
+        method: Chooses the weights to train.
         largest: The largest value that each of its options will have.
         optimizer: The option `optimizer`.
     """

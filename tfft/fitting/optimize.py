@@ -124,7 +124,7 @@ def multipliers_of(built: Built, layer_decay: float) -> dict[str, float]:
 
     Args:
         built: The network.
-        layer_decay: The factor from one layer to the one below, 1 for none.
+        layer_decay: The factor from one layer to the one below, 1 for no decay.
 
     Raises:
         ConfigError: For a decay with a method that trains no layer.

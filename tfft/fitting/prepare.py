@@ -24,7 +24,7 @@ class Prepared:
     Attributes:
         tables: `train`, and `validation` and `test` unless they are empty.
         labels: The labels of train.
-        notes: What was left out or looks wrong, one sentence each.
+        notes: Left-out rows and suspicious data, one sentence each.
         fingerprint: SHA-256 of the rows of each split.
     """
 
@@ -99,7 +99,7 @@ def _add_split(
 
 
 def as_fraction(given: Any) -> float | None:
-    """Returns a share given as a number or its text, None for anything else."""
+    """Returns a share given as a number or its text, None for any other value."""
     if isinstance(given, bool):
         return None
     if isinstance(given, int | float):

@@ -1,4 +1,4 @@
-"""What a training leaves behind: nothing, or checkpoints, metrics and curves."""
+"""Records a training: nothing, or checkpoints, metrics and curves."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class FolderRecorder(Recorder):
     Args:
         config: The options.
         folder: The run folder.
-        console: Where progress is shown; None shows none.
+        console: Where progress is shown; None hides it.
         checkpoints: Whether to write checkpoints, from which a training can resume.
         resume_from: The folder whose checkpoints are read when the options say
             `resume`. Another one than `folder` for a process that is not the chief.
@@ -212,7 +212,7 @@ class _Saver:
 
 
 def _keep_lines(path: Path, count: int) -> None:
-    """Drops the lines of epochs that a resumed training will do once more."""
+    """Drops the lines of epochs that a resumed training repeats."""
     if path.is_file():
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         write_text(path, "".join(lines[:count]))

@@ -18,7 +18,7 @@ _ROWS_AT_ONCE = 16
 def reference_of(
     task: Task, pretrained: Pretrained, labels: Labels, seed: int
 ) -> ReferencePass | None:
-    """Returns the pass that a task asks for; None for a task that needs none.
+    """Returns the pass that a task asks for; None for a task without one.
 
     Args:
         task: The task.

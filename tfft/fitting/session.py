@@ -29,7 +29,7 @@ from tfft.methods.method import METHODS, Method
 from tfft.runs.predictor import Predictor
 from tfft.tasks.task import TASKS, Task
 
-# Options that decide what is read and encoded; another value needs another session.
+# Options that decide which rows are read and how; a new value needs a new session.
 INPUT_OPTIONS = (
     "model", "data", "task", "validation", "test", "on_bad_rows", "tokenizer",
     "backbone_dropout",
@@ -61,7 +61,7 @@ class Session:
         folder: Where a backbone object is saved for the run, and frozen states when
             memory is short; None saves no backbone.
         say: Shows the user a sentence.
-        replicas: How many copies of the model share a batch. Defaults to 1.
+        replicas: Number of copies of the model that share a batch. Defaults to 1.
         largest: The largest values that the method's options will have. Trainings then
             share a network, where the method has one for all of them.
         once: Whether there will be a single training. The session then keeps no
@@ -191,8 +191,8 @@ class Session:
                 raise ConfigError(
                     f"{name} is the same for all trainings of a session",
                     where="Session.plan",
-                    expected="options of the training alone",
-                    fix=f"make another session for another {name}",
+                    expected="options that only change the training",
+                    fix=f"create a new session for another {name}",
                 )
         return dataclasses.replace(self.config, **changes)
 
@@ -282,7 +282,7 @@ class Session:
         )
 
     def _tuned(self, predictor: Predictor, rows: Rows) -> Task:
-        """Returns the task with what it leaves to the validation rows."""
+        """Returns the task with the values it learns from the validation rows."""
         if not (rows.validation and rows.task.tunes):
             return rows.task
         gold = rows.task.gold(rows.validation, self.labels)

@@ -19,7 +19,7 @@ from tfft.text.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Generation:
-    """What was generated after a prompt.
+    """The text generated after a prompt.
 
     Attributes:
         text: The text, without the stop string that ended it.
@@ -55,7 +55,7 @@ class Generator:
     Args:
         backbone: A KerasHub decoder.
         tokenizer: Its tokenizer.
-        prompts: The ids of each prompt, at least one each.
+        prompts: The ids of each prompt; a prompt has at least one.
         sampling: How to choose tokens, and where to end.
         first: The number of the first prompt among all prompts.
         seeds: The seed of each prompt. Defaults to `prompt_seeds` of the prompts.

@@ -64,7 +64,7 @@ class Generated(NamedTuple):
 
 
 class _State(NamedTuple):
-    """What the loop carries from one token to the next.
+    """The state that the loop carries from one token to the next.
 
     Attributes:
         count: The number of tokens generated so far.

@@ -13,7 +13,8 @@ class Sampling:
     """How a generation chooses tokens and where it ends.
 
     Args:
-        max_new_tokens: The most tokens to generate after the prompt. Defaults to 128.
+        max_new_tokens: Maximum number of tokens to generate after the prompt.
+            Defaults to 128.
         temperature: Divides the logits; 0 always takes the most probable token.
             Defaults to 0.
         top_k: Draws from the k most probable tokens; 0 for all. Defaults to 0.

@@ -22,8 +22,9 @@ class Method(Traits, abc.ABC):
     Attributes:
         learning_rate: The default, measured on the task named in the docs.
         identity_at_start: Whether training starts from the pretrained function.
-        averaging: What to average over several trainings: the trained `weights`, or
-            the `updates` that they amount to. None if no average makes sense.
+        averaging: The values to average over several trainings: the trained
+            `weights`, or the `updates` that they amount to. None if no average makes
+            sense.
     """
 
     learning_rate: ClassVar[float]
@@ -54,7 +55,7 @@ class Method(Traits, abc.ABC):
     def attach(
         self, backbone: Any, architecture: Architecture, seed: int, label: str = ""
     ) -> Adapter:
-        """Adds the method's layers; the caller sets what is trainable.
+        """Adds the method's layers; the caller sets which weights are trainable.
 
         Args:
             backbone: A built KerasHub backbone; changed in place, or left unchanged

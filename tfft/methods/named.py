@@ -96,7 +96,7 @@ class NamedAdapters:
         train_only(chosen.backbone, chosen.trained)
 
     def __getitem__(self, name: str) -> Adapter:
-        """Returns the adapter of that name.
+        """Returns the adapter with that name.
 
         Raises:
             ConfigError: For an unknown name.

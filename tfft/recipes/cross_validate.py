@@ -71,7 +71,7 @@ class _Split:
     Attributes:
         train: Indices.
         test: Indices of the fold.
-        validation: Indices, or rows of a split of their own; None for none.
+        validation: Indices, or rows of a split of their own; None without validation.
     """
 
     train: list[int]
@@ -104,10 +104,10 @@ class _Folds:
         }
 
     def run(self, before: CrossValidation | None) -> CrossValidation:
-        """Trains for each fold and writes what came of it.
+        """Trains for each fold and writes the results.
 
         Args:
-            before: What this will be compared with.
+            before: Earlier results, to compare with.
         """
         splits = [self._split(index) for index in range(len(self.folds))]
         if before is not None:
@@ -137,7 +137,7 @@ class _Folds:
         return CrossValidation(self.series.folder, result)
 
     def _split(self, index: int) -> _Split:
-        """Returns the rows of a training; what is wrong with them before any begins."""
+        """Returns the rows of a training; raises their errors before any training."""
         task, test = self.series.task, self.folds[index]
         held_out = set(test)
         train = [row for row in range(len(self.table)) if row not in held_out]

@@ -1,4 +1,4 @@
-"""What a fine-tuning will cost: counted, and timed on a few real steps."""
+"""Estimates the cost of a fine-tuning: counted, and timed on a few real steps."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Estimate(Cost):
 
     Attributes:
         precision: The precision of the training.
-        kept: Bytes of frozen states that are computed once; 0 if there are none.
+        kept: Bytes of frozen states that are computed once; 0 without frozen states.
         seconds_per_step: Seconds of a step of mean length.
         seconds: Seconds of training and validation, without start-up and final scores.
         disk: Maximum bytes of the checkpoints that training keeps.

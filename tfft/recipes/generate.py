@@ -34,7 +34,7 @@ def generate(
             rows; or anything that holds such rows, as for `data`.
         task: Name or object of the task that turns rows into prompts.
         tokenizer: The tokenizer of a bare backbone.
-        batch_size: How many prompts to compute together; their lengths may differ.
+        batch_size: Number of prompts to compute together; their lengths may differ.
         stream: Whether to return an iterator that yields each piece of text as soon as
             it is final.
         **options: The fields of `Sampling`.

@@ -33,7 +33,7 @@ class Inspection:
     Attributes:
         tables: The tables to show.
         problems: Rows that training would refuse, one sentence each.
-        notes: What training would report without stopping, one sentence each.
+        notes: The warnings that training would print, one sentence each.
     """
 
     tables: tuple[ReportTable, ...]

@@ -149,7 +149,7 @@ class _Tuning:
         start_tensorflow()
         import keras_tuner
 
-        from tfft.tuning.board import write_space
+        from tfft.tuning.hparams import write_space
         from tfft.tuning.oracles import length_note, make_oracle
         from tfft.tuning.search import run_search
 
@@ -234,7 +234,7 @@ class _Tuning:
 
     def _note(self, trial: Trial) -> None:
         """Shows a trial that has ended: in TensorBoard, and in a sentence."""
-        from tfft.tuning.board import write_trial
+        from tfft.tuning.hparams import write_trial
 
         write_trial(self.folder / LOGS, trial, self.objective)
         values = ", ".join(
@@ -262,7 +262,7 @@ class _Tuning:
                 session, rest = self._session_for(options)
                 if self._held and self._held[0] == best.name:
                     fit = self._held[1]
-                else:  # of another process: trained again, it is the same to the bit
+                else:  # trained by another process; trained again, it has the same bits
                     fit = session.fit(**rest)
                 save(session, fit, self.folder / BEST)
             kept = {

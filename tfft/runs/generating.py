@@ -120,7 +120,7 @@ def score_texts(
         task: A task that generates.
         data: Anything that holds rows. Of several splits the test split is used.
         scores: Names of scores, as in `text_scores`.
-        rows: How many rows to use, from the first on.
+        rows: Number of rows to use, from the first.
         sampling: How tokens are chosen.
 
     Raises:

@@ -106,7 +106,7 @@ def _base(folder: Path, record: Mapping[str, Any]) -> str:
 
 
 def _stored_weights(folder: Path) -> str:
-    """Returns a hash of the base weights inside a run folder, "" if there are none.
+    """Returns a hash of the base weights inside a run folder, "" without them.
 
     The values are hashed, not the files: Keras also writes random states and counters
     of the process's layers into them, which differ even if the weights are equal.

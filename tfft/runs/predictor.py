@@ -29,10 +29,10 @@ Forward = Callable[[Batches], Any]
 
 @dataclasses.dataclass(frozen=True)
 class Provenance:
-    """Where a predictor comes from, as an export says it.
+    """The origin of a predictor, for the files of an export.
 
     Attributes:
-        name: What the model is called, such as the name of its run folder.
+        name: The model's name, such as that of its run folder.
         record: The content of `run.json`.
     """
 
@@ -56,7 +56,7 @@ class Predictor:
 
     Args:
         built: The network with its weights, its adapter and its tokenizer.
-        task: What the network was trained for.
+        task: The task that the network was trained for.
         labels: The labels by id.
         forward: Maps batches to the outputs of all their examples, in order. Defaults
             to a trace of the network.

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tfft.core.files import write_json, write_text
-from tfft.evaluation.board import write_to_board
 from tfft.evaluation.page import to_html
 from tfft.evaluation.pictures import pictures
 from tfft.evaluation.report import Report
 from tfft.evaluation.tables import escaped
+from tfft.evaluation.tensorboard import write_to_board
 
 REPORT_FILES = ("report.json", "report.md", "report.html")
 LOGS = "logs"

@@ -37,7 +37,7 @@ class FineTuned(abc.ABC):
     @property
     @abc.abstractmethod
     def name(self) -> str:
-        """What exports and reports call it."""
+        """The name of the run in exports and reports."""
 
     @property
     @abc.abstractmethod
@@ -91,7 +91,7 @@ class FineTuned(abc.ABC):
 
         Raises:
             ConfigError: For an object that holds no rows.
-            DataError: For an input of another form, or an empty file.
+            DataError: For any other input, or an empty file.
         """
         return self.predictor.predict(inputs)
 
@@ -110,7 +110,7 @@ class FineTuned(abc.ABC):
             prompts: A list of texts, of lists of messages with `role` and `content`,
                 or of rows like those of the training; or anything that holds such rows,
                 as for `predict`.
-            batch_size: How many prompts are computed together. They may differ in
+            batch_size: Number of prompts to compute together. They may differ in
                 length. Defaults to 16.
             stream: Returns an iterator that yields each piece of text, with the number
                 of its prompt, as soon as no later token can change it.
@@ -140,7 +140,7 @@ class FineTuned(abc.ABC):
         Args:
             data: Anything that holds rows. Of several splits the test split is used.
             scores: Any of `bleu`, `chrf`, `rouge` and `exact_match`.
-            rows: How many rows to use, from the first on.
+            rows: Number of rows to use, from the first.
             **options: Those of `Sampling`.
 
         Raises:

@@ -21,7 +21,7 @@ _EXTRA = ("tf2onnx", "onnx", "onnxruntime")
 
 
 @dataclass(frozen=True)
-class Format:
+class ExportFormat:
     """A file format and how to convert a model to it.
 
     Attributes:
@@ -156,10 +156,12 @@ def _onnx_extra() -> Iterator[None]:
         ) from error
 
 
-FORMATS = {
+EXPORT_FORMATS = {
     one.name: one
     for one in (
-        Format("litert", "model.tflite", ("float32", "float16", "int8"), to_litert),
-        Format("onnx", "model.onnx", ("float32",), to_onnx),
+        ExportFormat(
+            "litert", "model.tflite", ("float32", "float16", "int8"), to_litert
+        ),
+        ExportFormat("onnx", "model.onnx", ("float32",), to_onnx),
     )
 }

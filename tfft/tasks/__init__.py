@@ -1,1 +1,1 @@
-"""What to learn: columns, encoding, head, loss and answers. One file a task."""
+"""Tasks: columns, encoding, head, loss and answers. One file per task."""

@@ -18,8 +18,8 @@ class Encoded:
     Attributes:
         examples: The examples to batch. A long row may be several examples.
         cut: Number of truncated rows.
-        places: What decoding needs to know about each row, in the task's own form.
-        notes: What a user should know about the ids, one sentence each.
+        places: The data that decoding needs for each row, in the task's own form.
+        notes: Warnings about the ids, one sentence each.
         ends: The tokens that end the answers, for tasks that generate.
         lengths: The number of tokens of each row, if an example is a part of a row or
             holds several rows.

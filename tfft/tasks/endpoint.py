@@ -17,7 +17,7 @@ _IDS: Spec = ((None, None), "int32")
 
 
 class InGraph(Protocol):
-    """What tasks ask of a tokenizer inside a graph; `tfft.serving` has them."""
+    """The interface of a tokenizer inside a graph; `tfft.serving` implements it."""
 
     max_length: int
     outside: Any  # the `Tokenizer` itself
@@ -26,7 +26,7 @@ class InGraph(Protocol):
         """Returns the padded batch of one column of texts, or of two."""
 
     def ids(self, texts: Any, *, split_special_tokens: bool = True) -> Any:
-        """Returns the ids of a column of texts, with nothing put around them."""
+        """Returns the ids of a column of texts, without the tokens around them."""
 
     def texts(self, token_ids: Any) -> Any:
         """Returns the text of each row of ids."""
@@ -129,12 +129,12 @@ def ids_of(network: Any) -> dict[str, Spec]:
 
 
 def called(network: Any, batch: Mapping[str, Any]) -> Any:
-    """Returns the outputs of a network for what it takes of a batch."""
+    """Calls a network with its own inputs out of a batch."""
     return network({name: batch[name] for name in network.input}, training=False)
 
 
 def characters_of(text: Any) -> Any:
-    """Returns the characters of a column, ragged; bytes that are none are replaced."""
+    """Returns the characters of a column, ragged; invalid bytes are replaced."""
     import tensorflow as tf
 
     return tf.strings.unicode_split(text, "UTF-8", errors="replace")

@@ -115,7 +115,7 @@ class MultiLabel(TextTask):
         return replace(self, thresholds=tuple(found)), [f"thresholds: {listed}"]
 
     def bad_rows(self, table: Table, *, labelled: bool = True) -> list[BadRow]:
-        """Returns the rows with an empty text, or with labels of another form.
+        """Returns the rows with an empty text, or with invalid labels.
 
         Raises:
             DataError: When a column is missing.

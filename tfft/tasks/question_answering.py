@@ -1,4 +1,4 @@
-"""Question answering: the answer is a part of the context, or there is none."""
+"""Question answering: the answer is a part of the context, or the row has no answer."""
 
 from __future__ import annotations
 
@@ -272,7 +272,7 @@ class QuestionAnswering(Task):
     def answers(
         self, predictions: Sequence[Answered], table: Table, labels: Labels
     ) -> list[dict[str, Any]]:
-        """Returns the answer of each row, "" for none, and `candidates`, best first.
+        """Returns the answer of each row, "" without one, and `candidates`, best first.
 
         `start` and `end` count characters of the context.
         """

@@ -234,7 +234,7 @@ class Task(abc.ABC):
         """Returns a table of a user's inputs.
 
         Raises:
-            DataError: For an input of another form.
+            DataError: For any other input.
         """
 
     def prompts(self, inputs: Sequence[Any]) -> list[Conversation]:
@@ -242,7 +242,7 @@ class Task(abc.ABC):
 
         Raises:
             ConfigError: For a task that does not generate.
-            DataError: For an input of another form.
+            DataError: For any other input.
         """
         raise ConfigError(
             f"{self.name} does not generate",

@@ -88,7 +88,7 @@ class TextClassification(TextTask):
         return replace(self, class_weights=weights), [note] * bool(fraction)
 
     def bad_rows(self, table: Table, *, labelled: bool = True) -> list[BadRow]:
-        """Returns the rows where a text or label is empty or of another type.
+        """Returns the rows where a text or label is empty or has the wrong type.
 
         Raises:
             DataError: When a column is missing, or most labels are numbers with a

@@ -290,7 +290,7 @@ class TokenClassification(Task):
         return self._columns.rows(inputs)
 
     def check_inputs(self, table: Table) -> None:
-        """Raises an error for words or a text of another form. Empty text is fine."""
+        """Raises an error for any other input. Empty text is fine."""
         if not self._columns.has_tokens(table):
             super().check_inputs(table)
             return

@@ -43,7 +43,7 @@ class Rendered:
     Attributes:
         segments: Texts, and whether each is learned.
         problem: Why the template refused the conversation; empty if it did not.
-        marked: Whether the template itself marks what is learned with
+        marked: Whether the template itself marks the text to learn with
             `{% generation %}`. Otherwise the assistant's turns are learned.
     """
 

@@ -12,7 +12,7 @@ class Conventions(NamedTuple):
         truncation_side: The side on which a text that is too long loses tokens.
         padding_side: The side on which short texts are padded. tfft always pads on the
             right, which the mask makes equivalent; exports keep this value.
-        max_length: `model_max_length`, the most tokens of a text; None for no limit.
+        max_length: `model_max_length`, the maximum tokens in a text; None for no limit.
         input_names: The model's inputs by transformers' names; empty if the folder
             does not list them.
     """

@@ -16,10 +16,10 @@ def choose_strategy(strategy: Any) -> Any:
 
     Args:
         strategy: None for one device; "mirrored" for all GPUs of this machine, or all
-            logical CPUs if it has none; "mirrored:N" for the first N GPUs, or for N
-            logical CPUs, which are created; "multi_worker" for the processes named in
-            the environment variable TF_CONFIG; "tpu" for the TPU named in TPU_NAME; or
-            a strategy object.
+            logical CPUs on a machine without GPUs; "mirrored:N" for the first N GPUs,
+            or for N logical CPUs, which are created; "multi_worker" for the processes
+            named in the environment variable TF_CONFIG; "tpu" for the TPU named in
+            TPU_NAME; or a strategy object.
 
     Raises:
         ConfigError: For another name, missing devices, or multi-worker training

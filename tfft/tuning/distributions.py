@@ -194,7 +194,7 @@ def read_distribution(given: Any, where: str) -> Distribution:
         where: The option, for errors.
 
     Raises:
-        ConfigError: For anything else.
+        ConfigError: For any other value.
 
     >>> read_distribution("4, 8", "space.rank").values
     (4, 8)

@@ -93,7 +93,7 @@ class OracleMixin:
         return values_of(entry, self.points)
 
     def _random_values(self) -> Values | None:
-        """Draws values that were not tried before; None when there are none left.
+        """Draws values that were not tried before; None when all were tried.
 
         KerasTuner gives up after 20 draws of known points, although others are left.
         """

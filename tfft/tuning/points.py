@@ -26,7 +26,7 @@ def values_of(entry: Any, points: int) -> list[Any]:
 
     Args:
         entry: An entry of KerasTuner's `HyperParameters`.
-        points: How many values to take from a continuous range, both ends included.
+        points: Number of values to take from a continuous range, both ends included.
             They are evenly spaced, on a logarithmic scale if the range is sampled on
             one.
     """

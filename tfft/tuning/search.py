@@ -114,7 +114,7 @@ def run_search(
 ) -> None:
     """Runs trials until the oracle stops; continues a search that the folder holds.
 
-    A chief hands out trials and runs none.
+    A chief hands out trials and does not run any.
 
     Args:
         oracle: Proposes the trials.

@@ -112,7 +112,7 @@ def take(
         weights of heads by module.
 
     Raises:
-        DataError: For an unknown tensor, or one of another shape.
+        DataError: For an unknown tensor, or one of the wrong shape.
     """
     variables = variables_by_path(backbone)
     weights: dict[str, list[Weight]] = {}

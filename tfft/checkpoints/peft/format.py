@@ -15,13 +15,13 @@ from tfft.core.registry import Registry
 from tfft.methods.adapter import Adapter, Injected
 from tfft.methods.method import Method
 
-FORMATS = Registry("PEFT adapter type", "tfft.checkpoints.peft")
+PEFT_FORMATS = Registry("PEFT adapter type", "tfft.checkpoints.peft")
 
 Pairs = list[tuple[Any, np.ndarray]]
 Tensors = Mapping[str, Mapping[str, np.ndarray]]
 
 
-class Format(abc.ABC):
+class PeftFormat(abc.ABC):
     """One type of PEFT adapter.
 
     Attributes:
@@ -98,10 +98,10 @@ def by_module(adapter: Adapter) -> dict[str, list[Injected]]:
     }
 
 
-def format_of(method: Method) -> Format | None:
+def format_of(method: Method) -> PeftFormat | None:
     """Returns the format for a method, or None if PEFT has none."""
-    for name in FORMATS.names():
-        kind = FORMATS.get(name)
+    for name in PEFT_FORMATS.names():
+        kind = PEFT_FORMATS.get(name)
         if kind.method is type(method):
             return kind()
     return None

@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 
 from tfft.checkpoints.peft.folder import Folder
-from tfft.checkpoints.peft.format import FORMATS, Format, Pairs, Tensors, by_module
+from tfft.checkpoints.peft.format import (
+    PEFT_FORMATS,
+    Pairs,
+    PeftFormat,
+    Tensors,
+    by_module,
+)
 from tfft.checkpoints.peft.modules import Module, modules_of, refuse
 from tfft.checkpoints.peft.rules import Rules
 from tfft.core.errors import ConfigError
@@ -19,8 +25,8 @@ from tfft.models.architecture import architecture_of
 _L = "ia3_l"
 
 
-@FORMATS.register("IA3")
-class IA3Format(Format):
+@PEFT_FORMATS.register("IA3")
+class IA3Format(PeftFormat):
     """Factors of shape (out, 1), or (1, in) for layers whose inputs are scaled."""
 
     method = IA3

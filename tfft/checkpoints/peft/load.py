@@ -11,7 +11,7 @@ import numpy as np
 
 from tfft.checkpoints.peft.base_weights import Heads, take
 from tfft.checkpoints.peft.folder import Folder, read_folder, unknown_type
-from tfft.checkpoints.peft.format import FORMATS, Format, Pairs, format_of
+from tfft.checkpoints.peft.format import PEFT_FORMATS, Pairs, PeftFormat, format_of
 from tfft.checkpoints.peft.modules import (
     Module,
     Sorted,
@@ -40,7 +40,7 @@ class ParsedFolder:
     """
 
     folder: Folder
-    kind: Format
+    kind: PeftFormat
     method: Method
     modules: dict[str, Module]
     adapted: dict[str, dict[str, np.ndarray]]
@@ -56,9 +56,9 @@ def parse(backbone: Any, architecture: Architecture, path: Path) -> ParsedFolder
         DataError: For anything that does not fit or is not implemented.
     """
     folder = read_folder(path)
-    if folder.config.get("peft_type") not in FORMATS.names():
-        raise unknown_type(folder, FORMATS.names())
-    kind = FORMATS.get(folder.config["peft_type"])()
+    if folder.config.get("peft_type") not in PEFT_FORMATS.names():
+        raise unknown_type(folder, PEFT_FORMATS.names())
+    kind = PEFT_FORMATS.get(folder.config["peft_type"])()
     # Before the tensors, because such a field may explain their unknown names.
     folder.refuse_unless_default(kind.not_implemented, kind.unmergeable)
     modules = modules_of(backbone, architecture)

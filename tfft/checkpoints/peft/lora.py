@@ -9,7 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tfft.checkpoints.peft.folder import Folder
-from tfft.checkpoints.peft.format import FORMATS, Format, Pairs, Tensors, by_module
+from tfft.checkpoints.peft.format import (
+    PEFT_FORMATS,
+    Pairs,
+    PeftFormat,
+    Tensors,
+    by_module,
+)
 from tfft.checkpoints.peft.lora_starts import (
     in_file,
     rank_in_file,
@@ -27,8 +33,8 @@ from tfft.methods.lora import LARGEST_RANK, LoRA
 _MOST_PATTERNS = 5000  # more than any model has modules
 
 
-@FORMATS.register("LORA")
-class LoRAFormat(Format):
+@PEFT_FORMATS.register("LORA")
+class LoRAFormat(PeftFormat):
     """A of shape (rank, in) and B of shape (out, rank), in float32."""
 
     method = LoRA

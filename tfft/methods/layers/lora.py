@@ -219,7 +219,7 @@ class LoRAEinsumDense(LoRALayer):
         **options: Those of every Keras layer.
 
     Raises:
-        ConfigError: For an equation of another form.
+        ConfigError: For any other equation.
     """
 
 
@@ -227,7 +227,7 @@ def lora_around(layer: keras.layers.Layer, **options: Any) -> LoRALayer:
     """Returns the LoRA layer for a `Dense`, an `EinsumDense` or a wrapper of one.
 
     Raises:
-        ConfigError: For a layer of another kind.
+        ConfigError: For any other layer.
     """
     base = layer.base if isinstance(layer, Wrapper) else layer
     einsum = isinstance(base, keras.layers.EinsumDense)

@@ -24,7 +24,7 @@ class Matrix:
         layer: A `Dense` or an `EinsumDense`, built or not.
 
     Raises:
-        ConfigError: For a layer of another kind or an equation of another form.
+        ConfigError: For any other layer or equation.
     """
 
     def __init__(self, layer: keras.layers.Layer) -> None:

@@ -99,7 +99,7 @@ class Wrapper(keras.layers.Layer):
         initializer: Any = "zeros",
         **options: Any,
     ) -> Any:
-        """Returns a new weight, or the shared one of that name.
+        """Returns a new weight, or the shared weight with that name.
 
         Keep it as the attribute `name`: other wrappers find it there.
 

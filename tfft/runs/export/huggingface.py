@@ -125,7 +125,7 @@ def _save_with_head(built: Built, task: Task, labels: Labels, directory: Path) -
 def _layers_of_class(
     built: Built, task: Task, linear: Linear
 ) -> dict[str, dict[str, np.ndarray]] | None:
-    """Returns the head as layers of transformers' class, or None if none fits."""
+    """Returns the head as layers of transformers' class, or None if no class fits."""
     form = built.pretrained.architecture.forms.get(task.head_type)
     if form is None or form.pooling != built.network.pooling:
         return None

@@ -60,7 +60,7 @@ def make_questions(
         source: Says where the training data is.
         columns: The inputs of `serving_default`.
         data: Anything that holds rows. Defaults to the training data.
-        most: How many of its rows to compare answers on, from the first on.
+        most: Number of its rows to compare answers on, from the first.
 
     Raises:
         DataError: When `data` lacks the task's columns.
@@ -87,7 +87,7 @@ def question_rows(
         source: Says where the training data is.
         columns: Texts in a row.
         data: Anything that holds rows. Defaults to the training data.
-        most: How many rows of the data to use at most.
+        most: Maximum number of rows of the data to use.
 
     Raises:
         DataError: When `data` lacks the task's columns.

@@ -138,7 +138,7 @@ def prove(
         predictor: Has the tokenizer, the task and the labels.
         folder: The version folder.
         columns: The inputs of `serving_default`.
-        questions: What to ask, and the right answers.
+        questions: The inputs, and the run's answers to them.
         precision: The type of the export's matrices. Defaults to float32.
 
     Raises:

@@ -41,9 +41,9 @@ def export_tensors(
     min_agreement: float,
 ) -> tuple[Path, Proof]:
     """Writes a model that maps ids to numbers, and its tokenizer; see `Run.export`."""
-    from tfft.serving.formats import FORMATS, numbers_of
+    from tfft.serving.formats import EXPORT_FORMATS, numbers_of
 
-    chosen = FORMATS[form]
+    chosen = EXPORT_FORMATS[form]
     precision = Precision(dtype, min_agreement, chosen.dtypes)
     _check_task(predictor.task, form)
     if is_occupied(directory):

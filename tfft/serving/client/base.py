@@ -59,8 +59,8 @@ class Patience:
 
 
 @dataclass(frozen=True)
-class Place:
-    """A model on a server.
+class ModelAddress:
+    """The address of a model on a server.
 
     Attributes:
         model: The model's name.
@@ -73,14 +73,14 @@ class Place:
     label: str | None = None
 
     @classmethod
-    def from_path(cls, path: str) -> Place:
+    def from_path(cls, path: str) -> ModelAddress:
         """Reads `NAME`, `NAME/versions/3` or `NAME/labels/stable`.
 
         Raises:
-            ConfigError: For another form.
+            ConfigError: For any other path.
 
-        >>> Place.from_path("reviews/versions/3")
-        Place(model='reviews', version=3, label=None)
+        >>> ModelAddress.from_path("reviews/versions/3")
+        ModelAddress(model='reviews', version=3, label=None)
         """
         found = re.fullmatch(r"([^/:]+)(?:/versions/(\d{1,18})|/labels/(\w+))?", path)
         if not found:

@@ -16,8 +16,8 @@ from tfft.core.errors import ConfigError, shorten
 from tfft.serving.client.base import (
     DEFAULT_SIGNATURE,
     Client,
+    ModelAddress,
     Patience,
-    Place,
     ServerError,
     SignatureInfo,
     TensorInfo,
@@ -39,7 +39,7 @@ class RestClient(Client):
         patience: How long to wait, and how often to try.
 
     Raises:
-        ConfigError: For an address of another form.
+        ConfigError: For any other address.
     """
 
     def __init__(self, url: str, patience: Patience | None = None) -> None:
@@ -51,14 +51,14 @@ class RestClient(Client):
         path = parts.path or ""
         if parts.scheme not in ("http", "https") or not path.startswith(_PREFIX):
             raise _bad_address(url)
-        place = Place.from_path(path.removeprefix(_PREFIX).partition(":")[0])
+        address = ModelAddress.from_path(path.removeprefix(_PREFIX).partition(":")[0])
         self._server = f"{parts.scheme}://{parts.netloc}"
-        self._model = f"{self._server}{_PREFIX}{quote(place.model)}"
+        self._model = f"{self._server}{_PREFIX}{quote(address.model)}"
         self._url = self._model
-        if place.version is not None:
-            self._url += f"/versions/{place.version}"
-        elif place.label is not None:
-            self._url += f"/labels/{place.label}"
+        if address.version is not None:
+            self._url += f"/versions/{address.version}"
+        elif address.label is not None:
+            self._url += f"/labels/{address.label}"
         # Repeating a request changes nothing on the server, so POST is retried too.
         retry = urllib3.Retry(
             total=patience.retries,

@@ -13,8 +13,8 @@ from tfft.core.errors import ConfigError, DataError, shorten
 from tfft.serving.client.base import (
     DEFAULT_SIGNATURE,
     Client,
+    ModelAddress,
     Patience,
-    Place,
     ServerError,
     SignatureInfo,
     TensorInfo,
@@ -46,7 +46,7 @@ class GrpcClient(Client):
         patience: How long to wait, and how often to try.
 
     Raises:
-        ConfigError: For an address of another form.
+        ConfigError: For any other address.
     """
 
     def __init__(self, url: str, patience: Patience | None = None) -> None:
@@ -58,7 +58,7 @@ class GrpcClient(Client):
                 expected="grpc://HOST:PORT/NAME",
                 fix="copy the address that tfft serve prints",
             )
-        self._server, self._place = found[1], Place.from_path(found[2])
+        self._server, self._address = found[1], ModelAddress.from_path(found[2])
         self._channel = grpc.insecure_channel(
             self._server,
             options=[
@@ -95,7 +95,7 @@ class GrpcClient(Client):
     def versions(self) -> dict[int, str]:
         """See `Client.versions`."""
         request = get_model_status_pb2.GetModelStatusRequest()
-        request.model_spec.name = self._place.model
+        request.model_spec.name = self._address.model
         found = self._call(self._model.GetModelStatus, request)
         state = get_model_status_pb2.ModelVersionStatus.State
         return {
@@ -127,11 +127,11 @@ class GrpcClient(Client):
         return self._known[signature]
 
     def _name(self, spec: Any, signature: str) -> None:
-        spec.name, spec.signature_name = self._place.model, signature
-        if self._place.version is not None:
-            spec.version.value = self._place.version
-        elif self._place.label is not None:
-            spec.version_label = self._place.label
+        spec.name, spec.signature_name = self._address.model, signature
+        if self._address.version is not None:
+            spec.version.value = self._address.version
+        elif self._address.label is not None:
+            spec.version_label = self._address.label
 
     def _call(self, method: Any, request: Any) -> Any:
         # gRPC's timeout covers all attempts together.

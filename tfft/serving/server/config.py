@@ -16,7 +16,7 @@ _PORTS = range(2**16)
 
 @configuration()
 class ServeConfig:
-    """What to serve, where, and within which limits.
+    """The model folder to serve, its address, and the limits.
 
     Args:
         directory: Folder of one model, with its versions in numbered folders.

@@ -95,7 +95,7 @@ def classes_of(outputs: Arrays, rows: int) -> list[list[tuple[str, float]]]:
 
     Raises:
         InvalidRequestError: For a signature that does not classify.
-        ModelFailureError: For outputs of another shape.
+        ModelFailureError: For outputs of the wrong shape.
     """
     shapes = {
         name: outputs[name].shape for name in ("classes", "scores") if name in outputs
@@ -118,7 +118,7 @@ def values_of(outputs: Arrays, rows: int) -> list[float]:
 
     Raises:
         InvalidRequestError: For a signature that does not regress.
-        ModelFailureError: For outputs of another shape.
+        ModelFailureError: For outputs of the wrong shape.
     """
     if "outputs" not in outputs:
         raise _other_kind(outputs, "outputs")

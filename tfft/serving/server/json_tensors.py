@@ -105,7 +105,7 @@ def _array(name: str, values: Any, dtype: tf.DType) -> np.ndarray:
     """Returns nested lists as an array.
 
     Raises:
-        InvalidRequestError: For rows of unequal length or values of another type.
+        InvalidRequestError: For rows of unequal length or values of the wrong type.
     """
     leaf = _leaf(dtype)
     shape: list[int] = []

@@ -50,7 +50,7 @@ class Server:
 
         Raises:
             TfftError: When no version can be served.
-            ConfigError: For a port or an address that cannot be used.
+            ConfigError: For a port or an address that is not usable.
         """
         await self.versions.refresh()
         self.versions.check_any()
@@ -97,7 +97,7 @@ def _no_port(option: str, config: ServeConfig, error: Exception) -> ConfigError:
     return ConfigError(
         f"port {port} of {config.host} " + ("is taken" if taken else f"fails: {error}"),
         where=option,
-        fix=f"say --{option} 0 for a free one",
+        fix=f"use --{option} 0 for a free one",
     )
 
 

@@ -120,7 +120,7 @@ class Versions:
         return sorted(self._loaded)
 
     def check_any(self) -> None:
-        """Checks that there is a version to serve.
+        """Checks that the folder has a version to serve.
 
         Raises:
             TfftError: With the reason of the newest version's failure.

@@ -23,7 +23,7 @@ from tfft.tasks.endpoint import (
     parts_of,
 )
 
-# White space as `str.strip` takes it; there is none beyond the first 65,536 codes.
+# White space as `str.strip` defines it; all of it is in the first 65,536 codes.
 _BLANKS = [code for code in range(0x10000) if chr(code).isspace()]
 
 
@@ -136,7 +136,7 @@ def _parts(logits: Any, windows: Any, max_answer: int) -> _Parts:
 
 
 def _trimmed(parts: _Parts, contexts: Any) -> _Parts:
-    """Returns parts without white space at their ends, and none without more."""
+    """Strips white space from the ends of parts, and drops parts that become empty."""
     characters = tf.strings.unicode_decode(contexts, "UTF-8", errors="replace")
     blank = tf.reduce_any(characters.flat_values[:, None] == _BLANKS, axis=1)
     solid = tf.where(~blank)[:, 0]

@@ -28,7 +28,7 @@ def normalized(answer: str) -> str:
 
 
 def _golds(golds: Sequence[str]) -> list[str]:
-    """Returns the normalized correct answers; [""] if there is none."""
+    """Returns the normalized correct answers; [""] without one."""
     return [one for one in map(normalized, golds) if one] or [""]
 
 

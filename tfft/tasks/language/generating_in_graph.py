@@ -23,7 +23,7 @@ from tfft.tasks.endpoint import (
 )
 from tfft.text.language_ids import special_tokens, start_ids
 
-# What a server has memory for.
+# Limits that keep a server within its memory.
 MOST_NEW_TOKENS = 4096
 _TRIED_NEW_TOKENS = 8
 _SAMPLE: dict[str, Spec] = {

@@ -40,9 +40,9 @@ def notes_on(rows: Sequence[Learnable], *, split_special_tokens: bool) -> list[s
     joined = sum(row.joined for row in rows)
     if joined:
         notes.append(
-            f"{joined:,} {every} have a token across the border between prompt and "
-            "answer, or other tokens before it than the prompt alone has: such a token "
-            "is learned, and generation starts from other ids. End prompts at the end "
+            f"{joined:,} {every} have a token that spans the end of the prompt and the "
+            "start of the answer, or tokens before it that the prompt alone does not "
+            "have: tfft learns such a token, but generation starts from other ids. End prompts at the end "
             "of a word, and begin answers with the space"
         )
     if rows and not any(row.ends for row in rows):

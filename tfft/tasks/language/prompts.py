@@ -106,5 +106,5 @@ def without_answer(one: Conversation | Problem) -> tuple[Any, str]:
     raise ConfigError(
         "a row of plain text has no question to answer",
         expected="prompts with completions, or conversations",
-        fix="score rows of another form",
+        fix="score prompts with completions, or conversations",
     )

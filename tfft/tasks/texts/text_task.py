@@ -120,7 +120,7 @@ class TextTask(Task):
         """Returns a table from texts, pairs of texts, or rows with the text columns.
 
         Raises:
-            DataError: For anything else.
+            DataError: For any other input.
         """
         return rows_of_texts(inputs, self.text)
 
@@ -152,7 +152,7 @@ def rows_of_texts(inputs: Sequence[Any], names: Sequence[str]) -> Table:
     """Returns a table from texts, pairs of texts, or rows with the text columns.
 
     Raises:
-        DataError: For anything else.
+        DataError: For any other input.
     """
     if isinstance(inputs, str):
         raise DataError(

@@ -19,7 +19,7 @@ from tfft.tasks.tokens.tag_schemes import (
     split_tag,
     tags_of,
 )
-from tfft.tasks.tokens.words import Place, joined, words_of
+from tfft.tasks.tokens.words import Offsets, joined, words_of
 
 
 class Sentence(NamedTuple):
@@ -32,7 +32,7 @@ class Sentence(NamedTuple):
     """
 
     text: str
-    words: list[Place]
+    words: list[Offsets]
     tags: list[str]
 
 
@@ -78,19 +78,19 @@ class SentenceColumns:
             ]
         found = [joined(words) for words in table.column(self.tokens, "task.tokens")]
         if not labelled:
-            return [Sentence(text, places, []) for text, places in found]
+            return [Sentence(text, offsets, []) for text, offsets in found]
         tags = table.column(self.tags, "task.tags")
         scheme = self.scheme_of(tags)
         return [
-            Sentence(text, places, tags_of(spans_of(one, scheme), len(one)))
-            for (text, places), one in zip(found, tags, strict=True)
+            Sentence(text, offsets, tags_of(spans_of(one, scheme), len(one)))
+            for (text, offsets), one in zip(found, tags, strict=True)
         ]
 
     def rows(self, inputs: Sequence[Any]) -> Table:
         """Returns a table from texts, lists of words, or rows with either.
 
         Raises:
-            DataError: For anything else, and for texts mixed with lists of words.
+            DataError: For any other input, and for texts mixed with lists of words.
         """
         if isinstance(inputs, str):
             raise DataError(
@@ -231,7 +231,7 @@ def _span_problem(text: str, spans: Any) -> str:
 
 
 def _span(value: Any) -> tuple[int, int, str]:
-    """Returns start, end and type; the type is empty for a value of another form."""
+    """Returns start, end and type; the type is empty for an invalid value."""
     fields = value.values() if isinstance(value, dict) else value
     if isinstance(value, dict) and {"start", "end", "label"} <= value.keys():
         fields = (value["start"], value["end"], value["label"])

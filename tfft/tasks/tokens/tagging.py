@@ -12,7 +12,7 @@ from tfft.tasks.task import Labels
 from tfft.tasks.tokens.sentences import Sentence
 from tfft.tasks.tokens.tag_schemes import OUTSIDE, may_follow, spans_of
 from tfft.tasks.tokens.viterbi import viterbi
-from tfft.tasks.tokens.words import Place, first_tokens
+from tfft.tasks.tokens.words import Offsets, first_tokens
 from tfft.tasks.windows import window_of_tokens
 from tfft.text.tokenizer import Window
 
@@ -33,7 +33,7 @@ class Tagged:
 
 
 @dataclass(frozen=True)
-class WordPlaces:
+class WordPositions:
     """The position of the first token of each word.
 
     Attributes:
@@ -46,8 +46,8 @@ class WordPlaces:
 
 
 def place_words(
-    words: Sequence[Place], windows: Sequence[Window], stride: int, first_example: int
-) -> WordPlaces:
+    words: Sequence[Offsets], windows: Sequence[Window], stride: int, first_example: int
+) -> WordPositions:
     """Returns the window and the token that decide each word.
 
     Args:
@@ -60,7 +60,7 @@ def place_words(
         [i for i, text in enumerate(one.text_ids) if text is not None]
         for one in windows
     ]
-    tokens: list[Place] = []
+    tokens: list[Offsets] = []
     for index, (one, content) in enumerate(zip(windows, contents, strict=True)):
         tokens.extend(one.offsets[i] for i in content[stride if index else 0 :])
     of_token, at = window_of_tokens([len(content) for content in contents], stride)
@@ -70,19 +70,19 @@ def place_words(
             window = of_token[token]
             examples[word] = first_example + window
             inside[word] = contents[window][at[token]]
-    return WordPlaces(examples, inside)
+    return WordPositions(examples, inside)
 
 
 def on_first_tokens(
     sentences: Sequence[Sentence],
-    places: Sequence[WordPlaces],
+    positions: Sequence[WordPositions],
     windows: Sequence[Window],
     labels: Labels,
 ) -> list[list[int]]:
     """Returns a label id for each token; -1 for tokens without a label."""
     ids = {label: index for index, label in enumerate(labels)}
     found = [[IGNORED] * len(one.token_ids) for one in windows]
-    for sentence, one in zip(sentences, places, strict=True):
+    for sentence, one in zip(sentences, positions, strict=True):
         # Backwards, so that the first of several words that share a token gets it.
         for word in range(len(sentence.words) - 1, -1, -1):
             if one.tokens[word] >= 0:
@@ -92,16 +92,16 @@ def on_first_tokens(
 
 
 def word_log_probabilities(
-    outputs: Sequence[np.ndarray], places: WordPlaces, labels: Labels
+    outputs: Sequence[np.ndarray], positions: WordPositions, labels: Labels
 ) -> np.ndarray:
     """Returns log p of each label for each word, shape (words, labels).
 
     A word that the tokenizer dropped is O.
     """
-    log_p = np.full((len(places.tokens), len(labels)), -np.inf, "float32")
+    log_p = np.full((len(positions.tokens), len(labels)), -np.inf, "float32")
     log_p[:, labels.index(OUTSIDE)] = 0.0
-    for word in np.flatnonzero(places.tokens >= 0):
-        logits = outputs[places.examples[word]][places.tokens[word]]
+    for word in np.flatnonzero(positions.tokens >= 0):
+        logits = outputs[positions.examples[word]][positions.tokens[word]]
         shifted = logits - logits.max()
         log_p[word] = shifted - np.log(np.exp(shifted).sum())
     return log_p

@@ -24,7 +24,7 @@ from tfft.tasks.endpoint import (
 )
 from tfft.tasks.tokens.tag_schemes import OUTSIDE
 from tfft.tasks.tokens.viterbi_in_graph import likeliest_legal
-from tfft.tasks.tokens.words_in_graph import Words, places_of_words, words_in_graph
+from tfft.tasks.tokens.words_in_graph import Words, positions_of_words, words_in_graph
 
 Labels = tuple[Any, ...]
 
@@ -52,8 +52,8 @@ class ServedTags(Served):
             words = words_in_graph(text)
             windows = tokenizer.windows(text, stride=self.stride)
             logits = called(network, windows.batch)
-            places = places_of_words(words, windows)
-            log_p = _log_probabilities(logits, *places, self.labels)
+            positions = positions_of_words(words, windows)
+            log_p = _log_probabilities(logits, *positions, self.labels)
             best = self._best(words, log_p)
             return _answer(text, words, best, tf.exp(log_p), self.labels)
 
@@ -95,18 +95,18 @@ def _span(outputs: Mapping[str, Any], row: int, index: int) -> dict[str, Any]:
 
 
 def _log_probabilities(
-    logits: tf.Tensor, window: tf.Tensor, place: tf.Tensor, labels: Labels
+    logits: tf.Tensor, window: tf.Tensor, position: tf.Tensor, labels: Labels
 ) -> tf.Tensor:
     """Returns log p of each label for each word; a word without tokens is O."""
     hit = window >= 0
-    at = tf.stack([tf.maximum(window, 0), place], axis=-1)
+    at = tf.stack([tf.maximum(window, 0), position], axis=-1)
     log_p = tf.nn.log_softmax(tf.gather_nd(logits, at))
     outside = tf.one_hot(labels.index(OUTSIDE), len(labels), 0.0, -np.inf)
     return tf.where(hit[:, None], log_p, outside)
 
 
 class _Kinds(NamedTuple):
-    """What labels are of.
+    """The kinds of spans that labels mark.
 
     Attributes:
         of_label: The kind of each label, 0 for O.

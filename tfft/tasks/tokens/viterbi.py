@@ -21,18 +21,18 @@ def viterbi(log_p: np.ndarray, first: np.ndarray, follows: np.ndarray) -> np.nda
     >>> viterbi(p, np.array([True, True]), np.array([[True, False], [True, True]]))
     array([1, 1])
     """
-    places = len(log_p)
-    if not places:
+    positions = len(log_p)
+    if not positions:
         return np.zeros(0, "int64")
     penalty = np.where(follows, 0.0, -np.inf)
     best = np.where(first, log_p[0], -np.inf)
     back = np.zeros(log_p.shape, "int64")
-    for place in range(1, places):
+    for position in range(1, positions):
         through = best[:, None] + penalty
-        back[place] = through.argmax(axis=0)
-        best = through.max(axis=0) + log_p[place]
-    path = np.empty(places, "int64")
+        back[position] = through.argmax(axis=0)
+        best = through.max(axis=0) + log_p[position]
+    path = np.empty(positions, "int64")
     path[-1] = best.argmax()
-    for place in range(places - 1, 0, -1):
-        path[place - 1] = back[place, path[place]]
+    for position in range(positions - 1, 0, -1):
+        path[position - 1] = back[position, path[position]]
     return path

@@ -20,7 +20,7 @@ def likeliest_legal(log_p: tf.RaggedTensor, labels: tuple[Any, ...]) -> tf.Tenso
     first = tf.constant([may_follow("", label) for label in labels])
     legal = [[may_follow(a, b) for b in labels] for a in labels]
     penalty = tf.constant(np.where(legal, 0.0, -np.inf))
-    # One place more than there are words, so that there is one.
+    # One position more than the words, so that an empty text has one too.
     lengths = log_p.row_lengths()
     width = tf.reduce_max(tf.concat([lengths, [0]], axis=0)) + 1
     values = log_p.to_tensor(0.0, shape=[None, None, len(labels)])

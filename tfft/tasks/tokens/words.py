@@ -15,7 +15,7 @@ _APART = (
     (0x20000, 0x3134F),
 )
 
-Place = tuple[int, int]
+Offsets = tuple[int, int]
 
 
 @lru_cache(maxsize=65536)
@@ -32,7 +32,7 @@ def kind_of(character: str) -> str:
     return "word" if category[0] in "LN" else "apart"
 
 
-def words_of(text: str) -> list[Place]:
+def words_of(text: str) -> list[Offsets]:
     r"""Returns the start and end character of each word; the end is exclusive.
 
     A word is a run of letters and digits with their marks. Every other visible
@@ -41,36 +41,36 @@ def words_of(text: str) -> list[Place]:
     >>> [text[a:b] for text in ["Zoë lives in U.K."] for a, b in words_of(text)]
     ['Zoë', 'lives', 'in', 'U', '.', 'K', '.']
     """
-    places: list[Place] = []
+    offsets: list[Offsets] = []
     before = "blank"
     for index, character in enumerate(text):
         kind = kind_of(character)
         if kind == "mark" and before != "blank":
-            places[-1] = (places[-1][0], index + 1)
+            offsets[-1] = (offsets[-1][0], index + 1)
             continue
         if kind == "word" and before == "word":
-            places[-1] = (places[-1][0], index + 1)
+            offsets[-1] = (offsets[-1][0], index + 1)
         elif kind != "blank":
-            places.append((index, index + 1))
+            offsets.append((index, index + 1))
         before = kind if kind != "mark" else "apart"
-    return places
+    return offsets
 
 
-def joined(words: Sequence[str]) -> tuple[str, list[Place]]:
+def joined(words: Sequence[str]) -> tuple[str, list[Offsets]]:
     """Returns words joined with spaces, and their positions in that text.
 
     >>> joined(["Jim", "Henson"])
     ('Jim Henson', [(0, 3), (4, 10)])
     """
-    places: list[Place] = []
+    offsets: list[Offsets] = []
     end = -1
     for word in words:
-        places.append((end + 1, end + 1 + len(word)))
-        end = places[-1][1]
-    return " ".join(words), places
+        offsets.append((end + 1, end + 1 + len(word)))
+        end = offsets[-1][1]
+    return " ".join(words), offsets
 
 
-def first_tokens(words: Sequence[Place], tokens: Sequence[Place]) -> list[int]:
+def first_tokens(words: Sequence[Offsets], tokens: Sequence[Offsets]) -> list[int]:
     """Returns for each word the first token that shares a character with it.
 
     Args:

@@ -43,13 +43,13 @@ def words_in_graph(text: tf.Tensor) -> Words:
     kind = kinds.flat_values
     is_start = _starts(kind)
     word = tf.cumsum(tf.cast(is_start, tf.int64)) - 1
-    places = tf.where(is_start)[:, 0]
+    indices = tf.where(is_start)[:, 0]
     inside = tf.where(kind != _BLANK)[:, 0]
     sizes = tf.math.unsorted_segment_sum(
-        tf.ones_like(inside), tf.gather(word, inside), tf.size(places)
+        tf.ones_like(inside), tf.gather(word, inside), tf.size(indices)
     )
-    rows = tf.gather(kinds.value_rowids(), places)
-    starts = places - tf.gather(kinds.row_starts(), rows) - 1
+    rows = tf.gather(kinds.value_rowids(), indices)
+    starts = indices - tf.gather(kinds.row_starts(), rows) - 1
     ragged = tf.RaggedTensor.from_value_rowids(starts, rows, codes.nrows())
     return Words(ragged, ragged.with_flat_values(starts + sizes))
 
@@ -73,8 +73,8 @@ def _starts(kind: tf.Tensor) -> tf.Tensor:
     )
 
 
-def places_of_words(words: Words, windows: Any) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the window and the place in it of the first token of each word.
+def positions_of_words(words: Words, windows: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the window, and the position in it, of the first token of each word.
 
     Like `place_words`: of several windows, the one in which the token is farthest from
     an edge at which the text continues.
@@ -107,8 +107,8 @@ def places_of_words(words: Words, windows: Any) -> tuple[tf.Tensor, tf.Tensor]:
     held = tf.concat([windows.tokens.value_rowids(), [0]], axis=0)
     window = tf.gather(held, slots)
     inside = slots - tf.gather(windows.tokens.row_starts(), window)
-    place = inside + tf.gather(windows.offsets, window)
-    return tf.where(hit, window, -1), tf.where(hit, place, 0)
+    position = inside + tf.gather(windows.offsets, window)
+    return tf.where(hit, window, -1), tf.where(hit, position, 0)
 
 
 def _slots(windows: Any) -> tf.Tensor:

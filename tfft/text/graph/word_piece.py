@@ -207,7 +207,7 @@ class WordPieceTokenizer(GraphTokenizer):
 
 
 def _pieces_by_id(ids: dict[str, int]) -> list[str]:
-    """Returns the piece of each id, or a text that no word has if it has none."""
+    """Returns the piece of each id, or a text that no word contains."""
     pieces = [f"\n{index}" for index in range(max(ids.values()) + 1)]
     for piece, index in ids.items():
         pieces[index] = piece

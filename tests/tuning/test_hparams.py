@@ -1,4 +1,4 @@
-"""What TensorBoard itself says of a search, over HTTP."""
+"""A search on the HParams page of TensorBoard, read over HTTP."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ FAILED = Trial("2", "failed", {"learning_rate": 5e-3}, message="the loss is nan"
 @pytest.fixture(scope="module")
 def board(tmp_path_factory):
     """The address of a TensorBoard that shows the logs of a search."""
-    from tfft.tuning.board import write_space, write_trial
+    from tfft.tuning.hparams import write_space, write_trial
 
     folder = tmp_path_factory.mktemp("logs")
     write_space(folder, SPACE, "loss")
