@@ -42,8 +42,8 @@ def notes_on(rows: Sequence[Learnable], *, split_special_tokens: bool) -> list[s
         notes.append(
             f"{joined:,} {every} have a token that spans the end of the prompt and the "
             "start of the answer, or tokens before it that the prompt alone does not "
-            "have: tfft learns such a token, but generation starts from other ids. End prompts at the end "
-            "of a word, and begin answers with the space"
+            "have: tfft learns such a token, but generation starts from other ids. "
+            "End prompts at the end of a word, and begin answers with the space"
         )
     if rows and not any(row.ends for row in rows):
         notes.append(
