@@ -17,7 +17,7 @@ _FORMAT = 1
 
 
 def is_native(folder: Path) -> bool:
-    """Tells whether a folder holds an adapter in this format."""
+    """Returns whether a folder holds an adapter in this format."""
     return (folder / CONFIG).is_file()
 
 

@@ -47,7 +47,7 @@ Their meaning depends on `problem_type` in `config.json`. The probabilities are
 
 
 def can_pool(pooling: Pooling | None) -> bool:
-    """Tells whether Sentence Transformers has a kind of pooling."""
+    """Returns whether Sentence Transformers has a kind of pooling."""
     return pooling in _SWITCHES
 
 

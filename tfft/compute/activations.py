@@ -132,7 +132,7 @@ OWN_GELU = FastForm(_is_activated, "activation", _own_form)
 
 
 def _agree(one: Callable[[Any], Any], other: Callable[[Any], Any]) -> bool:
-    """Tells whether two functions compute the same values."""
+    """Returns whether two functions compute the same values."""
     if one is other:
         return True
     points = np.linspace(-4, 4, 81, dtype="float32")

@@ -137,7 +137,7 @@ def attend_causally(query: Any, key: Any, value: Any, mask: Any) -> Any:
 
 
 def _is_plain(layer: Any) -> bool:
-    """Tells whether a layer uses Keras' own attention.
+    """Returns whether a layer uses Keras' own attention.
 
     Keras documents `_compute_attention` as the method to override, and some subclasses
     override it.

@@ -17,7 +17,7 @@ def forward_only() -> AbstractContextManager[None]:
 
 
 def is_forward_only() -> bool:
-    """Tells whether a `forward_only` block is open.
+    """Returns whether a `forward_only` block is open.
 
     >>> with forward_only():
     ...     is_forward_only()

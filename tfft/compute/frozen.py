@@ -108,7 +108,7 @@ def _tensors(nested: Any) -> list[Any]:
 
 
 def _changes(operation: Any, despite_dropout: bool) -> bool:
-    """Tells whether an operation may give something else in the next epoch."""
+    """Returns whether an operation may give something else in the next epoch."""
     if getattr(operation, "trainable_variables", ()):
         return True
     return not despite_dropout and any(True for _ in _random_states(operation))

@@ -71,7 +71,7 @@ def _normed(x: Any, epsilon: float) -> tuple[Any, Any]:
 
 
 def _is_plain(layer: Any) -> bool:
-    """Tells whether a layer is Keras' own norm over the last axis, with γ and β."""
+    """Returns whether a layer is Keras' own norm over the last axis, with γ and β."""
     import keras
 
     if type(layer) is not keras.layers.LayerNormalization:

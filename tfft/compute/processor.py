@@ -1,4 +1,4 @@
-"""How TensorFlow computes on a CPU."""
+"""Settings for computing on a CPU."""
 
 import contextvars
 import os
@@ -24,7 +24,7 @@ def for_processor(wanted: bool = True) -> AbstractContextManager[None]:
 
 
 def is_for_processor() -> bool:
-    """Tells whether a `for_processor` block is open.
+    """Returns whether a `for_processor` block is open.
 
     >>> with for_processor():
     ...     is_for_processor()
@@ -34,7 +34,7 @@ def is_for_processor() -> bool:
 
 
 def on_processor() -> bool:
-    """Tells whether TensorFlow has no device but the CPU."""
+    """Returns whether TensorFlow has no device but the CPU."""
     import tensorflow as tf
 
     return {one.device_type for one in tf.config.list_logical_devices()} == {"CPU"}

@@ -61,7 +61,7 @@ def read(config: Mapping[str, Any], key: str, most: int = _LARGEST) -> int:
 
     Args:
         config: The content of `config.json`.
-        key: Which size.
+        key: The name of the size.
         most: The largest plausible value.
 
     Raises:

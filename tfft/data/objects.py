@@ -85,7 +85,7 @@ def column_values(data: Any) -> list[Any] | None:
 
 
 def is_of(data: Any, package: str, name: str) -> bool:
-    """Tells whether an object's class or one of its bases has that name.
+    """Returns whether an object's class or one of its bases has that name.
 
     >>> is_of({}, "builtins", "dict"), is_of({}, "datasets", "DatasetDict")
     (True, False)

@@ -45,7 +45,7 @@ _CONVERSIONS = {
 
 
 def is_path(given: str | bytes) -> bool:
-    """Tells whether a text names data (True) or is data (False).
+    """Returns whether a text names data (True) or is data (False).
 
     >>> is_path("rows.csv"), is_path("Version 1.2"), is_path("conll:names")
     (True, False, True)

@@ -18,7 +18,7 @@ _PREPARED_FILES = ("dataset_info.json", "features.json")
 
 
 def is_prepared_directory(path: Path) -> bool:
-    """Tells whether TensorFlow Datasets prepared a folder."""
+    """Returns whether TensorFlow Datasets prepared a folder."""
     return all((path / name).is_file() for name in _PREPARED_FILES)
 
 

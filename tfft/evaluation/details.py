@@ -45,7 +45,7 @@ class WrongAnswer:
         text: The beginning of its text.
         right: The right answer.
         answer: The model's answer.
-        badness: How wrong the answer is; higher is worse.
+        badness: The degree of error; higher is worse.
     """
 
     where: str

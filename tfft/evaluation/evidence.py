@@ -21,7 +21,7 @@ class Evidence:
             (rows, k).
         score: Maps sums of statistics, shape (..., k), to scores by name, each of
             shape (...).
-        badness: How wrong each answer is, 0 for right ones, shape (rows,).
+        badness: The degree of error of each answer, 0 for right ones, shape (rows,).
         right: The right answer of each row, in words.
         answers: The model's answer to each row, in words.
         confidences: The confidence of each answer, shape (answers,).

@@ -14,8 +14,8 @@ class Metric:
 
     Attributes:
         name: The key in `report.metrics`, in logs and in `metrics.jsonl`.
-        higher_is_better: Its direction.
-        formula: How it is computed, in a few words.
+        higher_is_better: Whether a higher value is better.
+        formula: The formula, in a few words.
         source: The function of a library that computes it, or `tfft`.
     """
 

@@ -110,7 +110,7 @@ def corrected_t_test(
 
 @dataclass(frozen=True)
 class Change:
-    """How much better one model is than another on the same rows.
+    """The difference between two models on the same rows.
 
     Attributes:
         gain: By how much the metric improved; negative when it got worse.

@@ -1,1 +1,1 @@
-"""One engine: everything between options and a trained network."""
+"""The training engine: everything between options and a trained network."""

@@ -68,7 +68,7 @@ class FinetuneConfig:
             never. The best weights are kept in any case. Defaults to 2, or to 0
             with fewer than 20 validation rows.
         seed: For splits, row order, new weights and dropout. Defaults to 42.
-        precision: Of training: `auto`, `float32`, `mixed_bfloat16` or
+        precision: Precision of training: `auto`, `float32`, `mixed_bfloat16` or
             `mixed_float16`. Results are always computed in float32. Defaults to
             `auto`.
         compile_step: Whether XLA compiles the step. Defaults to yes on GPUs and

@@ -26,7 +26,7 @@ _MEMORY_SHARE, _DISK_SHARE = 0.25, 0.8
 
 @dataclass(frozen=True)
 class Cuts:
-    """Where a network can be cut.
+    """The cut of a network.
 
     Attributes:
         split: The cut above all layers that stay the same; None without one.
@@ -55,7 +55,7 @@ class Cuttable(Protocol):
 
     @property
     def cuts(self) -> Cuts:
-        """Where it can be cut."""
+        """The cut of the network."""
 
 
 def choose_split(
@@ -66,7 +66,7 @@ def choose_split(
     Args:
         network: Knows its cuts; it is asked only when one may be used.
         cache_frozen: The option; None decides by the number of passes.
-        passes: How often the rows pass through the network.
+        passes: Number of passes of the rows through the network.
 
     Raises:
         ConfigError: When the option asks for a cut and the network has none.
@@ -116,7 +116,7 @@ class FrozenStates:
 
     Attributes:
         split: The cut.
-        folder: Where states are kept that are computed from now on; None for memory.
+        folder: Stores the states computed from now on; None keeps them in memory.
     """
 
     def __init__(self, split: Split) -> None:
@@ -222,7 +222,7 @@ def states_with_room(
     Args:
         split: The cut.
         examples: The rows that will be asked for.
-        folder: Where the states are kept when memory is short.
+        folder: Stores the states when memory is short.
         required: Lets the disk refuse, instead of returning None.
     """
     store = FrozenStates(split)
@@ -244,7 +244,7 @@ def remove_states(folder: Path, *, others: bool) -> None:
     """Removes the states that are kept on the disk.
 
     Args:
-        folder: Those of this process.
+        folder: The folder of this process.
         others: Whether to remove those of other processes as well, such as one that
             was killed.
     """

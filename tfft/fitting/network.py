@@ -215,7 +215,7 @@ class Network:
 
     @cached_property
     def cuts(self) -> Cuts:
-        """Where the network can be cut, so that states of frozen layers are kept."""
+        """The cut of the network, below which states of frozen layers can be kept."""
         return Cuts.of(self.built.network)
 
     def trainer(self, plan: Plan, trained: Any) -> Any:

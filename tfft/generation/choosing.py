@@ -62,7 +62,7 @@ def choose(logits: Any, seen: Any, count: Any, choices: Choices) -> tf.Tensor:
         seen: Ids of the text so far, prompt included, shape (batch, places); negative
             ones are ignored.
         count: The number of tokens generated so far, a scalar.
-        choices: How to choose.
+        choices: The settings of each row.
     """
     logits = tf.cond(
         tf.reduce_any(choices.repetition_penalty != 1),

@@ -58,7 +58,7 @@ class IA3(Method):
         return targets.places(architecture, num_layers)
 
     def on_inputs(self, place: Place) -> bool:
-        """Tells whether a place has its inputs multiplied."""
+        """Returns whether a place has its inputs multiplied."""
         return any(
             matches(pattern, name)
             for pattern in self.feedforward

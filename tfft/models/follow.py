@@ -57,7 +57,7 @@ def either(*rates: float) -> float:
 
 
 class LayerSettings(NamedTuple):
-    """What `follow` sets, read back from a backbone.
+    """The settings that `follow` sets, read back from a backbone.
 
     Attributes:
         act: The Hugging Face name of the activation.

@@ -1,4 +1,4 @@
-"""Which class of transformers reads a model folder's tokenizer."""
+"""Finds the transformers class for the tokenizer of a model folder."""
 
 from __future__ import annotations
 

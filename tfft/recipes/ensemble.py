@@ -93,7 +93,7 @@ class Joined(FineTuned):
 
     @property
     def name(self) -> str:
-        """How it combines, and the number of members."""
+        """The way of combining, and the number of members."""
         return f"{self._how}-of-{len(self._members)}"
 
     @property
@@ -189,7 +189,7 @@ def ensemble(
         output_dir: Where to write a soup, which is a run of its own.
         rank: Rank to compress a soup of LoRA adapters to; see the docs. Defaults to
             the sum of the ranks, which is exact.
-        model: Where the base model is now, if it has moved.
+        model: The base model's current location, if it has moved.
         on_bad_rows: What to do with unusable rows.
         verbose: 0 prints nothing. Defaults to 1.
 

@@ -88,9 +88,9 @@ def _run(
 
     Args:
         config: The options.
-        asked: The same as plain values: a resumed run is compared with them.
+        asked: The options as plain values, to compare with a resumed run.
         reason: Why `method="auto"` chose what it did, else empty.
-        folder: Where this process writes.
+        folder: The folder that this process writes to.
         replicas: The devices that train together.
     """
     output = Path(config.output_dir)

@@ -1,4 +1,4 @@
-"""The same training with several seeds: how much chance changes the scores."""
+"""Repeats a training with several seeds, to measure the effect of chance."""
 
 from __future__ import annotations
 

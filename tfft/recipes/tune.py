@@ -123,7 +123,7 @@ def _stopped(signal: KeyboardInterrupt, folder: Path) -> InterruptedRunError:
 
 
 class _Tuning:
-    """One search; its steps in the order they happen."""
+    """A search, with its steps in the order in which they happen."""
 
     def __init__(
         self,
@@ -280,5 +280,5 @@ class _Tuning:
 
 
 def _is_object(rows: Any) -> bool:
-    """Tells rows of Python from a path or a share."""
+    """Returns whether the value is rows of Python, not a path or a share."""
     return not isinstance(rows, str | Path | int | float)

@@ -121,7 +121,7 @@ def score_texts(
         data: Anything that holds rows. Of several splits the test split is used.
         scores: Names of scores, as in `text_scores`.
         rows: Number of rows to use, from the first.
-        sampling: How tokens are chosen.
+        sampling: The settings for choosing tokens.
 
     Raises:
         DataError: For unusable rows.

@@ -154,7 +154,7 @@ def _fill(
 
 
 def _is_factor(path: str, factors: set[str]) -> bool:
-    """Tells whether a path belongs to a LoRA layer of `factors`.
+    """Returns whether a path belongs to a LoRA layer of `factors`.
 
     Compares layers only: their weights' names depend on the initialization.
     """

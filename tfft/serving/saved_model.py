@@ -77,7 +77,7 @@ def write(endpoints: Mapping[str, Endpoint], folder: Path) -> None:
 
     Args:
         endpoints: The signatures by name.
-        folder: Where to write it.
+        folder: The folder to write.
 
     Raises:
         StorageError: When the disk refuses.

@@ -130,7 +130,7 @@ def check_answers(
     Args:
         inputs: The inputs, for the message.
         found: Answers of the SavedModel, in the form of `Run.predict`.
-        expected: Those of the run.
+        expected: Answers of the run.
         tolerance: The largest difference allowed.
 
     Raises:
@@ -151,7 +151,7 @@ def check_answers(
 
 @dataclass(frozen=True)
 class Agreement:
-    """How closely answers agree with the expected ones.
+    """The agreement of answers with the expected ones.
 
     Attributes:
         difference: The largest numeric difference among rows with the same words.
@@ -169,7 +169,7 @@ def check_agreement(
 
     Args:
         found: Answers of the SavedModel, in the form of `Run.predict`.
-        expected: Those of the run.
+        expected: Answers of the run.
         least: Minimum share of rows with the same words.
 
     Raises:

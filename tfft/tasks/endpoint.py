@@ -64,7 +64,7 @@ class Tryout:
     """Questions to a SavedModel with the answers that the run gives.
 
     Attributes:
-        signature: Which to ask.
+        signature: The signature to call.
         rows: The texts of each row, in the order of the inputs of `serving_default`.
         expected: The answers, as `Served.read` returns them.
         options: Further inputs of the signature, the same for each row.
@@ -77,7 +77,7 @@ class Tryout:
 
 
 class Served(abc.ABC):
-    """How a task answers from raw text inside a graph.
+    """Answers a task from raw text inside a graph.
 
     The graph computes what `Task.decode` and `Task.answers` compute in NumPy: for the
     same texts, `read` returns what `answers` returns.

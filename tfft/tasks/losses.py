@@ -75,7 +75,7 @@ def weights_by_label(
         given: None, `balanced`, a mapping of labels to weights, or such a mapping as
             text, `spam=3,ham=1`. Labels that it does not name have weight 1.
         labels: The labels by id.
-        counts: How often each label occurs in training.
+        counts: Number of occurrences of each label in training.
 
     Raises:
         ConfigError: For an unknown label.

@@ -185,7 +185,7 @@ class Task(abc.ABC):
         its batch. The function must compute as inference does, without dropout.
 
         Args:
-            network: What `build` returns on the plain backbone, before a method
+            network: The result of `build` on the plain backbone, before a method
                 changes it.
 
         Returns:

@@ -1,4 +1,4 @@
-"""How a model's tokenizer in transformers truncates and pads texts."""
+"""Conventions of a tokenizer in transformers: truncation and padding."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 
 class Conventions(NamedTuple):
-    """How a model's tokenizer in transformers makes batches.
+    """Settings with which a tokenizer in transformers makes batches.
 
     Attributes:
         truncation_side: The side on which a text that is too long loses tokens.

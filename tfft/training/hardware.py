@@ -61,7 +61,7 @@ def cpu_flags(path: Path = Path("/proc/cpuinfo")) -> set[str]:
 
 
 def choose_compilation(compile_step: bool | None) -> bool:
-    """Tells whether XLA compiles the train step.
+    """Returns whether XLA compiles the train step.
 
     Args:
         compile_step: None compiles on GPUs and TPUs only. On CPUs a step compiled by

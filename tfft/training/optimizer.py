@@ -186,7 +186,7 @@ def _make(cls: type, config: dict[str, Any]) -> keras.optimizers.Optimizer:
 
 
 def keeps_zeros(kind: Any) -> bool:
-    """Tells whether an optimizer never moves a weight whose gradient is always 0.
+    """Returns whether an optimizer never moves a weight whose gradient is always 0.
 
     Such an optimizer trains a corner of an array exactly as it would train that corner
     alone. Others, such as Muon and Adafactor, depend on the whole array.

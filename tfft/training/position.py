@@ -1,4 +1,4 @@
-"""How far a training has come, in numbers."""
+"""The position of a training: epoch, step, sums and loss scale."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ class ShowProgress(keras.callbacks.Callback):
             self._progress = None
 
     def _has_line(self, epoch: int) -> bool:
-        """Tells whether an epoch is one of those that get a line.
+        """Returns whether an epoch is one of those that get a line.
 
         They are evenly spread, and the last one is among them.
         """
@@ -137,7 +137,7 @@ class ShowProgress(keras.callbacks.Callback):
         return done > before
 
     def _is_due(self, done: int) -> bool:
-        """Tells whether to show a step that is not the last of its epoch."""
+        """Returns whether to show a step that is not the last of its epoch."""
         waited = self._clock() - self._last_line
         return self._lines_within > 0 and done < self._steps and waited >= self._wait
 

@@ -231,7 +231,7 @@ class TrainingModel(DistributedModel):
 
 
 class _Epochs(keras.callbacks.Callback):
-    """Tells the position when an epoch begins."""
+    """Updates the position when an epoch begins."""
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.model.position.begin(epoch)

@@ -159,7 +159,7 @@ def take(
 
 
 def is_tied(architecture: Architecture, backbone: Any) -> bool:
-    """Tells whether the head of a language model is its token embedding."""
+    """Returns whether the head of a language model is its token embedding."""
     table = backbone.token_embedding
     return architecture.causal and getattr(table, "tie_weights", True)
 

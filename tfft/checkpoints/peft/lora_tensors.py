@@ -82,7 +82,7 @@ def _stacked(module: Module, ones: Sequence[Injected]) -> tuple[np.ndarray, np.n
 
 
 def is_stacked(module: Module, ones: Sequence[Injected]) -> bool:
-    """Tells whether `kept` stacks the layers of a module."""
+    """Returns whether `kept` stacks the layers of a module."""
     first = ones[0].layer
     shared = all(one.layer.lora_a is first.lora_a for one in ones)
     return not (shared and len(ones) == len(module.places))

@@ -52,7 +52,7 @@ class Rules:
             )
 
     def targets(self, module: str) -> bool:
-        """Tells whether a linear module is adapted."""
+        """Returns whether a linear module is adapted."""
         name = self.prefix + module
         if self.matches("exclude_modules", self._exclude, module) or self._is_kept(
             name
@@ -67,7 +67,7 @@ class Rules:
         return self._layers is None or self._layer(name) in self._layers
 
     def matches(self, key: str, entries: str | Sequence[str], module: str) -> bool:
-        """Tells whether a field matches a module.
+        """Returns whether a field matches a module.
 
         A string is a regular expression for the whole name. A list holds names or the
         ends of names.
@@ -90,7 +90,7 @@ class Rules:
         return patterns.get(name)
 
     def saves(self, module: str) -> bool:
-        """Tells whether a module, or one that contains it, is trained in full.
+        """Returns whether a module, or one that contains it, is trained in full.
 
         PEFT compares the ends of names, even inside a word: `norm` also matches
         `input_layernorm`.
@@ -100,7 +100,7 @@ class Rules:
         return any(name.endswith(entry) for name in names for entry in self.saved)
 
     def _is_kept(self, name: str) -> bool:
-        """Tells whether `modules_to_save` excludes a module from adapters."""
+        """Returns whether `modules_to_save` excludes a module from adapters."""
         return any(
             self.folder.match(
                 "modules_to_save", entry, rf"(^|.*\.){entry}($|\..*)", name

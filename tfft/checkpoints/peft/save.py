@@ -20,7 +20,7 @@ _LANGUAGE_MODEL = "CAUSAL_LM"
 
 
 def can_save(adapter: Adapter) -> bool:
-    """Tells whether PEFT has a format for the method."""
+    """Returns whether PEFT has a format for the method."""
     return format_of(adapter.method) is not None
 
 

@@ -131,7 +131,7 @@ class LoRALayer(Wrapper):
         return self.matrix.unflatten(self._variant.joined(self, outputs, update))
 
     def _is_one_product(self, training: bool | None) -> bool:
-        """Tells whether to compute layer and update as one product.
+        """Returns whether to compute layer and update as one product.
 
         Only in training: a single text would pay for the copy of the kernel.
         """

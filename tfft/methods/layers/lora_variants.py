@@ -1,4 +1,4 @@
-"""How a low-rank update is added to a layer's outputs: strategies for LoRA."""
+"""Strategies of LoRA: ways to add a low-rank update to a layer's outputs."""
 
 from __future__ import annotations
 

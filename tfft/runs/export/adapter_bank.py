@@ -89,7 +89,7 @@ def write_adapter_files(
         folder: The version folder.
         members: The runs.
         endpoints: The signatures.
-        difference: What `compare_members` returned.
+        difference: The result of `compare_members`.
     """
     from tfft.serving.warm_up import BATCH_SIZES, write_warm_up
 

@@ -153,7 +153,7 @@ def _difference(found: np.ndarray, expected: np.ndarray) -> float:
 
 
 def _same_decision(found: np.ndarray, expected: np.ndarray) -> bool:
-    """Tells whether integers are equal, or for scores the best of each row."""
+    """Returns whether integers are equal, or for scores the best of each row."""
     if expected.dtype.kind != "f":
         return bool((found == expected).all())
     if expected.ndim < 2:

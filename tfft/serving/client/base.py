@@ -39,7 +39,7 @@ class ServerError(TfftError):
 
 @configuration()
 class Patience:
-    """How long a client waits, and how often it tries.
+    """Timeout and retries of a client.
 
     Args:
         timeout: Seconds for one attempt. Defaults to 30.

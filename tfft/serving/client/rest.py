@@ -36,7 +36,7 @@ class RestClient(Client):
     Args:
         url: As `http://localhost:8501/v1/models/NAME`, with `/versions/N` or
             `/labels/LABEL` after it for one version.
-        patience: How long to wait, and how often to try.
+        patience: Timeout and retries.
 
     Raises:
         ConfigError: For any other address.

@@ -43,7 +43,7 @@ class GrpcClient(Client):
     Args:
         url: As `grpc://localhost:8500/NAME`, with `/versions/N` or `/labels/LABEL`
             after it for one version.
-        patience: How long to wait, and how often to try.
+        patience: Timeout and retries.
 
     Raises:
         ConfigError: For any other address.

@@ -10,7 +10,7 @@ Span = tuple[int, int]
 
 
 def learned_tokens(ids: TextIds, spans: Sequence[Span]) -> list[bool]:
-    """Tells for each token whether it contains a character to learn.
+    """Returns for each token whether it contains a character to learn.
 
     A token across a border is learned, as in TRL.
 
@@ -63,7 +63,7 @@ def trailing(
 
 
 def is_joined(ids: TextIds, border: int) -> bool:
-    """Tells whether a token has characters on both sides of a border.
+    """Returns whether a token has characters on both sides of a border.
 
     >>> is_joined(TextIds([7, 8], [(0, 2), (2, 4)]), 3)
     True

@@ -42,7 +42,7 @@ def ids_by_spelling(labels: Iterable[Any]) -> dict[str, int]:
 
 
 def has_fraction(value: Any) -> bool:
-    """Tells whether a value is a number with a fraction."""
+    """Returns whether a value is a number with a fraction."""
     return isinstance(value, float) and math.isfinite(value) and not value.is_integer()
 
 

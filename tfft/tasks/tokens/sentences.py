@@ -55,7 +55,7 @@ class SentenceColumns:
     scheme: Scheme
 
     def has_tokens(self, table: Table) -> bool:
-        """Tells whether rows have lists of words instead of texts."""
+        """Returns whether rows have lists of words instead of texts."""
         return self.tokens in table.columns or self.text not in table.columns
 
     def bad_rows(self, table: Table, *, labelled: bool) -> list[BadRow]:

@@ -151,7 +151,7 @@ def repaired(tags: Sequence[str]) -> list[str]:
 
 
 def may_follow(before: str, tag: str) -> bool:
-    """Tells whether an IOB2 tag may follow another; "" is before the first.
+    """Returns whether an IOB2 tag may follow another; "" is before the first.
 
     >>> may_follow("B-PER", "I-PER"), may_follow("O", "I-PER"), may_follow("", "O")
     (True, False, True)

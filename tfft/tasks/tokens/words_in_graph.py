@@ -55,7 +55,7 @@ def words_in_graph(text: tf.Tensor) -> Words:
 
 
 def _starts(kind: tf.Tensor) -> tf.Tensor:
-    """Tells which characters begin a word; marks belong to what they follow."""
+    """Returns which characters begin a word; marks belong to what they follow."""
     is_solid = kind != _MARK
     solid = tf.where(is_solid)[:, 0]
     count = tf.cumsum(tf.cast(is_solid, tf.int64), exclusive=True)

@@ -101,7 +101,7 @@ class BytePairs:
 
 
 def _in_order(ranks: Mapping[tuple[int, int], tuple[int, int]]) -> bool:
-    """Tells whether each token is made before the first merge that needs it."""
+    """Returns whether each token is made before the first merge that needs it."""
     made: dict[int, int] = collections.defaultdict(lambda: -1)
     for rank, joined in ranks.values():
         made[joined] = max(made[joined], rank)
