@@ -113,12 +113,10 @@ def test_a_single_training_uses_all_of_them(read, search_options, tmp_path):
     assert FIELDS - read == set()
 
 
-@pytest.mark.parametrize("verb", ["repeat", "cross_validate", "learning_curve"])
-def test_a_training_of_a_series_leaves_what_finetune_leaves(
-    verb, search_options, make_rows, tmp_path
-):
-    """The same files, the same keys in the metrics, the same curves."""
-    shared = {
+@pytest.fixture(scope="module")
+def shared(search_options, make_rows):
+    """Options of a training that leaves every kind of file."""
+    return {
         **search_options,
         "data": make_rows(40),
         "validation": make_rows(24, seed=1),
@@ -127,7 +125,20 @@ def test_a_training_of_a_series_leaves_what_finetune_leaves(
         "projector": 4,
         "profile": (1, 1),
     }
-    alone = tfft.finetune(**shared, output_dir=tmp_path / "alone").folder
+
+
+@pytest.fixture(scope="module")
+def alone(shared, tmp_path_factory):
+    """The folder of one such training."""
+    folder = tmp_path_factory.mktemp("runs") / "alone"
+    return tfft.finetune(**shared, output_dir=folder).folder
+
+
+@pytest.mark.parametrize("verb", ["repeat", "cross_validate", "learning_curve"])
+def test_a_training_of_a_series_leaves_what_finetune_leaves(
+    verb, shared, alone, tmp_path
+):
+    """The same files, the same keys in the metrics, the same curves."""
     getattr(tfft, verb)(**shared, **VERBS[verb], output_dir=tmp_path / "several")
     first = min((tmp_path / "several").glob("*-*/run.json")).parent
     ours, theirs = (_files(folder) for folder in (first, alone))
