@@ -128,8 +128,9 @@ def test_ids_and_summaries_are_in_fewer_bits_too(exported, tiny_run, tmp_path):
 
 
 def test_too_few_rows_alike_and_nothing_is_published(
-    tiny_run, make_rows, monkeypatch, tmp_path
+    tiny_run, exported, make_rows, write_copies, monkeypatch, tmp_path
 ):
+    write_copies(exported("int8"))
     right = verification.ask_outside
 
     def wrong(folder, questions):
@@ -146,7 +147,10 @@ def test_too_few_rows_alike_and_nothing_is_published(
     assert list((tmp_path / "served").iterdir()) == []
 
 
-def test_numbers_that_are_none_are_refused(tiny_run, monkeypatch, tmp_path):
+def test_numbers_that_are_none_are_refused(
+    tiny_run, exported, write_copies, monkeypatch, tmp_path
+):
+    write_copies(exported("int8"))
     right = verification.ask_outside
 
     def wrong(folder, questions):
