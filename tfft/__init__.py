@@ -13,7 +13,7 @@ from tfft.version import __version__
 if TYPE_CHECKING:
     from tfft import client, layers
     from tfft.core.errors import TfftError
-    from tfft.fitting.rules import Recommendation
+    from tfft.fitting.auto_rules import Recommendation
     from tfft.methods.bitfit import BitFit
     from tfft.methods.bottleneck import Bottleneck
     from tfft.methods.full import Full
@@ -73,7 +73,7 @@ _HOMES = {
     "Prompt": "tfft.methods.prompt",
     "MultiLabel": "tfft.tasks.multi_label",
     "QuestionAnswering": "tfft.tasks.question_answering",
-    "Recommendation": "tfft.fitting.rules",
+    "Recommendation": "tfft.fitting.auto_rules",
     "Regression": "tfft.tasks.regression",
     "Run": "tfft.runs.run",
     "Search": "tfft.runs.search_result",

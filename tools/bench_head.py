@@ -104,7 +104,7 @@ def whole_step(
     import tensorflow as tf
 
     from tfft.compute.precision import set_compute_policy
-    from tfft.models.wiring.decoder import decoder_states
+    from tfft.models.wiring.decoder_states import decoder_states
     from tfft.models.wiring.wiring import wiring_of
 
     backbone = gpt2(num_layers=options.layers)

@@ -77,7 +77,7 @@ def is_writing(output: Path) -> bool:
 
 def steps_kept(output: Path) -> int:
     """Returns the step of the last complete checkpoint, 0 without one."""
-    from tfft.checkpoints.progress import Checkpoints
+    from tfft.checkpoints.training_state import Checkpoints
 
     found, _ = Checkpoints(output).latest()
     return found.step if found else 0

@@ -129,7 +129,7 @@ def add_goldens(cases: Path, work: Path) -> None:
     from safetensors.numpy import load_file
 
     from tfft.checkpoints.huggingface import save_huggingface
-    from tfft.models.huggingface import load_backbone
+    from tfft.models.load_backbone import load_backbone
 
     for name, kind in GOLDENS.items():
         source = ROOT / "tests" / "goldens" / name

@@ -18,7 +18,7 @@ from tests.goldens import golden
 from tfft.checkpoints.huggingface import backbone_tensors, save_huggingface
 from tfft.core.errors import ConfigError, OutputInUseError
 from tfft.models.architecture import architecture_of
-from tfft.models.huggingface import load_backbone
+from tfft.models.load_backbone import load_backbone
 from tfft.models.pretrained import load_pretrained
 from tfft.models.tokenizer_files import read_tokenizer
 from tfft.runs.export.huggingface import export_huggingface

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import pytest
 
-from tfft.checkpoints.progress import Checkpoints, TrainingState
 from tfft.checkpoints.tensors import save_tensors
+from tfft.checkpoints.training_state import Checkpoints, TrainingState
 from tfft.core.errors import DataError, StorageError
 from tfft.core.files import sha256
 from tfft.methods.method import METHODS
@@ -173,7 +173,7 @@ def test_a_save_that_fails_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     def fail(path, value):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tfft.checkpoints.progress.write_json", fail)
+    monkeypatch.setattr("tfft.checkpoints.training_state.write_json", fail)
     with pytest.raises(StorageError, match="No space left"):
         save(tmp_path, plain_state(2.0), 2)
     state = plain_state(0.0)

@@ -12,8 +12,8 @@ import tfft
 from tfft.compute.attention import TWO_PRODUCTS
 from tfft.compute.first_token import FIRST_TOKEN, first_token_alone, last_layer
 from tfft.compute.first_token_model import FirstTokenModel
-from tfft.compute.frozen import split_frozen
 from tfft.compute.speed import speed_up
+from tfft.compute.split_frozen import split_frozen
 from tfft.data.batching import Examples
 from tfft.evaluation.frozen_layers import FrozenLayers
 from tfft.methods.method import METHODS

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfft.compute.frozen import split_frozen
 from tfft.compute.layers import set_dropout
+from tfft.compute.split_frozen import split_frozen
 from tfft.methods.method import METHODS
 from tfft.models.architecture import architecture_of
 from tfft.tasks.networks.text_classifier import TextClassifier

@@ -36,11 +36,11 @@ from tfft.data.table import Table
 from tfft.methods.lora import LoRA
 from tfft.models.architecture import ARCHITECTURES, Architecture
 from tfft.models.assign import assign_checkpoint
-from tfft.models.huggingface import load_backbone
+from tfft.models.load_backbone import load_backbone
 from tfft.models.pretrained import load_pretrained
 from tfft.models.tokenizer_files import word_piece
 from tfft.models.weights import read_all_tensors, weight_files
-from tfft.models.wiring.decoder import decoder_states
+from tfft.models.wiring.decoder_states import decoder_states
 from tfft.models.wiring.wiring import wiring_of
 from tfft.tasks.task import TASKS
 from tfft.training.step import TrainingModel

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import tfft
-from tfft.checkpoints.progress import Checkpoints
+from tfft.checkpoints.training_state import Checkpoints
 from tfft.cli.main import main
 from tfft.core.errors import ConfigError, DataError, InterruptedRunError, StorageError
 from tfft.core.files import sha256

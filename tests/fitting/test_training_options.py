@@ -122,7 +122,7 @@ def test_a_bad_step_can_be_skipped_and_is_counted(tune, poisoned, plain):
 def test_checkpoints_come_as_often_as_said_and_go_at_the_end(
     tune, monkeypatch, tmp_path
 ):
-    from tfft.checkpoints.progress import Checkpoints
+    from tfft.checkpoints.training_state import Checkpoints
 
     kept, save = [], Checkpoints.save
 
@@ -141,7 +141,7 @@ def test_checkpoints_come_as_often_as_said_and_go_at_the_end(
 
 
 def test_the_best_checkpoints_stay_when_asked_for(tune, monkeypatch, tmp_path):
-    from tfft.checkpoints.progress import Checkpoints
+    from tfft.checkpoints.training_state import Checkpoints
 
     monkeypatch.setattr(Checkpoints, "drop", lambda self: None)
     shared = {"learning_rate": 5.0, "schedule": "constant", "epochs": 5, "warmup": 0}

@@ -13,13 +13,13 @@ import tfft
 from tests.goldens import golden
 from tfft.compute.precision import set_compute_policy
 from tfft.core.errors import ConfigError
-from tfft.generation import step
+from tfft.generation import decoding_step as step
 from tfft.generation.cache import CachedDecoder, decoding_step
 from tfft.generation.generate import Generator
 from tfft.generation.sampling import Sampling
 from tfft.methods.method import METHODS
 from tfft.models.pretrained import load_backbone
-from tfft.models.wiring.decoder import decoder_states
+from tfft.models.wiring.decoder_states import decoder_states
 from tfft.models.wiring.wiring import wiring_of
 from tfft.text.tokenizer import Tokenizer
 

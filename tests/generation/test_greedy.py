@@ -119,7 +119,7 @@ def test_no_prompts_are_no_work(tokenizer):
 @pytest.mark.parametrize("name", ["greedy-llama", "qwen2", "mistral"])
 def test_the_cache_gives_the_logits_of_the_whole(name):
     from tfft.generation.cache import CachedDecoder
-    from tfft.models.wiring.decoder import decoder_states
+    from tfft.models.wiring.decoder_states import decoder_states
     from tfft.models.wiring.wiring import wiring_of
 
     backbone = load_backbone(golden(name)[0]).backbone

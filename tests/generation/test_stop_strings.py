@@ -7,7 +7,7 @@ import random
 import numpy as np
 import tensorflow as tf
 
-from tfft.generation.loop import before
+from tfft.generation.decoding_loop import before
 from tfft.generation.text import GrowingText
 
 

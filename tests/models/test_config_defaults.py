@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 from tests.goldens import ROOT, golden
 from tfft.core.errors import DataError
 from tfft.models.architecture import ARCHITECTURES
-from tfft.models.huggingface import load_backbone
+from tfft.models.load_backbone import load_backbone
 
 REFERENCE = json.loads((ROOT / "config-defaults" / "reference.json").read_text())
 FAMILIES = ("bert", "roberta", "distilbert", "gpt2", "llama", "mistral", "qwen2")

@@ -14,7 +14,7 @@ from tests.goldens import golden
 from tfft.compute.layers import spots
 from tfft.core.errors import ConfigError, DataError
 from tfft.models.architecture import ARCHITECTURES, architecture_of
-from tfft.models.huggingface import load_backbone
+from tfft.models.load_backbone import load_backbone
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 

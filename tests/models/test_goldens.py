@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.goldens import golden
-from tfft.models.huggingface import load_backbone
+from tfft.models.load_backbone import load_backbone
 
 TOLERANCE = 2e-5
 DECODERS = [

@@ -23,7 +23,7 @@ from tests.fixtures.untrusted import (
 from tests.goldens import ROOT, golden
 from tfft.compute.layers import variables_by_path
 from tfft.core.errors import DataError
-from tfft.models.huggingface import load_backbone
+from tfft.models.load_backbone import load_backbone
 from tfft.models.weights import read_all_tensors, weight_files
 
 GOOD = (ROOT / "bert-classifier" / WEIGHTS).read_bytes()

@@ -13,7 +13,7 @@ from tfft.core.errors import ConfigError
 from tfft.methods.method import METHODS
 from tfft.models.architecture import architecture_of
 from tfft.models.pretrained import load_backbone
-from tfft.models.wiring.decoder import decoder_states
+from tfft.models.wiring.decoder_states import decoder_states
 from tfft.models.wiring.wiring import wiring_of
 
 GOLDENS = [

@@ -8,7 +8,7 @@ import pytest
 
 import tfft
 from tfft.core.errors import OutOfMemoryError
-from tfft.fitting.rules import Facts, choose
+from tfft.fitting.auto_rules import Facts, choose
 
 SMALL = Facts(
     rows=5_000, parameters=22_000_000, memory=8 * 10**9, cores=2, accelerator=False

@@ -10,7 +10,7 @@ from tests.fixtures.bert import HIDDEN, bert_config, bert_tensors, write_bert
 from tests.fixtures.rows import review_rows
 from tfft.core.errors import DataError
 from tfft.models.pretrained import load_pretrained
-from tfft.runs.head import take_head
+from tfft.runs.checkpoint_head import take_head
 from tfft.tasks.networks.text_classifier import TextClassifier
 
 SAME = "the head starts from the checkpoint's"

@@ -13,7 +13,7 @@ from tests.fixtures.untrusted import (
     fuzz_weights,
 )
 from tests.goldens import golden
-from tfft.models.huggingface import load_backbone
+from tfft.models.load_backbone import load_backbone
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from tfft.training.progress import ShowProgress, bar
+from tfft.training.progress_display import ShowProgress, bar
 
 
 class Clock:

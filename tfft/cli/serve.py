@@ -39,7 +39,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
     options = {name: one for name, one in vars(arguments).items() if name in names}
     config = ServeConfig(**{**options, "directory": Path(arguments.directory)})
     with serve_extra():
-        from tfft.serving.server.run import serve
+        from tfft.serving.server.lifecycle import serve
     serve(config, lambda line: print(line, flush=True))
     return 0
 

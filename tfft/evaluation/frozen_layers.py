@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from tfft.compute.forward_only import forward_only
-from tfft.compute.frozen import Split
 from tfft.compute.processor import for_processor, on_processor
+from tfft.compute.split_frozen import Split
 from tfft.data.batching import Batches, Examples
 from tfft.data.states import Ragged, StateExamples, new_array
 

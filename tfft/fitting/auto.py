@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tfft.fitting.auto_rules import Facts, Recommendation, choose
 from tfft.fitting.config import FinetuneConfig
 from tfft.fitting.cost import count
 from tfft.fitting.frozen import available_memory
 from tfft.fitting.prepare import prepare
-from tfft.fitting.rules import Facts, Recommendation, choose
 from tfft.models.pretrained import load_pretrained
 from tfft.runs.folder import RECORD, read_record
 from tfft.tasks.task import TASKS, Task

@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tfft.checkpoints.progress import Checkpoints
+from tfft.checkpoints.training_state import Checkpoints
 from tfft.core.config import plain_object
 from tfft.core.errors import DivergedError
 from tfft.core.signals import uninterrupted

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tfft.compute.frozen import Split, split_frozen
+from tfft.compute.split_frozen import Split, split_frozen
 from tfft.core.errors import ConfigError
 from tfft.data.batching import Batches, Examples
 from tfft.data.states import StateExamples

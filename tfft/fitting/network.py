@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tfft.compute.frozen import Split
+from tfft.compute.split_frozen import Split
 from tfft.data.batching import Batches
 from tfft.evaluation.forward import Forward
 from tfft.fitting.config import FinetuneConfig

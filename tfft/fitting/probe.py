@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tfft.checkpoints.progress import TrainingState
+from tfft.checkpoints.training_state import TrainingState
 from tfft.data.batching import Batches, Examples, bucket_length
 from tfft.data.numbered import numbered_dataset
 from tfft.evaluation.frozen_layers import FrozenLayers

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tfft.checkpoints.progress import Checkpoint, Checkpoints, TrainingState
+from tfft.checkpoints.training_state import Checkpoint, Checkpoints, TrainingState
 from tfft.core.files import write_text
 from tfft.core.signals import uninterrupted
 from tfft.data.batching import Batches
@@ -118,7 +118,7 @@ class FolderRecorder(Recorder):
     def watchers(self) -> list[Any]:
         """Returns progress, the files of metrics and TensorBoard's curves."""
         from tfft.training.callbacks import MetricsFile
-        from tfft.training.progress import ShowProgress
+        from tfft.training.progress_display import ShowProgress
 
         batches, shown = self._batches, []
         if self._console is not None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfft.compute.frozen import Split
+from tfft.compute.split_frozen import Split
 from tfft.data.batching import Batches, Examples
 from tfft.fitting.frozen import (
     FrozenStates,

@@ -11,7 +11,12 @@ import tensorflow as tf
 from tfft.compute.forward_only import forward_only
 from tfft.compute.structure import structure_of
 from tfft.generation.choosing import Choices, choose
-from tfft.generation.step import cache_specs, decode_step, empty_caches, settled
+from tfft.generation.decoding_step import (
+    cache_specs,
+    decode_step,
+    empty_caches,
+    settled,
+)
 from tfft.models.wiring.wiring import wiring_of
 
 _STEPS: weakref.WeakKeyDictionary[Any, tuple[Any, Any]] = weakref.WeakKeyDictionary()

@@ -27,8 +27,8 @@ from tfft.core.start import start_tensorflow
 from tfft.models.architecture import Architecture, architecture_of
 from tfft.models.generation_config import GenerationConfig, read_generation_config
 from tfft.models.hub_tokenizers import from_keras_hub
-from tfft.models.huggingface import load_backbone
-from tfft.models.sentence_transformers import (
+from tfft.models.load_backbone import load_backbone
+from tfft.models.pooling_config import (
     Summary,
     read_summary,
     transformer_folder,

@@ -267,7 +267,7 @@ def _refuse_without_data(metric: str | None, on_bad_rows: OnBadRows) -> None:
 
 def _joined(runs: MemberRuns, how: str) -> Joined:
     """Returns a model with a network that answers for all members."""
-    from tfft.tasks.networks.members import joined_network
+    from tfft.tasks.networks.weight_sets import joined_network
 
     first = runs[0]
     network = joined_network(

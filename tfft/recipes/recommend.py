@@ -7,7 +7,7 @@ from typing import Any
 from tfft.core.config import accepts
 from tfft.core.environment import check_environment
 from tfft.fitting.auto import recommended
-from tfft.fitting.rules import Recommendation
+from tfft.fitting.auto_rules import Recommendation
 from tfft.fitting.verb_options import EstimateOptions
 
 

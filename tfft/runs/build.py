@@ -9,7 +9,7 @@ from tfft.core.seeds import derive, stream
 from tfft.methods.adapter import Adapter
 from tfft.methods.method import Method
 from tfft.models.pretrained import Pretrained
-from tfft.runs.head import take_head
+from tfft.runs.checkpoint_head import take_head
 from tfft.tasks.task import Labels, Task
 
 _SPREAD = 0.02  # standard deviation of new kernels, as in BERT

@@ -18,7 +18,7 @@ from tfft.tasks.language.encode import Learnable, encode_conversations, template
 from tfft.tasks.language.notes import notes_on, template_notes
 from tfft.tasks.language.packed import encoded_rows, sums_by_row
 from tfft.tasks.language.prompts import read_prompts, without_answer
-from tfft.tasks.language.rows import TEMPLATE, RowReader
+from tfft.tasks.language.read_conversations import TEMPLATE, RowReader
 from tfft.tasks.task import TASKS, Labels, Task
 from tfft.text.tokenizer import Tokenizer
 

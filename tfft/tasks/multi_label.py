@@ -18,8 +18,8 @@ from tfft.tasks.encoded import Encoded
 from tfft.tasks.joining import join_yes_or_no
 from tfft.tasks.strata import rarest
 from tfft.tasks.task import TASKS, Labels, Task
+from tfft.tasks.texts.example_signatures import classify
 from tfft.tasks.texts.served import ServedTexts
-from tfft.tasks.texts.signatures import classify
 from tfft.tasks.texts.text_task import TextTask, bad_texts
 from tfft.tasks.texts.thresholds import best_f1_threshold
 from tfft.text.tokenizer import Tokenizer

@@ -18,8 +18,8 @@ from tfft.models.pretrained import Pretrained
 from tfft.tasks.encoded import Encoded
 from tfft.tasks.strata import bands
 from tfft.tasks.task import TASKS, Labels, Task
+from tfft.tasks.texts.example_signatures import regress
 from tfft.tasks.texts.served import ServedTexts
-from tfft.tasks.texts.signatures import regress
 from tfft.tasks.texts.text_task import TextTask, bad_texts
 from tfft.text.tokenizer import Tokenizer
 

@@ -25,8 +25,8 @@ from tfft.tasks.texts.class_labels import (
     ids_by_spelling,
     label_problem,
 )
+from tfft.tasks.texts.example_signatures import classify
 from tfft.tasks.texts.served import ServedTexts
-from tfft.tasks.texts.signatures import classify
 from tfft.tasks.texts.text_task import TextTask, bad_texts
 from tfft.text.tokenizer import Tokenizer
 

@@ -15,7 +15,7 @@ import pytest
 import tfft
 from tfft.core.errors import TfftError
 from tfft.data.batching import Batches, Examples
-from tfft.runs.export.files import plain
+from tfft.runs.export.companion_files import plain
 from tfft.serving import verification
 
 # No tfft and no Keras: what a server has.

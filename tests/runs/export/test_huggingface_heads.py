@@ -18,9 +18,9 @@ from tests.goldens import ROOT, golden
 from tfft.core.errors import ConfigError
 from tfft.methods.method import METHODS
 from tfft.models.heads import Linear, through_relu, through_tanh
-from tfft.models.huggingface import load_backbone
+from tfft.models.load_backbone import load_backbone
+from tfft.models.pooling_config import read_modules
 from tfft.models.pretrained import load_pretrained
-from tfft.models.sentence_transformers import read_modules
 from tfft.models.tokenizer_files import read_tokenizer, word_piece
 from tfft.runs.build import build
 from tfft.runs.export.huggingface import export_run

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from tfft.serving.server.config import ServeConfig
-from tfft.serving.server.run import Server
+from tfft.serving.server.lifecycle import Server
 
 TEXT = tf.TensorSpec([None], tf.string, "text")
 

@@ -13,7 +13,7 @@ from tfft.core.environment import versions
 from tfft.core.files import one_line, write_json, write_text
 from tfft.methods.combine import Factors
 from tfft.models.places import Place
-from tfft.runs.export.files import code
+from tfft.runs.export.companion_files import code
 from tfft.runs.export.saved_model import asked, check
 from tfft.tasks.endpoint import Endpoint, Tryout
 from tfft.tasks.task import Labels, Task

@@ -16,7 +16,7 @@ from tfft.runs.export.adapter_bank import (
     compare_members,
     write_adapter_files,
 )
-from tfft.runs.export.files import write_server_files
+from tfft.runs.export.companion_files import write_server_files
 from tfft.runs.export.questions import hard_rows
 from tfft.runs.load import load
 from tfft.runs.run import FineTuned, Run

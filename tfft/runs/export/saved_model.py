@@ -12,7 +12,8 @@ from rich.console import Console
 
 from tfft.core.errors import ConfigError, nearest, one_of
 from tfft.core.files import storage_errors
-from tfft.runs.export.files import Proof, write_beside, write_server_files
+from tfft.runs.export.companion_files import Proof, write_beside, write_server_files
+from tfft.runs.export.id_models import export_tensors
 from tfft.runs.export.precision import Precision
 from tfft.runs.export.questions import (
     MOST_COMPARED,
@@ -20,7 +21,6 @@ from tfft.runs.export.questions import (
     Questions,
     make_questions,
 )
-from tfft.runs.export.tensors import export_tensors
 from tfft.runs.predictor import Predictor, Provenance
 from tfft.tasks.endpoint import Tryout
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfft.generation.loop import REQUEST_SPEC, DecodingLoop, Generated, Request
+from tfft.generation.decoding_loop import REQUEST_SPEC, DecodingLoop, Generated, Request
 from tfft.generation.sampling import Sampling
 from tfft.models.generation_config import GenerationConfig
 from tfft.tasks.endpoint import (

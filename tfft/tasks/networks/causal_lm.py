@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfft.core.seeds import derive
 from tfft.models.generation_config import GenerationConfig
-from tfft.models.wiring.decoder import decoder_states
+from tfft.models.wiring.decoder_states import decoder_states
 from tfft.models.wiring.wiring import wiring_of
 from tfft.tasks.networks.linear_cross_entropy import linear_cross_entropy
 

@@ -8,8 +8,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfft.compute.attention import attend, attend_causally
-from tfft.models.wiring.dropout import Dropouts, draw
 from tfft.models.wiring.packed_mask import packed_mask
+from tfft.models.wiring.seeded_dropout import Dropouts, draw
 from tfft.models.wiring.wiring import Wiring
 
 

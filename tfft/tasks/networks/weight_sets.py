@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfft.compute.frozen import split_frozen
+from tfft.compute.split_frozen import split_frozen
 
 
 class Members(keras.layers.Layer):

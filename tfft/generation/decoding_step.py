@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tfft.compute.attention import attend_grouped
-from tfft.models.wiring.dropout import Dropouts
 from tfft.models.wiring.packed_mask import up_to_itself
+from tfft.models.wiring.seeded_dropout import Dropouts
 from tfft.models.wiring.wiring import Wiring
 
 # Each step copies the recent keys and values when it appends its own. Once there are

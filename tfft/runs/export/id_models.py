@@ -19,7 +19,7 @@ from tfft.core.files import (
     write_text,
 )
 from tfft.data.batching import Batches
-from tfft.runs.export.files import Proof, plain
+from tfft.runs.export.companion_files import Proof, plain
 from tfft.runs.export.precision import Precision
 from tfft.runs.export.questions import MOST_COMPARED, question_rows
 from tfft.runs.predictor import Predictor, Provenance

@@ -8,7 +8,12 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tfft.generation.choosing import Choices, choose, draw_keys
-from tfft.generation.step import cache_specs, decode_step, empty_caches, settled
+from tfft.generation.decoding_step import (
+    cache_specs,
+    decode_step,
+    empty_caches,
+    settled,
+)
 from tfft.models.wiring.wiring import Wiring
 
 
