@@ -50,7 +50,7 @@ class Module(NamedTuple):
     path: str
 
 
-class Summary(NamedTuple):
+class ModelPooling(NamedTuple):
     """The pooling that a model folder names.
 
     Attributes:
@@ -66,7 +66,7 @@ class Summary(NamedTuple):
     near: Pooling = "mean"
 
 
-def read_summary(folder: Path, default: Pooling) -> Summary:
+def read_pooling(folder: Path, default: Pooling) -> ModelPooling:
     """Returns the pooling of a model.
 
     Args:
@@ -82,14 +82,14 @@ def read_summary(folder: Path, default: Pooling) -> Summary:
         modules = [Module("Transformer", ""), Module("Pooling", "1_Pooling")]
     if modules and modules[0].kind == "Transformer":
         del modules[0]
-    found = Summary(default)
+    found = ModelPooling(default)
     near = found.near
     if modules and modules[0].kind == "Pooling":
         found = _pooling(folder, modules.pop(0).path)
         near = found.pooling or near
     lacking = [one.kind for one in modules if one.kind not in _IGNORED]
     if lacking and not found.lacking:
-        found = Summary(None, f"{lacking[0]} in {MODULES}", near=near)
+        found = ModelPooling(None, f"{lacking[0]} in {MODULES}", near=near)
     notes = tuple(
         f"{one.kind} in {MODULES} is ignored: {_IGNORED[one.kind]}"
         for one in modules
@@ -144,7 +144,7 @@ def _module(content: Any) -> Module:
     return Module(kind.rpartition(".")[2], path)
 
 
-def _pooling(folder: Path, path: str) -> Summary:
+def _pooling(folder: Path, path: str) -> ModelPooling:
     place = folder_in(folder, path)
     if place is None:
         raise DataError(
@@ -156,11 +156,11 @@ def _pooling(folder: Path, path: str) -> Summary:
     config = read_config(place)
     modes = _modes(config, place)
     if len(modes) > 1:
-        return Summary(None, f"pooling {'+'.join(modes)}, several at once")
+        return ModelPooling(None, f"pooling {'+'.join(modes)}, several at once")
     [mode] = modes
     if mode not in _MODES:
-        return Summary(None, f"pooling {shorten(mode)}")
-    return Summary(_MODES[mode])
+        return ModelPooling(None, f"pooling {shorten(mode)}")
+    return ModelPooling(_MODES[mode])
 
 
 def _modes(config: Mapping[str, Any], place: Path) -> Sequence[str]:

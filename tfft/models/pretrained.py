@@ -29,14 +29,14 @@ from tfft.models.generation_config import GenerationConfig, read_generation_conf
 from tfft.models.hub_tokenizers import from_keras_hub
 from tfft.models.load_backbone import load_backbone
 from tfft.models.pooling_config import (
-    Summary,
-    read_summary,
+    ModelPooling,
+    read_pooling,
     transformer_folder,
 )
 from tfft.models.tokenizer_files import read_tokenizer
 from tfft.text.tokenizer import Tokenizer
 
-_POOLER = Summary("pooler")
+_POOLER = ModelPooling("pooler")
 _REMOTE = ("hf://", "kaggle://", "modelscope://")
 
 
@@ -66,7 +66,7 @@ class Pretrained:
     fingerprint: str = ""
     notes: tuple[str, ...] = ()
     fresh: tuple[str, ...] = ()
-    summary: Summary = _POOLER
+    summary: ModelPooling = _POOLER
     max_length: int | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     head: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -206,7 +206,7 @@ def _hugging_face(root: Path, dropout: float | None) -> Pretrained:
         loaded.fingerprint,
         tuple(notes),
         report.fresh,
-        read_summary(root, loaded.architecture.poolings[0]),
+        read_pooling(root, loaded.architecture.poolings[0]),
         min(loaded.max_length, tokenizer.conventions.max_length or loaded.max_length),
         loaded.config,
         report.head,
@@ -270,7 +270,7 @@ def _from_keras_hub(
         tokenizer,
         architecture,
         source,
-        summary=Summary(architecture.poolings[0]),
+        summary=ModelPooling(architecture.poolings[0]),
         max_length=getattr(backbone, "max_sequence_length", None),
         generation=GenerationConfig() if architecture.causal else None,
     )
