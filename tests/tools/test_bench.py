@@ -20,12 +20,14 @@ from bench_peers import (
     tables,
 )
 from bench_peers.assets import ASSETS
-from bench_peers.compare import Alike, Figure, UnequalWorkError
+from bench_peers.compare import Figure, MustMatch, UnequalWorkError
 from bench_peers.job import JOBS, Job
 
 SECONDS = Figure("seconds", "epoch, s")
 SPEED = Figure("speed", "labels/s", higher_is_better=True)
-ALIKE = Alike(work={"rows": 0, "labels": 0.01, "precision": 0}, quality={"loss": 0.1})
+MUST_MATCH = MustMatch(
+    work={"rows": 0, "labels": 0.01, "precision": 0}, quality={"loss": 0.1}
+)
 
 
 def run(seconds=2.0, speed=10.0, **changes):
@@ -49,7 +51,7 @@ def test_the_values_in_docstrings(module):
 
 
 def test_the_table_has_medians_extremes_and_ratios():
-    job = Job("a job", "script", (SECONDS, SPEED), ALIKE)
+    job = Job("a job", "script", (SECONDS, SPEED), MUST_MATCH)
     runs = {
         "tfft": [run(2.0, 300.0), run(9.0, 100.0), run(4.0, 200.0)],
         "torch": [run(8.0, 50.0), run(6.0, 80.0), run(7.0, 90.0)],
@@ -74,18 +76,18 @@ def test_the_table_has_medians_extremes_and_ratios():
 )
 def test_unequal_work_is_refused(other, named):
     with pytest.raises(UnequalWorkError, match=named):
-        ALIKE.check({"tfft": [run()], "torch": [run(**other)]})
+        MUST_MATCH.check({"tfft": [run()], "torch": [run(**other)]})
 
 
 @pytest.mark.parametrize("other", [{}, {"labels": 1010}, {"loss": 2.2}])
 def test_work_within_the_limits_is_compared(other):
-    ALIKE.check({"tfft": [run()], "torch": [run(**other)]})
+    MUST_MATCH.check({"tfft": [run()], "torch": [run(**other)]})
 
 
 def test_words_that_change_between_rounds_are_refused():
     runs = [run(), run(precision="float32")]
     with pytest.raises(UnequalWorkError, match="bfloat16/float32"):
-        ALIKE.check({"tfft": runs, "torch": [run()]})
+        MUST_MATCH.check({"tfft": runs, "torch": [run()]})
 
 
 def test_every_job_has_its_scripts_and_assets():
@@ -156,7 +158,7 @@ def bench(tmp_path, monkeypatch):
         for peer, said in scripts.items():
             text = f"open({str(log)!r}, 'a').write('{peer} ')\n{said}\n"
             (tmp_path / f"work_{peer}.py").write_text(text)
-        job = Job("a job", "work", (SECONDS,), ALIKE, peers=("tfft", "torch"))
+        job = Job("a job", "work", (SECONDS,), MUST_MATCH, peers=("tfft", "torch"))
         monkeypatch.setattr(main, "SCRIPTS", tmp_path)
         monkeypatch.setitem(JOBS, "work", job)
         pythons = [f"--python={peer}={sys.executable}" for peer in scripts]

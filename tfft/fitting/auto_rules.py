@@ -12,7 +12,8 @@ _FEW, _SOME, _MANY = 50, 1_000, 20_000
 # A weight in float32; a weight that trains, with gradient, moments and best value.
 _HELD, _TRAINED = 4, 24
 _SMALL_MODEL, _ENOUGH_CORES = 50_000_000, 4
-# Activations of a step take a few times the weights' bytes; less asks for pieces.
+# Activations of a step take a few times the bytes of the weights; with less memory, a
+# step is split.
 _ROOM = 6
 
 
@@ -77,7 +78,7 @@ def choose(facts: Facts) -> Recommendation:
         options["backbone_dropout"] = 0.0
     if facts.memory < _ROOM * held:
         options["batch_size"] = "auto"
-        reason += "; memory is short, so steps are cut in as many pieces as it asks for"
+        reason += "; memory is short, so each step is split into smaller ones"
     return Recommendation(options, reason)
 
 

@@ -64,12 +64,12 @@ def choose_split(
     """Returns the cut to use, if any, and a note for the user.
 
     Args:
-        network: Knows its cuts; it is asked only when one may be used.
+        network: The network; its cut is only computed when one may be used.
         cache_frozen: The option; None decides by the number of passes.
         passes: Number of passes of the rows through the network.
 
     Raises:
-        ConfigError: When the option asks for a cut and the network has none.
+        ConfigError: When the option requires a cut and the network has none.
     """
     if cache_frozen is False or (cache_frozen is None and passes == 1):
         return None, ""

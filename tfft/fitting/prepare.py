@@ -120,7 +120,7 @@ def _cut(
     seed: int,
     labeled: bool,
 ) -> list[str]:
-    """Splits a share off train; returns a note when it is too small to tell much."""
+    """Splits a share off train; returns a note when it is too small to be reliable."""
     if not fraction:
         return []
     train = tables["train"]

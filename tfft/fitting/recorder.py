@@ -188,7 +188,7 @@ class _Saver:
             self.save()
 
     def restore(self, folder: Path) -> list[str]:
-        """Restores the last good checkpoint of a folder; returns what to tell the user.
+        """Restores the last good checkpoint of a folder; returns messages for the user.
 
         Args:
             folder: A run folder; without a checkpoint the training starts over.

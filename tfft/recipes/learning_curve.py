@@ -82,7 +82,7 @@ class LearningCurve:
 
 @accepts(LearningCurveOptions)
 def learning_curve(**options: Any) -> LearningCurve:
-    """Trains on growing subsets of the training rows, to tell whether more would help.
+    """Trains on growing subsets of the training rows, to see whether more would help.
 
     Each subset contains the smaller ones and keeps the class proportions. All trainings
     are validated and scored on the same rows.

@@ -41,7 +41,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Alike:
+class MustMatch:
     """The values that must be the same for all peers.
 
     Attributes:
@@ -66,13 +66,11 @@ class Alike:
         for part, limits in (("work", self.work), ("quality", self.quality)):
             for name, limit in limits.items():
                 values = {peer: _value(of, part, name) for peer, of in runs.items()}
-                if not _alike(list(values.values()), limit):
-                    values_of_peers = ", ".join(
+                if not _match(list(values.values()), limit):
+                    by_peer = ", ".join(
                         f"{peer} {_said(one)}" for peer, one in values.items()
                     )
-                    faults.append(
-                        f"{name}: {values_of_peers} (may differ by {limit:.0%})"
-                    )
+                    faults.append(f"{name}: {by_peer} (may differ by {limit:.0%})")
         if faults:
             raise UnequalWorkError("; ".join(faults))
 
@@ -97,7 +95,7 @@ def _said(value: Any) -> str:
     return f"{value:.7g}" if isinstance(value, float) else str(value)
 
 
-def _alike(values: Sequence[Any], limit: float) -> bool:
+def _match(values: Sequence[Any], limit: float) -> bool:
     if any(isinstance(one, str) or one is None for one in values):
         return None not in values and len(set(values)) == 1
     if not all(map(math.isfinite, values)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bench_peers.compare import Alike, Figure
+from bench_peers.compare import Figure, MustMatch
 from bench_peers.environments import PEERS
 
 _PEAK = Figure("peak_gb", "peak memory, GB")
@@ -23,7 +23,7 @@ class Job:
         about: Its description in the table.
         script: Start of the scripts' names in `jobs`; the peer's name follows.
         figures: The measured figures; the first one decides.
-        alike: The values that must be equal.
+        must_match: The values that must match between peers.
         assets: The models and data it needs.
         arguments: The arguments of the scripts.
         rows: Default number of rows; 0 for jobs without rows.
@@ -34,7 +34,7 @@ class Job:
     about: str
     script: str
     figures: tuple[Figure, ...]
-    alike: Alike
+    must_match: MustMatch
     assets: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
     rows: int = 0
@@ -46,7 +46,7 @@ class Job:
 # trainable parameters: its scripts use the closest rank.
 _TRAINABLE = 0.25
 # Packed rows hold as many tokens as padded ones, but end in other places.
-_LANGUAGE = Alike(
+_LANGUAGE = MustMatch(
     work={
         "rows": 0,
         "tokens": 0.01,
@@ -89,7 +89,7 @@ JOBS: dict[str, Job] = {
         "the second epoch",
         script="sft",
         figures=(_LABELS, _PROCESSOR, _PEAK, _FIRST),
-        alike=_LANGUAGE,
+        must_match=_LANGUAGE,
         assets=("gpt2", "alpaca"),
         arguments=("--model", "gpt2"),
         rows=64,
@@ -99,7 +99,7 @@ JOBS: dict[str, Job] = {
         "layers: the second epoch",
         script="classify",
         figures=(_ROWS, _PROCESSOR, _PEAK, _FIRST),
-        alike=Alike(_CLASSES, quality={"macro_f1": 0.05}),
+        must_match=MustMatch(_CLASSES, quality={"macro_f1": 0.05}),
         assets=("minilm", "spam"),
         arguments=("--method", "lora"),
         rows=512,
@@ -110,7 +110,7 @@ JOBS: dict[str, Job] = {
         script="classify",
         figures=(_TRAINING, _PEAK, _FIRST),
         # After five epochs the score of a classifier alone is still far from settled.
-        alike=Alike(_CLASSES, quality={"training_loss": 0.2}),
+        must_match=MustMatch(_CLASSES, quality={"training_loss": 0.2}),
         assets=("minilm", "spam"),
         arguments=("--method", "head", "--epochs", "5"),
         rows=512,
@@ -123,7 +123,7 @@ JOBS: dict[str, Job] = {
             Figure("texts_per_second", "texts/s", higher_is_better=True),
             _PEAK,
         ),
-        alike=Alike(
+        must_match=MustMatch(
             work={"rows": 0, "precision": 0, "labelled_spam": 0.05},
             quality={"accuracy": 0.01, "mean_score": 0.01},
         ),
@@ -143,7 +143,7 @@ JOBS: dict[str, Job] = {
             Figure("import_seconds", "import, s"),
             Figure("help_seconds", "the command's --help, s"),
         ),
-        alike=Alike(work={"rows": 0, "tokens": 0.001, "precision": 0}),
+        must_match=MustMatch(work={"rows": 0, "tokens": 0.001, "precision": 0}),
         assets=("minilm", "spam"),
         rows=32,
     ),
@@ -151,7 +151,9 @@ JOBS: dict[str, Job] = {
         about="MiniLM-L6, CoNLL-2003, all weights train: the second epoch",
         script="tag",
         figures=(_ROWS, _PROCESSOR, _PEAK, _FIRST),
-        alike=Alike(work={**_CLASSES, "trainable": 0.01}, quality={"entity_f1": 0.1}),
+        must_match=MustMatch(
+            work={**_CLASSES, "trainable": 0.01}, quality={"entity_f1": 0.1}
+        ),
         assets=("minilm", "conll"),
         rows=1024,
         # KerasHub does not have this task.
@@ -162,7 +164,7 @@ JOBS: dict[str, Job] = {
         "and tokens of a step",
         script="sft",
         figures=(_PEAK, _TOKENS),
-        alike=_LANGUAGE,
+        must_match=_LANGUAGE,
         assets=("gpt2",),
         cases={
             f"{rows} rows of {length} tokens": _made_up(rows, rows, length)
@@ -174,7 +176,7 @@ JOBS: dict[str, Job] = {
         "second epoch",
         script="sft",
         figures=(_LABELS, _PROCESSOR, _PEAK, _FIRST),
-        alike=_LANGUAGE,
+        must_match=_LANGUAGE,
         assets=("smollm2", "alpaca"),
         arguments=("--model", "smollm2"),
         rows=64,
@@ -184,7 +186,7 @@ JOBS: dict[str, Job] = {
         "the length",
         script="sft",
         figures=(_TOKENS, _PEAK),
-        alike=_LANGUAGE,
+        must_match=_LANGUAGE,
         assets=("gpt2",),
         cases={
             f"{2048 // length} rows of {length} tokens": _made_up(
@@ -197,7 +199,7 @@ JOBS: dict[str, Job] = {
         about="Job sft by tfft in replicas on one processor: what mirroring costs",
         script="sft",
         figures=(_LABELS, _PROCESSOR, _PEAK),
-        alike=_LANGUAGE,
+        must_match=_LANGUAGE,
         assets=("gpt2", "alpaca"),
         arguments=("--model", "gpt2"),
         rows=64,

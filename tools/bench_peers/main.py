@@ -122,7 +122,7 @@ def measure(
             value = runs[peer][-1]["figures"][figure.key]
             print(f"round {turn + 1}, {peer}: {value:.4g} {figure.title}", flush=True)
     try:
-        job.alike.check({peer: of for peer, of in runs.items() if of})
+        job.must_match.check({peer: of for peer, of in runs.items() if of})
     except UnequalWorkError as error:
         faults.append(f"unequal work: {error}")
         print(faults[-1], file=sys.stderr, flush=True)
