@@ -130,8 +130,9 @@ def test_the_run_is_what_it_was_after_an_export(tiny_run, served):
     assert not tiny_run.built.adapter.merged
 
 
-def test_versions_count_up_from_the_highest(served, tiny_run, tmp_path):
+def test_versions_count_up_from_the_highest(served, tiny_run, write_copies, tmp_path):
     assert served[1].name == "1"
+    write_copies(served[1])
     shutil.copytree(served[0], tmp_path / "served")
     (tmp_path / "served" / "7").mkdir()
     (tmp_path / "served" / "notes").mkdir()
@@ -160,7 +161,11 @@ def replies(change, monkeypatch):
     monkeypatch.setattr(verification, "ask_outside", wrong)
 
 
-def test_nothing_is_published_when_an_answer_differs(tiny_run, monkeypatch, tmp_path):
+def test_nothing_is_published_when_an_answer_differs(
+    served, tiny_run, write_copies, monkeypatch, tmp_path
+):
+    write_copies(served[1])
+
     def change(signature, answer):
         if signature == "serving_default":
             answer["probabilities"][3][0] += 1e-3
@@ -173,7 +178,11 @@ def test_nothing_is_published_when_an_answer_differs(tiny_run, monkeypatch, tmp_
     assert not tiny_run.built.adapter.merged
 
 
-def test_nothing_is_published_when_tokens_differ(tiny_run, monkeypatch, tmp_path):
+def test_nothing_is_published_when_tokens_differ(
+    served, tiny_run, write_copies, monkeypatch, tmp_path
+):
+    write_copies(served[1])
+
     def change(signature, answer):
         if signature == "tokenize":
             answer["token_ids"][4][0] += 1
