@@ -14,7 +14,7 @@ from tfft.evaluation.details import Details
 from tfft.evaluation.evidence import Evidence, intervals
 from tfft.evaluation.page import draw_all, to_html
 from tfft.evaluation.pictures import pictures
-from tfft.evaluation.tensorboard import write_to_board
+from tfft.evaluation.tensorboard_reports import write_to_board
 from tfft.evaluation.text_classification import TextClassificationReport
 
 pytestmark = pytest.mark.usefixtures("real_pictures")

@@ -10,7 +10,7 @@ from tfft.evaluation.page import to_html
 from tfft.evaluation.pictures import pictures
 from tfft.evaluation.report import Report
 from tfft.evaluation.tables import escaped
-from tfft.evaluation.tensorboard import write_to_board
+from tfft.evaluation.tensorboard_reports import write_to_board
 
 REPORT_FILES = ("report.json", "report.md", "report.html")
 LOGS = "logs"
