@@ -60,7 +60,7 @@ def test_a_prompt_and_its_answer_have_the_ids_of_their_text(given):
     joined = sum(one["joined"] for one in reference["pairs"])
     [note] = notes_on(rows, split_special_tokens=False)
     assert joined
-    assert note.startswith(f"{joined} of 6 rows have a token across")
+    assert note.startswith(f"{joined} of 6 rows have a token that spans")
 
 
 @pytest.mark.parametrize("marked", [True, False])
