@@ -1,4 +1,4 @@
-"""Layer normalisation against the formula in float64, and Keras' own."""
+"""Layer normalization against the formula in float64, and Keras' own."""
 
 import keras
 import numpy as np

@@ -87,9 +87,9 @@ def test_without_validation_the_last_epoch_is_kept(shared):
 
 
 def test_options_of_the_inputs_are_refused(shared):
-    with pytest.raises(ConfigError, match=r"backbone_dropout.*another session"):
+    with pytest.raises(ConfigError, match=r"backbone_dropout.*new session"):
         shared.fit(backbone_dropout=0.5)
-    with pytest.raises(ConfigError, match=r"strategy.*another session"):
+    with pytest.raises(ConfigError, match=r"strategy.*new session"):
         shared.fit(strategy="mirrored")
 
 
