@@ -175,7 +175,7 @@ def test_other_methods_and_inputs_are_searched_too(options, tmp_path):
     [
         ({"space": {"seed": [1, 2]}}, "seed cannot be searched"),
         ({"space": {"rnk": [1]}}, 'did you mean "rank"'),
-        ({"space": {"method": [{"name": "lora"}]}}, "options of a method as entries"),
+        ({"space": {"method": [{"name": "lora"}]}}, "options of a method"),
         ({"search": "bayes"}, 'did you mean "bayesian"'),
         ({"search": {"name": "random", "betta": 1}}, "unknown option betta"),
         ({"search": 7}, "an oracle or tuner of KerasTuner"),

@@ -64,7 +64,7 @@ def test_a_strategy_object_is_taken_as_it_is():
         ("mirored", "strategy='mirored'.*one of: mirrored, mirrored:N, multi_worker"),
         ("mirrored:x", "mirrored:x.*a number of replicas after the colon"),
         ("mirrored:0", "mirrored:0.*a number of replicas after the colon"),
-        ("mirrored:3", "after TensorFlow has started.*fresh process"),
+        ("mirrored:3", "after TensorFlow has started.*new process"),
         ("multi_worker", "without TF_CONFIG.*tfft launch --workers N"),
         ("tpu", "no TPU was found.*TPU_NAME"),
     ],
