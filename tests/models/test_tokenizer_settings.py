@@ -178,7 +178,7 @@ def test_a_padding_token_without_an_embedding_is_left_aside(tmp_path):
     write(folder, special_tokens_map={"pad_token": "<filler>"})
     loaded = load_pretrained(folder)
     assert loaded.tokenizer.pad_id == 0
-    assert any("no embedding for '<filler>'" in note for note in loaded.notes)
+    assert any("embedding" in note and "<filler>" in note for note in loaded.notes)
     write(folder, added_tokens={"word": len(VOCABULARY)})
     (folder / "special_tokens_map.json").unlink()
     with pytest.raises(DataError, match="the tokenizer has"):

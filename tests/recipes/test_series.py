@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import pytest
 import tfft
 from tfft.core.errors import ConfigError, DataError, OutputInUseError
 from tfft.data.table import Table
+from tfft.evaluation.pictures import draw_learning_curve
 from tfft.evaluation.spread import Change, change_between
 from tfft.evaluation.text_classification import TextClassificationReport
 from tfft.fitting.series import Series
@@ -91,11 +93,27 @@ def test_each_part_lies_in_the_next_with_the_classes_in_proportion(make_rows):
     assert np.ptp(shares) < 0.05  # a row of twenty
 
 
-def test_the_curve_is_written_as_picture_and_table(curve):
+def test_the_curve_is_drawn(real_pictures):
     from matplotlib.image import imread
 
-    picture = imread(curve.folder / "learning_curve.png")
-    assert picture.std() > 0.05  # something is drawn
+    def pixels(*scores):
+        ends = [(score - 0.1, score + 0.1) for score in scores]
+        picture = draw_learning_curve((10, 100, 1000), scores, ends, "accuracy")
+        return imread(io.BytesIO(picture))
+
+    rising, same, falling = (
+        pixels(0.5, 0.6, 0.9),
+        pixels(0.5, 0.6, 0.9),
+        pixels(0.9, 0.6, 0.5),
+    )
+    assert rising.std() > 0.05  # something is drawn
+    np.testing.assert_array_equal(rising, same)
+    assert rising.shape != falling.shape or np.abs(rising - falling).max() > 0.5
+
+
+def test_the_curve_is_written_as_picture_and_table(curve):
+    picture = (curve.folder / "learning_curve.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
     text = (curve.folder / "learning_curve.md").read_text(encoding="utf-8")
     assert curve.verdict in text
     assert all(f"| {count} |" in text for count in curve.rows)
