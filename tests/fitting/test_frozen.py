@@ -174,6 +174,21 @@ def test_states_are_found_by_what_a_row_holds(tune):
     assert states.find(encoded("a b c", "a b d"), split) is None
 
 
+def test_states_on_the_disk_go_however_a_training_ends(tune, tmp_path, monkeypatch):
+    monkeypatch.setattr(frozen, "available_memory", lambda: 0)
+    place, kept = tmp_path / "run", []
+
+    def stop(self, epoch, logs=None):
+        kept.append((place / "frozen").is_dir())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(MetricsFile, "on_epoch_begin", stop)
+    with pytest.raises(InterruptedRunError):
+        tune(epochs=2, backbone_dropout=0.0, verbose=0, output_dir=place)
+    assert kept == [True]
+    assert not (place / "frozen").exists()
+
+
 def test_a_resumed_training_goes_on_alike(tune, tmp_path, monkeypatch):
     """The states are computed anew, and the same."""
     options = {

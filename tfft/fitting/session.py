@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from tfft.compute.precision import compute_policy, set_compute_policy
 from tfft.core.errors import ConfigError
+from tfft.data.batching import Batches
 from tfft.data.table import Table
 from tfft.evaluation.report import REPORTS, Report
 from tfft.fitting.batches import training_batches
@@ -243,28 +245,25 @@ class Session:
         final = recorder is None and config.epochs == 1 and not rows.task.tunes
         recorder = recorder or Recorder()
 
-        trained, batches, forward = self._states.shorten(plan)
-        predictor = Predictor(network.built, rows.task, self.labels, forward)
+        with self._shortened(plan) as (trained, batches, forward):
+            predictor = Predictor(network.built, rows.task, self.labels, forward)
 
-        def validate() -> Report:
-            scored = self._in_float32(network, rows.task) if final else predictor
-            return scored.plain_report(rows.validation)
+            def validate() -> Report:
+                scored = self._in_float32(network, rows.task) if final else predictor
+                return scored.plain_report(rows.validation)
 
-        model = network.trainer(plan, trained)
-        with explained_failures(
-            config.rows_per_step, rows.task.max_length, self.folder
-        ):
-            ended = train(
-                model,
-                batches,
-                config,
-                monitor=self.monitor,
-                validate=validate if rows.validation else None,
-                recorder=recorder,
-                callbacks=[*callbacks, *config.callbacks],
-            )
-        if self._once:
-            self.close()
+            model = network.trainer(plan, trained)
+            limits = config.rows_per_step, rows.task.max_length
+            with explained_failures(*limits, self.folder):
+                ended = train(
+                    model,
+                    batches,
+                    config,
+                    monitor=self.monitor,
+                    validate=validate if rows.validation else None,
+                    recorder=recorder,
+                    callbacks=[*callbacks, *config.callbacks],
+                )
         predictor = self._in_float32(network, rows.task)
         recorder.trained(ended.best_epoch)
         task = self._tuned(predictor, rows)
@@ -280,6 +279,18 @@ class Session:
             ended.report if exact else None,
             network.values(),
         )
+
+    @contextlib.contextmanager
+    def _shortened(self, plan: Plan) -> Iterator[tuple[Any, Batches, Any]]:
+        """Yields what to train, on what, and the forward pass that validates.
+
+        A session of a single training forgets the states afterward, however it ended.
+        """
+        try:
+            yield self._states.shorten(plan)
+        finally:
+            if self._once:
+                self.close()
 
     def _tuned(self, predictor: Predictor, rows: Rows) -> Task:
         """Returns the task with the values it learns from the validation rows."""
