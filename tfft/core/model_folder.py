@@ -20,9 +20,7 @@ def file_in(folder: Path, name: str) -> Path | None:
     Raises:
         DataError: For a path instead of a name, or a link that leads elsewhere.
     """
-    if Path(name).name != name or name in ("", "..") or "\0" in name:
-        raise _outside(folder, name)
-    path = folder / name
+    path = _named(folder, name)
     try:
         if not path.is_file():
             return None
@@ -44,9 +42,7 @@ def folder_in(folder: Path, name: str) -> Path | None:
     Raises:
         DataError: For a path instead of a name, or a link that leads elsewhere.
     """
-    if Path(name).name != name or name in ("", "..") or "\0" in name:
-        raise _outside(folder, name)
-    path = folder / name
+    path = _named(folder, name)
     try:
         if not path.is_dir():
             return None
@@ -74,3 +70,14 @@ def _outside(folder: Path, name: str) -> DataError:
         expected="a file in the same folder",
         fix="copy it there, or download the model again",
     )
+
+
+def _named(folder: Path, name: str) -> Path:
+    """Returns a path inside a folder.
+
+    Raises:
+        DataError: For a path instead of a name.
+    """
+    if Path(name).name != name or name in ("", "..") or "\0" in name:
+        raise _outside(folder, name)
+    return folder / name

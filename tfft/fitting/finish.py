@@ -129,7 +129,8 @@ class RunRecorder(FolderRecorder):
         except KeyboardInterrupt as signal:
             with uninterrupted(forget=True):
                 self._save("interrupted")
-            raise interrupted(signal, self.folder) from signal
+            fix = "the run folder has the weights so far; use resume to continue"
+            raise interrupted(signal, "training", self.folder, fix) from signal
         except DivergedError:
             self._save("diverged")
             raise

@@ -23,13 +23,18 @@ def described_labels(labels: Labels) -> str:
     return f" · {len(labels)} labels: {names}{more}" if labels else ""
 
 
-def interrupted(signal: KeyboardInterrupt, folder: Path) -> InterruptedRunError:
-    """Returns the error for a training that a signal stopped."""
-    error = InterruptedRunError(
-        "training was stopped",
-        where=str(folder),
-        fix="the run folder has the weights so far; use resume to continue",
-    )
+def interrupted(
+    signal: KeyboardInterrupt, what: str, folder: Path, fix: str
+) -> InterruptedRunError:
+    """Returns the error for work that a signal stopped.
+
+    Args:
+        signal: What stopped it.
+        what: The work, as a noun with its article if it has one.
+        folder: Where it can go on.
+        fix: What is there, and how to continue.
+    """
+    error = InterruptedRunError(f"{what} was stopped", where=str(folder), fix=fix)
     if isinstance(signal, TerminationSignal):
         error.exit_code = 143
     return error

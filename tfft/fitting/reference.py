@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from tfft.data.batching import Batches, Examples
 from tfft.models.pretrained import Pretrained
+from tfft.tasks.encoded import Encoded
 from tfft.tasks.task import Labels, ReferencePass, Task
 
 _ROWS_AT_ONCE = 16
@@ -47,4 +47,4 @@ def with_reference(examples: Examples, compute: ReferencePass | None) -> Example
             for row, value in zip(rows, np.asarray(column), strict=False):
                 found[name][row] = value
     columns = {name: np.stack(column) for name, column in found.items()}
-    return replace(examples, values={**examples.values, **columns})
+    return Encoded(examples).with_columns(columns).examples

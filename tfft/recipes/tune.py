@@ -14,10 +14,8 @@ from tfft.core.config import accepts, field_types, plain_object
 from tfft.core.environment import check_environment
 from tfft.core.errors import (
     ConfigError,
-    InterruptedRunError,
 )
 from tfft.core.signals import (
-    TerminationSignal,
     termination_as_exception,
     uninterrupted,
 )
@@ -28,6 +26,7 @@ from tfft.fitting.config import FinetuneConfig
 from tfft.fitting.config_checks import check_several
 from tfft.fitting.finish import save
 from tfft.fitting.fit import Fit
+from tfft.fitting.messages import interrupted
 from tfft.fitting.record import plain_config
 from tfft.fitting.search_folder import FREE, TRIALS, begin_search, claimed_search
 from tfft.fitting.search_space import searched_space
@@ -106,20 +105,10 @@ def tune(**options: Any) -> Search:
         try:
             return tuned.run(me)
         except KeyboardInterrupt as signal:
-            raise _stopped(signal, folder) from signal
+            fix = "its trials are in the folder; go on with resume"
+            raise interrupted(signal, "the search", folder, fix) from signal
         finally:
             tuned.close()
-
-
-def _stopped(signal: KeyboardInterrupt, folder: Path) -> InterruptedRunError:
-    error = InterruptedRunError(
-        "the search was stopped",
-        where=str(folder),
-        fix="its trials are in the folder; go on with resume",
-    )
-    if isinstance(signal, TerminationSignal):
-        error.exit_code = 143
-    return error
 
 
 class _Tuning:
